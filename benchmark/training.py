@@ -1,0 +1,274 @@
+"""One run: a row and a seed become a record."""
+
+import ctypes
+import datetime
+import logging
+import pickle
+import platform
+import statistics
+import subprocess
+import time
+import warnings
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+
+from benchmark import UserError
+from benchmark.rows import Row
+from benchmark.records import Record, Store, checksum_arrays, run_name
+from benchmark.tracking import make_logger
+
+CHECKPOINT = "last.ckpt"
+
+Progress = Callable[[int, int], None]
+"""Called after each epoch with the number of epochs done and the number in all."""
+
+
+class Interrupted(UserError):
+    """The user stopped a run; its state is kept and the message says how to go on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Where and how to run, which does not change what is trained."""
+
+    data: Path = Path("data")
+    """Folder that holds the data, one folder per source."""
+    store: Path = Path("runs")
+    """Folder that takes records, checkpoints and logs."""
+    accelerator: str = "auto"
+    """Device kind, as Lightning names it: auto, cpu, gpu."""
+    threads: int | None = None
+    """CPU threads of one run; as many as there are cores if not given."""
+    wandb: str = "auto"
+    """Weights & Biases: auto (online when logged in, else offline), online, offline or off."""
+
+
+def train(row: Row, seed: int, options: Options, *, progress: Progress | None = None, command: str | None = None) -> Record:
+    """Train and evaluate one run, or return its record when the store has it already.
+
+    A run that was stopped goes on after its last finished epoch.
+
+    Args:
+        row: what to train.
+        seed: seed of initialisation, dropout masks and data order.
+        options: where and how.
+        progress: told of each epoch; without it the run shows a progress bar of its own.
+        command: what rebuilds the run, for the record.
+
+    Raises:
+        UserError: bad data, an unusable output folder or checkpoint, a diverged training, an interrupt.
+    """
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    warnings.filterwarnings("ignore", ".*was called on a metric that|.*`isinstance\\(treespec, LeafSpec\\)`.*")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    keep_freed_memory()
+
+    data = row.config.datamodule(options.data)
+    data.prepare_data()
+    data.setup("fit")
+    fingerprint = row.config.fingerprint()
+    run = run_name(row.name, seed, fingerprint, data.sha256)
+    store = Store(options.store)
+    if record := store.find(run):
+        return record
+    folder = writable(options.store / run)
+    resume = check_checkpoint(folder / CHECKPOINT)
+
+    torch.manual_seed(mix(seed, 0))
+    model = build_model(row, data)
+    curve = CurveRecorder(seed, data.units_per_epoch, progress)
+    trainer = Trainer(
+        accelerator=options.accelerator,
+        devices=1,
+        max_epochs=row.config.epochs,
+        gradient_clip_val=row.config.clip,
+        callbacks=[curve, ModelCheckpoint(folder, "last", enable_version_counter=False, save_on_train_epoch_end=True)],
+        logger=make_logger(options.wandb, row, seed, run, folder),
+        default_root_dir=folder,
+        num_sanity_val_steps=0,
+        enable_progress_bar=progress is None,
+        enable_model_summary=False,
+    )
+    try:
+        trainer.fit(model, datamodule=data, ckpt_path=resume, weights_only=True)
+        begin = time.perf_counter()
+        trainer.test(model, datamodule=data, verbose=False)
+    except SystemExit as stop:  # Lightning's answer to Ctrl-C, after it has shut down in order
+        done = len(curve.epochs)
+        raise Interrupted(
+            f"interrupted after epoch {done} of {row.config.epochs}, which is kept; the same command goes on from there"
+        ) from stop
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    arrays = {split: values.cpu().numpy().astype(np.float16) for split, values in model.log_probabilities.items()}
+
+    record = Record(
+        row=row.name,
+        task=row.config.task,
+        seed=seed,
+        configuration=asdict(row.config),
+        fingerprint=fingerprint,
+        protocol=row.config.protocol,
+        data_sha256=data.sha256,
+        metrics=metrics,
+        curve=curve.epochs,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        throughput=statistics.median(epoch["throughput"] for epoch in curve.epochs),
+        unit=row.config.unit,
+        wall_seconds=sum(epoch["seconds"] for epoch in curve.epochs) + time.perf_counter() - begin,
+        device=describe_device(trainer),
+        versions=describe_versions(),
+        commit=describe_commit(),
+        finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        command=command or f"rnnreg run {row.name} --seed {seed}",
+        log_probabilities_sha256=checksum_arrays(arrays),
+    )
+    store.write(record, arrays)
+    return record
+
+
+class CurveRecorder(Checkpoint):
+    """Keeps the learning curve, and gives each epoch its own random numbers, so that a resumed run is the same run.
+
+    A Checkpoint to Lightning, so that it is called once the model has logged the epoch, and before ModelCheckpoint saves.
+    """
+
+    def __init__(self, seed: int, units_per_epoch: int, progress: Progress | None) -> None:
+        self.seed, self.units_per_epoch, self.progress = seed, units_per_epoch, progress
+        self.epochs: list[dict[str, float]] = []
+        self._lr = self._begin = self._trained = 0.0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        torch.manual_seed(mix(self.seed, trainer.current_epoch + 1))
+        self._lr = trainer.optimizers[0].param_groups[0]["lr"]
+        self._begin = time.perf_counter()
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        self._trained = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        if not all(np.isfinite(list(metrics.values()))):
+            raise UserError(
+                f"training diverged in epoch {trainer.current_epoch + 1}: {metrics}; a smaller lr or clip may help"
+            )
+        self.epochs.append(
+            {
+                "epoch": trainer.current_epoch + 1,
+                "lr": self._lr,
+                **metrics,
+                "seconds": time.perf_counter() - self._begin,
+                "throughput": self.units_per_epoch / (self._trained - self._begin),
+            }
+        )
+        if self.progress:
+            self.progress(len(self.epochs), trainer.max_epochs or 0)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epochs": self.epochs}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.epochs = state_dict["epochs"]
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep the large blocks that each step frees, instead of giving them back to the system.
+
+    Without it every step of a CPU run faults its logits in again page by page, which costs up to a third of its speed.
+    """
+    try:
+        libc = ctypes.CDLL(None)
+        for parameter, value in ((-3, 1 << 30), (-1, (1 << 31) - 1), (-2, 1 << 28)):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD
+            libc.mallopt(parameter, value)
+    except (OSError, AttributeError):
+        return  # another C library: only the speed differs
+
+
+def mix(seed: int, epoch: int) -> int:
+    """A seed for one epoch of one run, unrelated to that of any other; epoch 0 is the initialisation."""
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def build_model(row: Row, data: Any) -> LightningModule:
+    """The row's model.
+
+    Raises:
+        UserError: the row's backbone cannot be loaded, or not called as RegularizedLSTM is.
+    """
+    try:
+        return row.config.model(data)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{row.name}: cannot build the model: {error}") from error
+
+
+def check_checkpoint(path: Path) -> Path | None:
+    """The checkpoint to resume from, None if there is none yet.
+
+    Raises:
+        UserError: it is there but is not a whole checkpoint.
+    """
+    if not path.exists():
+        return None
+    try:
+        torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path} is not a whole checkpoint ({type(error).__name__}); delete it to train this run from the start"
+        ) from error
+    return path
+
+
+def writable(folder: Path) -> Path:
+    """Make a folder.
+
+    Raises:
+        UserError: it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".writable").touch()
+        (folder / ".writable").unlink()
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}; name another folder with --store") from error
+    return folder
+
+
+def describe_device(trainer: Trainer) -> str:
+    """What a run trains on, as a reader would name it."""
+    if trainer.strategy.root_device.type == "cuda":
+        return torch.cuda.get_device_name(trainer.strategy.root_device)
+    try:
+        cpuinfo = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.split(":")[1].strip() for line in cpuinfo if line.startswith("model name"))
+    except (OSError, StopIteration):
+        name = platform.processor() or platform.machine()
+    return f"CPU {name}, {torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''}"
+
+
+def describe_versions() -> dict[str, str]:
+    """Python and the packages that decide the numbers."""
+    packages = ("torch", "lightning", "torchmetrics", "numpy")
+    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
+
+
+def describe_commit() -> str:
+    """The suite's own commit, marked when its working tree had changes."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return commit + ("-dirty" if changed.strip() else "")

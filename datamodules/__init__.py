@@ -1,0 +1,1 @@
+"""One LightningDataModule per task, and what they share: sources with checksums, vocabulary, batching."""

@@ -1,0 +1,1 @@
+"""The regularized LSTM backbone and one LightningModule per task on top of it."""

@@ -1,0 +1,133 @@
+"""Word-level language model (paper section 4.1): embedding, regularized LSTM, softmax."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from lightning import LightningModule
+from lightning_utilities.core.apply_func import apply_to_collection
+from torch import Tensor, nn
+
+from models.backbone import Cell, State, initialize_uniform, load_backbone
+from models.metrics import TokenPerplexity
+
+EVALUATIONS = ("validation", "test")
+"""The final evaluation's data loaders that are exact, in order; the authors' convention comes after them."""
+
+
+class LanguageModel(LightningModule):
+    """Language model trained by truncated backpropagation through time, as in paper section 4.1.
+
+    Args:
+        vocabulary: the words, in the order of their ids; kept in the checkpoint, so sampling needs no data.
+        hidden_size: units of each layer and of the embedding.
+        layers, dropout, recurrent_dropout, cell: see RegularizedLSTM.
+        backbone: class path of the recurrent stack, called as RegularizedLSTM is.
+        init_range: every parameter starts in U(-init_range, init_range).
+        lr: SGD learning rate, for a loss summed over the unroll and averaged over the batch.
+        flat_epochs: epochs trained at lr before it starts to fall.
+        decay: what the learning rate is divided by before each later epoch.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Sequence[str],
+        hidden_size: int,
+        layers: int,
+        dropout: float,
+        recurrent_dropout: float,
+        cell: Cell,
+        backbone: str,
+        init_range: float,
+        lr: float,
+        flat_epochs: int,
+        decay: float,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.lr, self.flat_epochs, self.decay = lr, flat_epochs, decay
+        self.embedding = nn.Embedding(len(vocabulary), hidden_size)
+        self.backbone = load_backbone(backbone)(
+            input_size=hidden_size,
+            hidden_size=hidden_size,
+            layers=layers,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            cell=cell,
+        )
+        self.output = nn.Linear(hidden_size, len(vocabulary))
+        initialize_uniform(self, init_range)
+
+        self.train_perplexity = TokenPerplexity()
+        self.validation_perplexity = TokenPerplexity()
+        self.state: State | None = None
+        """State carried from one window to the next; None at the start of an epoch or of an evaluation."""
+        self.log_probabilities: dict[str, Tensor] = {}
+        """Of the true tokens, natural logarithm, [tokens] for each exact evaluation; set by the final one."""
+        self._collected: list[list[Tensor]] = []
+
+    def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Logits [time, batch, vocabulary] of the word after each of tokens [time, batch], and the new state."""
+        outputs, state = self.backbone(self.embedding(tokens), state)
+        return self.output(outputs), state
+
+    def _log_probabilities(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """Log-probabilities [time, batch] of a window's true next tokens; moves the carried state on."""
+        inputs, targets = batch
+        logits, state = self(inputs, self.state)
+        self.state = apply_to_collection(state, Tensor, Tensor.detach)
+        return -F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Loss of one window: summed over the unroll, averaged over the batch, as the authors' code clips it."""
+        log_probabilities = self._log_probabilities(batch)
+        self.train_perplexity.update(log_probabilities.detach())
+        return -log_probabilities.sum() / log_probabilities.shape[1]
+
+    def on_train_epoch_start(self) -> None:
+        self.state = None
+
+    def on_train_epoch_end(self) -> None:
+        self.log("train_perplexity", self.train_perplexity.compute())
+        self.train_perplexity.reset()
+
+    def on_validation_epoch_start(self) -> None:
+        self.state = None
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        self.validation_perplexity.update(self._log_probabilities(batch))
+
+    def on_validation_epoch_end(self) -> None:
+        self.log("validation_perplexity", self.validation_perplexity.compute(), prog_bar=True)
+        self.validation_perplexity.reset()
+
+    def on_test_epoch_start(self) -> None:
+        self._collected = [[] for _ in (*EVALUATIONS, "authors' convention")]
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
+        """One window of the final evaluation, of the data loader in LanguageModelingData.test_dataloader's order."""
+        if batch_idx == 0:
+            self.state = None
+        self._collected[dataloader_idx].append(self._log_probabilities(batch).flatten())
+
+    def on_test_epoch_end(self) -> None:
+        *exact, convention = (torch.cat(windows) for windows in self._collected)
+        perplexity = TokenPerplexity().to(self.device)
+        for name, log_probabilities in zip(EVALUATIONS, exact, strict=True):
+            self.log(f"{name}_perplexity", perplexity(log_probabilities))
+            perplexity.reset()
+        self.log_probabilities = dict(zip(EVALUATIONS, exact, strict=True))
+
+        # The authors' code adds up the whole windows only, then divides by the fractional number of windows.
+        predictions = self.trainer.test_dataloaders[-1].dataset.predictions  # type: ignore[index]
+        self.log("validation_perplexity_authors_convention", torch.exp(-convention.double().sum() / predictions))
+        self._collected = []
+
+    def configure_optimizers(self) -> Any:
+        """SGD at lr for flat_epochs epochs, divided by decay before each epoch after those."""
+        optimizer = torch.optim.SGD(self.parameters(), lr=self.lr)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda finished: self.decay ** -max(0, finished + 1 - self.flat_epochs)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
