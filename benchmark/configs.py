@@ -8,12 +8,26 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from lightning import LightningDataModule, LightningModule
-
 from benchmark import UserError
+from datamodules.base import TaskData
 from datamodules.language_modeling import LanguageModelingData
 from models.backbone import load_backbone
+from models.base import TaskModel
 from models.language_model import LanguageModel
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure that rows of a task are compared by."""
+
+    name: str
+    """As in records."""
+    label: str
+    """As in tables."""
+    better: Literal["lower", "higher"]
+    """Which way is up."""
+    digits: int = 1
+    """Decimals shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +40,13 @@ class Config(ABC):
     """Version of the training and evaluation protocol, raised whenever code changes what a run would give."""
     unit: ClassVar[str]
     """What throughput counts."""
+    headline: ClassVar[tuple[Metric, ...]]
+    """What its tables show for each row, mean and spread over seeds; the last one decides."""
+    training: ClassVar[Metric]
+    """The same on the training set, of the last epoch as trained, dropout on: what shows overfitting."""
 
+    source: str
+    """Data set by name, or the path of the user's own."""
     hidden_size: int
     """Units of each layer."""
     layers: int
@@ -64,11 +84,11 @@ class Config(ABC):
             raise ValueError(f"{name}: {getattr(self, name)!r} is out of range, must be {right}")
 
     @abstractmethod
-    def datamodule(self, data: Path) -> LightningDataModule:
+    def datamodule(self, data: Path) -> TaskData:
         """The data of a run; `data` is the folder that holds the named sources."""
 
     @abstractmethod
-    def model(self, datamodule: Any) -> LightningModule:
+    def model(self, datamodule: Any) -> TaskModel:
         """The untrained model for data that has been set up."""
 
     @property
@@ -105,6 +125,11 @@ class LanguageModelConfig(Config):
     task: ClassVar[str] = "language-modeling"
     protocol: ClassVar[int] = 1
     unit: ClassVar[str] = "tokens"
+    headline: ClassVar[tuple[Metric, ...]] = (
+        Metric("validation_perplexity", "validation perplexity", "lower"),
+        Metric("test_perplexity", "test perplexity", "lower"),
+    )
+    training: ClassVar[Metric] = Metric("train_perplexity", "training perplexity", "lower")
 
     source: str = "ptb"
     """Text: ptb, sotu, or a folder with train.txt, valid.txt and test.txt (tokenised, one sentence a line)."""

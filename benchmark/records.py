@@ -82,7 +82,10 @@ class Store:
         folder = self.root / record.run
         folder.mkdir(parents=True, exist_ok=True)
         if log_probabilities:
-            _replace(folder / "log_probabilities.npz", lambda file: np.savez_compressed(file, **log_probabilities))
+            _replace(
+                folder / "log_probabilities.npz",
+                lambda file: np.savez_compressed(file, allow_pickle=False, **log_probabilities),
+            )
         content = asdict(record)
         text = json.dumps({**content, "sha256": _checksum(content)}, indent=1, allow_nan=False) + "\n"
         _replace(folder / "record.json", lambda file: file.write(text.encode()))
@@ -164,5 +167,3 @@ def _replace(path: Path, write: Any) -> None:
     with scratch.open("wb") as file:
         write(file)
     os.replace(scratch, path)
-
-

@@ -48,7 +48,6 @@ def make_logger(mode: str, row: Row, seed: int, run: str, folder: Path) -> Logge
             config={**asdict(row.config), "seed": seed},
             settings=wandb.Settings(
                 # Nothing of the machine or the user beyond the run itself; short limits, so that no network is no wait.
-                mode=mode,
                 console="off",
                 disable_git=True,
                 disable_code=True,
@@ -60,7 +59,9 @@ def make_logger(mode: str, row: Row, seed: int, run: str, folder: Path) -> Logge
         )
         _ = logger.experiment  # starts W&B now, where a failure can still be passed over
     except Exception as error:  # whatever is wrong with W&B must not cost a run
-        logging.getLogger("rnnreg").warning("W&B is off for this run: %s", str(error).splitlines()[0] if str(error) else error)
+        logging.getLogger("rnnreg").warning(
+            "W&B is off for this run: %s", str(error).splitlines()[0] if str(error) else error
+        )
         return False
     return logger
 

@@ -20,11 +20,14 @@ import numpy as np
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from typing_extensions import override
 
 from benchmark import UserError
-from benchmark.rows import Row
 from benchmark.records import Record, Store, checksum_arrays, run_name
+from benchmark.rows import Row
 from benchmark.tracking import make_logger
+from datamodules.base import TaskData
+from models.base import TaskModel
 
 CHECKPOINT = "last.ckpt"
 
@@ -52,7 +55,9 @@ class Options:
     """Weights & Biases: auto (online when logged in, else offline), online, offline or off."""
 
 
-def train(row: Row, seed: int, options: Options, *, progress: Progress | None = None, command: str | None = None) -> Record:
+def train(
+    row: Row, seed: int, options: Options, *, progress: Progress | None = None, command: str | None = None
+) -> Record:
     """Train and evaluate one run, or return its record when the store has it already.
 
     A run that was stopped goes on after its last finished epoch.
@@ -140,7 +145,7 @@ def train(row: Row, seed: int, options: Options, *, progress: Progress | None = 
 class CurveRecorder(Checkpoint):
     """Keeps the learning curve, and gives each epoch its own random numbers, so that a resumed run is the same run.
 
-    A Checkpoint to Lightning, so that it is called once the model has logged the epoch, and before ModelCheckpoint saves.
+    A Checkpoint to Lightning, so that it is called after the model has logged the epoch and before it is saved.
     """
 
     def __init__(self, seed: int, units_per_epoch: int, progress: Progress | None) -> None:
@@ -148,16 +153,19 @@ class CurveRecorder(Checkpoint):
         self.epochs: list[dict[str, float]] = []
         self._lr = self._begin = self._trained = 0.0
 
+    @override
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         torch.manual_seed(mix(self.seed, trainer.current_epoch + 1))
         self._lr = trainer.optimizers[0].param_groups[0]["lr"]
         self._begin = time.perf_counter()
 
+    @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         self._trained = time.perf_counter()
 
+    @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if not all(np.isfinite(list(metrics.values()))):
@@ -176,9 +184,11 @@ class CurveRecorder(Checkpoint):
         if self.progress:
             self.progress(len(self.epochs), trainer.max_epochs or 0)
 
+    @override
     def state_dict(self) -> dict[str, Any]:
         return {"epochs": self.epochs}
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.epochs = state_dict["epochs"]
 
@@ -190,7 +200,11 @@ def keep_freed_memory() -> None:
     """
     try:
         libc = ctypes.CDLL(None)
-        for parameter, value in ((-3, 1 << 30), (-1, (1 << 31) - 1), (-2, 1 << 28)):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD
+        for parameter, value in (
+            (-3, 1 << 30),
+            (-1, (1 << 31) - 1),
+            (-2, 1 << 28),
+        ):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD
             libc.mallopt(parameter, value)
     except (OSError, AttributeError):
         return  # another C library: only the speed differs
@@ -201,7 +215,7 @@ def mix(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
 
 
-def build_model(row: Row, data: Any) -> LightningModule:
+def build_model(row: Row, data: TaskData) -> TaskModel:
     """The row's model.
 
     Raises:

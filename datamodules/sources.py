@@ -58,7 +58,9 @@ class Source:
         for file in self.files:
             path = data / self.name / file.name
             if not path.is_file():
-                raise DataError(f"{path} is missing; `rnnreg data fetch {self.name}` gets it, or name its --data folder")
+                raise DataError(
+                    f"{path} is missing; `rnnreg data fetch {self.name}` gets it, or name its --data folder"
+                )
             if (found := sha256_of(path)) != file.sha256:
                 raise DataError(
                     f"{path} is not the published file ({path.stat().st_size:,} bytes, sha256 {found[:12]}..., "

@@ -87,7 +87,8 @@ class RecurrentDropoutLayer(nn.Module):
         if state is None:
             zeros = inputs.new_zeros(1, inputs.shape[1], self.cell.hidden_size)
             state = (zeros, zeros) if is_lstm else zeros
-        h, c = (state[0][0], state[1][0]) if is_lstm else (state[0], None)
+        h: Tensor = state[0][0] if is_lstm else state[0]
+        c: Tensor | None = state[1][0] if is_lstm else None
         outputs = []
         for step in inputs:
             dropped = self.recurrent_dropout(h)
@@ -96,7 +97,7 @@ class RecurrentDropoutLayer(nn.Module):
             else:
                 h = self.cell(step, dropped)
             outputs.append(h)
-        return torch.stack(outputs), (h[None], c[None]) if is_lstm else h[None]
+        return torch.stack(outputs), h[None] if c is None else (h[None], c[None])
 
 
 def load_backbone(class_path: str) -> type[nn.Module]:

@@ -5,18 +5,19 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from lightning import LightningModule
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, nn
+from typing_extensions import override
 
 from models.backbone import Cell, State, initialize_uniform, load_backbone
+from models.base import TaskModel
 from models.metrics import TokenPerplexity
 
 EVALUATIONS = ("validation", "test")
 """The final evaluation's data loaders that are exact, in order; the authors' convention comes after them."""
 
 
-class LanguageModel(LightningModule):
+class LanguageModel(TaskModel):
     """Language model trained by truncated backpropagation through time, as in paper section 4.1.
 
     Args:
@@ -63,8 +64,6 @@ class LanguageModel(LightningModule):
         self.validation_perplexity = TokenPerplexity()
         self.state: State | None = None
         """State carried from one window to the next; None at the start of an epoch or of an evaluation."""
-        self.log_probabilities: dict[str, Tensor] = {}
-        """Of the true tokens, natural logarithm, [tokens] for each exact evaluation; set by the final one."""
         self._collected: list[list[Tensor]] = []
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -85,23 +84,29 @@ class LanguageModel(LightningModule):
         self.train_perplexity.update(log_probabilities.detach())
         return -log_probabilities.sum() / log_probabilities.shape[1]
 
+    @override
     def on_train_epoch_start(self) -> None:
         self.state = None
 
+    @override
     def on_train_epoch_end(self) -> None:
         self.log("train_perplexity", self.train_perplexity.compute())
         self.train_perplexity.reset()
 
+    @override
     def on_validation_epoch_start(self) -> None:
         self.state = None
 
+    @override
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         self.validation_perplexity.update(self._log_probabilities(batch))
 
+    @override
     def on_validation_epoch_end(self) -> None:
         self.log("validation_perplexity", self.validation_perplexity.compute(), prog_bar=True)
         self.validation_perplexity.reset()
 
+    @override
     def on_test_epoch_start(self) -> None:
         self._collected = [[] for _ in (*EVALUATIONS, "authors' convention")]
 
@@ -111,6 +116,7 @@ class LanguageModel(LightningModule):
             self.state = None
         self._collected[dataloader_idx].append(self._log_probabilities(batch).flatten())
 
+    @override
     def on_test_epoch_end(self) -> None:
         *exact, convention = (torch.cat(windows) for windows in self._collected)
         perplexity = TokenPerplexity().to(self.device)

@@ -1,0 +1,48 @@
+PYTHON ?= python3
+VENV := .venv
+RNNREG := $(VENV)/bin/rnnreg
+
+# What `make reproduce` runs: make reproduce PROFILE=standard SEEDS=5 DATA=/where/the/data/is ARGS="--jobs 1"
+PROFILE ?= quick
+SEEDS ?= 2
+DATA ?= data
+STORE ?= runs
+ARGS ?=
+
+TABLE := $(RNNREG) table --store results/records --output results --readme README.md
+
+.DEFAULT_GOAL := help
+.PHONY: help setup reproduce test lint types table check-table clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.done ## virtual environment in .venv with pinned dependencies
+
+$(VENV)/.done: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "needs Python 3.11 or newer, found $$($(PYTHON) --version 2>&1); name another with PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+reproduce: setup ## train a profile (PROFILE, SEEDS, DATA, STORE) and print its table
+	$(RNNREG) reproduce --profile $(PROFILE) --seeds $(SEEDS) --data $(DATA) --store $(STORE) $(ARGS)
+
+test: setup ## all tests
+	$(VENV)/bin/python -m pytest
+
+lint: setup ## ruff: style and formatting
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: setup ## mypy on the three packages
+	$(VENV)/bin/mypy
+
+table: setup ## make the committed tables, figures and the README's table anew from the committed records
+	$(TABLE)
+
+check-table: setup ## fail when they are stale
+	$(TABLE) --check
+
+clean: ## remove the virtual environment and caches; data and runs stay
+	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .mypy_cache

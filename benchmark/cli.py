@@ -1,0 +1,139 @@
+"""The command line, `rnnreg`: parses, calls a command, and turns every mistake of the user's into one line."""
+
+import inspect
+import logging
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import field, fields, make_dataclass
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
+
+from benchmark import UserError, commands, rows
+from benchmark.configs import Config
+from benchmark.rows import Row
+from benchmark.training import Interrupted, Options
+from datamodules.sources import DataError
+
+COMMANDS: dict[str, Callable[..., int]] = {
+    "list": commands.list_rows,
+    "run": commands.run,
+    "reproduce": commands.reproduce,
+    "table": commands.table,
+    "collect": commands.collect,
+    "sample": commands.sample,
+    "data": commands.data,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 when it did what it was asked, 1 when it could not, 2 when it was asked wrongly, 130 when interrupted.
+    """
+    logging.basicConfig(format="rnnreg: %(message)s", level=logging.WARNING)
+    argv = [_underscored(word) for word in (sys.argv[1:] if argv is None else argv)]
+    try:
+        row = _row_of(argv)
+        parsed = _parser(row).parse_args(argv)
+    except (ArgumentError, UserError) as error:
+        return _fail(_readable(str(error)), 2)
+    try:
+        return _call(COMMANDS[parsed.subcommand], vars(parsed[parsed.subcommand]), row)
+    except (UserError, DataError) as error:
+        return _fail(_readable(str(error)), 130 if isinstance(error, Interrupted) else 1)
+    except KeyboardInterrupt:
+        return _fail(
+            "interrupted; finished runs and the last epoch of the others are kept: the same command goes on", 130
+        )
+
+
+def _parser(row: Row | None) -> ArgumentParser:
+    """The parser of all commands; `run` takes every field of the configuration of its row."""
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    parser = ArgumentParser(
+        prog="rnnreg",
+        description="Recurrent Neural Network Regularization (arXiv:1409.2329), reproduced.",
+        exit_on_error=False,
+    )
+    subcommands = parser.add_subcommands(metavar="COMMAND")
+    for name, function in COMMANDS.items():
+        summary = (inspect.getdoc(function) or "").split("\n\nArgs:")[0]
+        sub = ArgumentParser(exit_on_error=False, description=summary)
+        by_hand: set[str | int] = {"options", "overrides", "check", "action", "names"}
+        sub.add_function_arguments(
+            function, skip=by_hand & set(inspect.signature(function).parameters), as_group=False, as_positional=True
+        )
+        if name == "table":
+            sub.add_argument("--check", action="store_true", help="write nothing; fail when a file is stale")
+        if name == "data":
+            sub.add_argument(
+                "action", nargs="?", default="list", choices=["list", "fetch", "verify"], help="what to do"
+            )
+            sub.add_argument("names", nargs="*", default=[], help="of the sources; all if none is given")
+        if "options" in inspect.signature(function).parameters:
+            sub.add_class_arguments(Options, as_group=False)
+        if name == "run" and row:
+            sub.add_class_arguments(_with_defaults(row.config))
+        subcommands.add_subcommand(name, sub, help=summary.splitlines()[0])
+    return parser
+
+
+def _call(function: Callable[..., int], values: dict[str, Any], row: Row | None) -> int:
+    if "options" in inspect.signature(function).parameters:
+        values["options"] = Options(**{field.name: values.pop(field.name) for field in fields(Options)})
+    if "overrides" in inspect.signature(function).parameters and row:
+        values["overrides"] = {field.name: values.pop(field.name) for field in fields(row.config)}
+    return function(**values)
+
+
+def _row_of(argv: Sequence[str]) -> Row | None:
+    """The row that `run` is asked for: what its other options are depends on it."""
+    if argv[:1] != ["run"] or len(argv) < 2 or argv[1].startswith("-"):
+        return None
+    given = [
+        word.partition("=")[2] or following
+        for word, following in zip(argv, [*argv[1:], ""], strict=True)
+        if word.startswith("--rows_file")
+    ]
+    return rows.find(argv[1], rows.load(Path(given[0]) if given else None))
+
+
+def _with_defaults(config: Config) -> type:
+    """The configuration's class with this configuration's values as defaults, for the parser to read."""
+    own = [(item.name, item.type, field(default=getattr(config, item.name))) for item in fields(config)]
+    return make_dataclass(
+        type(config).__name__,
+        own,
+        bases=(type(config),),
+        frozen=True,
+        kw_only=True,
+        namespace={"__doc__": "The row's configuration."},
+    )
+
+
+def _underscored(word: str) -> str:
+    """--hidden-size is --hidden_size."""
+    if not word.startswith("--"):
+        return word
+    name, equals, value = word.partition("=")
+    return "--" + name[2:].replace("-", "_") + equals + value
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"rnnreg: error: {message}", file=sys.stderr)
+    return code
+
+
+def _readable(message: str) -> str:
+    """A message on one line, a parser's in the words of the command line."""
+    message = re.sub(r"<class '(\w+)'>", r"\1", " ".join(message.split()))
+    message = re.sub(r"(are required: )(?:\w+\.)?", r"\1", message.replace("typing.Literal", "one of "))
+    message = re.sub(r'^Parser key "(?:\w+\.)?(\w+)": ', r"--\1: ", message)
+    message = re.sub(
+        r"Not of type \w+: (.+) does not conform to restriction v(.+)$", r"expected a number \2, got \1", message
+    )
+    return re.sub(r"Expected an? (.+)\. Got value: (.*)$", r"expected \1, got \2", message)

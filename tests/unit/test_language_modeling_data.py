@@ -1,0 +1,132 @@
+"""Streams, windows and sources."""
+
+import pytest
+import torch
+
+from datamodules import language_modeling
+from datamodules.language_modeling import Corpus, LanguageModelingData, StreamWindows, read_corpus, sentences
+from datamodules.sources import DataError, Source, SourceFile, sha256_of
+from datamodules.vocabulary import EOS, UNK, Vocabulary
+
+
+def test_stream_layout_and_windows_by_hand() -> None:
+    """11 tokens, 2 streams: floor(11/2) = 5 tokens each, from 0 and round(5.5) = 6; two whole windows of two."""
+    windows = StreamWindows(torch.arange(11), streams=2, window=2, keep_partial=False)
+    items = [windows[index] for index in range(len(windows))]
+    assert [inputs.tolist() for inputs, _ in items] == [[[0, 6], [1, 7]], [[2, 8], [3, 9]]]
+    assert [targets.tolist() for _, targets in items] == [[[1, 7], [2, 8]], [[3, 9], [4, 10]]]
+    assert windows.predictions == 8
+
+
+def test_training_drops_the_last_partial_window_and_evaluation_keeps_it() -> None:
+    tokens = torch.arange(8)
+    assert len(StreamWindows(tokens, 1, 3, keep_partial=False)) == 2
+    kept = StreamWindows(tokens, 1, 3, keep_partial=True)
+    assert [inputs[:, 0].tolist() for inputs, _ in (kept[0], kept[1], kept[2])] == [[0, 1, 2], [3, 4, 5], [6]]
+    assert [targets[:, 0].tolist() for _, targets in (kept[0], kept[1], kept[2])] == [[1, 2, 3], [4, 5, 6], [7]]
+
+
+@pytest.mark.parametrize(("length", "window"), [(8, 3), (2, 5), (1001, 500), (1000, 500), (82, 1)])
+def test_exact_evaluation_predicts_every_token_but_the_first(length: int, window: int) -> None:
+    windows = StreamWindows(torch.arange(length), 1, window, keep_partial=True)
+    predicted = [target for index in range(len(windows)) for target in windows[index][1][:, 0].tolist()]
+    assert predicted == list(range(1, length))
+
+
+def test_penn_treebank_epoch_has_the_authors_number_of_windows() -> None:
+    """floor(929589 / 20) = 46479 tokens a stream: epoch_size is 2323 windows of 20, or 1327 of 35."""
+    tokens = torch.zeros(929_589, dtype=torch.long)
+    assert len(StreamWindows(tokens, 20, 20, keep_partial=False)) == 2323
+    assert len(StreamWindows(tokens, 20, 35, keep_partial=False)) == 1327
+
+
+def test_too_short_a_text_is_refused() -> None:
+    with pytest.raises(DataError, match="7 tokens are too few for 4 streams"):
+        StreamWindows(torch.arange(7), streams=4, window=2, keep_partial=False)
+
+
+def test_vocabulary_orders_by_frequency_and_maps_the_unknown() -> None:
+    vocabulary = Vocabulary.build(["b", "a", "b", "c", "<eos>", "b", "a", "<eos>"], min_count=2)
+    assert vocabulary.words == ["b", EOS, "a", UNK]
+    assert vocabulary.encode(["a", "c", "zebra"]) == [2, 3, 3]
+
+
+def test_one_eos_a_line() -> None:
+    corpus = Corpus({"train": " a b \n c \n", "validation": "", "test": ""})
+    assert corpus.tokens("train") == ["a", "b", EOS, "c", EOS]
+
+
+def test_sentences_look_like_the_penn_treebank() -> None:
+    text = "We don't know the President\u2019s 1,200 plans. That's $5 million (50%)!\n\nThank you."
+    assert [" ".join(words) for words in sentences(text)] == [
+        "we do n't know the president 's N plans",
+        "that 's $ N million N %",
+        "thank you",
+    ]
+
+
+def test_a_text_folder_is_read_with_its_own_vocabulary(text_folder) -> None:
+    data = LanguageModelingData(str(text_folder), text_folder, batch_size=2, unroll=4)
+    data.setup()
+    assert set(data.vocabulary.words) == {"the", "dog", "cat", "sees", "hears", "you", EOS, UNK}
+    assert len(data.tokens["test"]) == 31 * 5
+    assert data.units_per_epoch == (200 * 5 // 2 - 1) // 4 * 4 * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("valid.txt", b"", "valid.txt is empty"),
+        ("test.txt", b"caf\xe9", "test.txt: cannot be read as UTF-8"),
+        ("train.txt", None, "train.txt is missing"),
+    ],
+)
+def test_a_bad_text_folder_is_named(text_folder, name: str, content: bytes | None, message: str) -> None:
+    (text_folder / name).unlink()
+    if content is not None:
+        (text_folder / name).write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_corpus(str(text_folder), text_folder)
+
+
+def test_penn_treebank_is_held_against_its_checksums_and_counts(tmp_path, monkeypatch) -> None:
+    with pytest.raises(DataError, match=r"ptb.train.txt is missing; `rnnreg data fetch ptb`"):
+        read_corpus("ptb", tmp_path)
+    (tmp_path / "ptb").mkdir()
+    for split in ("train", "valid", "test"):
+        (tmp_path / "ptb" / f"ptb.{split}.txt").write_text("no it was n't black monday\n")
+    with pytest.raises(DataError, match=r"ptb.train.txt is not the published file \(27 bytes, sha256 "):
+        read_corpus("ptb", tmp_path)
+    monkeypatch.setattr(Source, "verify", lambda *_: None)
+    with pytest.raises(DataError, match="train has 7 tokens, expected 929,589"):
+        read_corpus("ptb", tmp_path)
+
+
+def test_fetch_keeps_only_what_is_as_published(tmp_path) -> None:
+    published = tmp_path / "published.txt"
+    published.write_text("text\n")
+    good = SourceFile("a.txt", sha256_of(published), url=published.as_uri())
+    source = Source("set", "task", "", "", (good,))
+    source.fetch(tmp_path / "data")
+    assert (tmp_path / "data/set/a.txt").read_text() == "text\n"
+
+    altered = Source("other", "task", "", "", (SourceFile("a.txt", "0" * 64, url=published.as_uri()),))
+    with pytest.raises(DataError, match=r"gave 5 bytes of sha256 .*, expected 000000000000...; not kept"):
+        altered.fetch(tmp_path / "data")
+    assert not list((tmp_path / "data/other").iterdir())
+
+    (tmp_path / "data/set/a.txt").write_text("tex")
+    with pytest.raises(DataError, match="is not the published file"):
+        source.fetch(tmp_path / "data")
+
+
+def test_no_network_is_one_line(tmp_path) -> None:
+    source = Source("set", "task", "", "", (SourceFile("a.txt", "0" * 64, url="http://127.0.0.1:9/a.txt"),))
+    with pytest.raises(DataError, match=r"cannot download http://127.0.0.1:9/a.txt \(no network\?\)"):
+        source.fetch(tmp_path)
+
+
+def test_state_of_the_union_splits_share_no_address() -> None:
+    splits = language_modeling.STATE_OF_THE_UNION_SPLITS.values()
+    names = [name for split in splits for name in split]
+    assert len(names) == len(set(names))

@@ -1,0 +1,107 @@
+"""Records: what they hold, what makes two runs the same, and what is refused."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark import UserError, rows
+from benchmark.records import CorruptRecord, Record, Store, checksum_arrays
+
+
+def make_record(row: rows.Row = rows.PTB_SMALL, seed: int = 1, **changes) -> Record:
+    record = Record(
+        row=row.name,
+        task=row.config.task,
+        seed=seed,
+        configuration={},
+        fingerprint=row.config.fingerprint(),
+        protocol=1,
+        data_sha256="d" * 64,
+        metrics={"validation_perplexity": 120.0 + seed, "test_perplexity": 114.0 + seed},
+        curve=[{"epoch": 1, "train_perplexity": 50.0, "validation_perplexity": 130.0 + seed}],
+        parameters=10,
+        throughput=1000.0,
+        unit="tokens",
+        wall_seconds=3600.0,
+        device="CPU",
+        versions={},
+        commit="c" * 40,
+        finished="2026-01-01T00:00:00+00:00",
+        command="rnnreg run",
+        log_probabilities_sha256="",
+    )
+    return replace(record, **changes)
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    arrays = {"test": np.array([-1.5, -0.25], dtype=np.float16)}
+    record = make_record(log_probabilities_sha256=checksum_arrays(arrays))
+    store = Store(tmp_path)
+    store.write(record, arrays)
+    assert store.find(record.run) == record
+    assert list(store.records()) == [record]
+    assert np.array_equal(store.log_probabilities(record)["test"], arrays["test"])
+
+
+@pytest.mark.parametrize("damage", ["truncate", "alter", "field", "not json"])
+def test_a_damaged_record_is_named_and_never_used(tmp_path: Path, damage: str) -> None:
+    record, store = make_record(), Store(tmp_path)
+    store.write(record, {})
+    path = tmp_path / record.run / "record.json"
+    text = path.read_text()
+    content = json.loads(text)
+    damaged = {
+        "truncate": text[:-40],
+        "alter": text.replace("114", "104").replace("115", "105"),
+        "field": json.dumps({name: value for name, value in content.items() if name != "seed"}),
+        "not json": "[]",
+    }[damage]
+    assert damaged != text
+    path.write_text(damaged)
+    with pytest.raises(CorruptRecord, match=str(path)):
+        store.find(record.run)
+    skipped: list[str] = []
+    assert list(store.records(skipped)) == []
+    assert str(path) in skipped[0]
+
+
+def test_altered_log_probabilities_are_refused(tmp_path: Path) -> None:
+    record, store = make_record(log_probabilities_sha256="0" * 64), Store(tmp_path)
+    store.write(record, {"test": np.zeros(3, dtype=np.float16)})
+    with pytest.raises(CorruptRecord, match="is not what its record was written with"):
+        store.log_probabilities(record)
+    (tmp_path / record.run / "log_probabilities.npz").unlink()
+    with pytest.raises(CorruptRecord, match="cannot be read"):
+        store.log_probabilities(record)
+
+
+def test_a_run_is_the_same_only_with_the_same_configuration_seed_and_data() -> None:
+    record = make_record()
+    others = [
+        make_record(seed=2),
+        make_record(data_sha256="e" * 64),
+        make_record(row=rows.PTB_SMALL.variant("ptb-small", dropout=0.1)),
+    ]
+    assert len({other.run for other in [record, *others]}) == 4
+
+
+def test_fingerprint_knows_numbers_not_their_spelling() -> None:
+    config = rows.PTB_SMALL.config
+    assert replace(config, clip=5).fingerprint() == replace(config, clip=5.0).fingerprint()
+    assert replace(config, clip=5).fingerprint() != replace(config, clip=6).fingerprint()
+
+
+def test_fingerprint_covers_the_code_of_a_users_backbone(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    code = "from torch import nn\nclass Mine(nn.Module):\n    {}\n"
+    prints = []
+    for name, body in (("first_idea", "size = 1"), ("second_idea", "size = 2")):
+        (tmp_path / f"{name}.py").write_text(code.format(body))
+        config = replace(rows.PTB_SMALL.config, backbone=f"{name}.Mine")
+        prints.append(config.fingerprint())
+        with pytest.raises(UserError, match=r"cannot load 'first_idea\.Gone'"):
+            replace(config, backbone="first_idea.Gone").fingerprint()
+    assert len(set(prints)) == 2

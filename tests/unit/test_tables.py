@@ -1,0 +1,95 @@
+"""Tables and figures from made-up records whose figures are known."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from test_records import make_record
+
+from benchmark import UserError, figures, rows, tables
+
+SMALL, MEDIUM = rows.PTB_SMALL, rows.PTB_MEDIUM
+MEDIUM_WITHOUT = rows.find("ptb-medium")
+
+
+def measured(row: rows.Row, *values: float):
+    return [
+        make_record(row, seed, metrics={"validation_perplexity": value + 5, "test_perplexity": value})
+        for seed, value in enumerate(values, 1)
+    ]
+
+
+def test_mean_deviation_paper_and_difference() -> None:
+    table = tables.lines([SMALL], measured(SMALL, 114.0, 116.0))
+    line = next(line for line in tables.markdown(table).splitlines() if line.startswith("| small"))
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells[:6] == ["small", "none", "2", "50.0 ± 0.0", "120.0 ± 1.4", "115.0 ± 1.4"]
+    assert cells[6:8] == ["120.7 / 114.5", "-0.7 / +0.5"]
+    row = next(csv.DictReader(io.StringIO(tables.as_csv(table))))
+    assert float(row["test_perplexity_mean"]) == 115
+    assert float(row["test_perplexity_sd"]) == pytest.approx(2**0.5, abs=1e-4)
+    assert float(row["test_perplexity_difference"]) == 0.5
+    assert row["seeds"] == "2"
+
+
+def test_a_single_run_has_no_deviation_and_a_row_without_runs_says_so() -> None:
+    text = tables.markdown(tables.lines([SMALL, MEDIUM], measured(SMALL, 114.0)))
+    assert "| 114.0 |" in text
+    assert text.count(tables.NOT_RUN) == 3
+
+
+def test_effect_of_dropout_compares_rows_that_differ_in_it_alone() -> None:
+    everything = [MEDIUM_WITHOUT, MEDIUM, rows.find("ptb-medium-recurrent-dropout")]
+    records = measured(MEDIUM_WITHOUT, 120.0, 130.0) + measured(MEDIUM, 90.0, 110.0) + measured(everything[2], 200.0)
+    text = tables.markdown(tables.lines(everything, records))
+    assert "| medium | 125.0 ± 7.1 | 100.0 ± 14.1 | -25.0 | better by 20% |" in text
+
+
+def test_only_a_rows_own_records_count() -> None:
+    changed = SMALL.variant(SMALL.name, epochs=1)
+    other_data = make_record(SMALL, 3, data_sha256="f" * 64)
+    notes: list[str] = []
+    (line,) = tables.lines([SMALL], [*measured(SMALL, 114.0, 116.0), make_record(changed, 9), other_data], notes)
+    assert [record.seed for record in line.records] == [1, 2]
+    assert notes == ["ptb-small: 2 records of another configuration, protocol or data are left out"]
+
+
+def test_rows_that_the_paper_lacks_say_so() -> None:
+    in_paper = {"ptb-small", "ptb-medium-dropout", "ptb-large-dropout"}
+    for row in rows.ROWS:
+        if row.config.source == "ptb":
+            assert (row.published is not None) == (row.name in in_paper)
+            assert (row.note == rows.NOT_IN_PAPER) == (row.name not in in_paper)
+
+
+def test_quick_tables_say_that_they_are_no_match_for_the_paper() -> None:
+    text = tables.markdown(tables.lines([row for row in rows.ROWS if "quick" in row.profiles], []))
+    assert "not comparable with the paper's numbers" in text
+    assert "| paper |" not in text
+
+
+def test_check_finds_a_stale_file_and_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "table.md"
+    path.write_text("old")
+    assert tables.write({path: "new"}, check=True) == [path]
+    assert path.read_text() == "old"
+    assert tables.write({path: "new"}, check=False) == [path]
+    assert tables.write({path: "new"}, check=True) == []
+
+
+def test_insert_keeps_the_rest_of_the_page() -> None:
+    begin, end = tables.MARKERS
+    assert tables.insert("T", f"a\n{begin}\nold\n{end}\nb", "page") == f"a\n{begin}\n\nT\n{end}\nb"
+    with pytest.raises(UserError, match="page has no place for the tables"):
+        tables.insert("T", "nothing", "page")
+
+
+def test_learning_curves_are_drawn_the_same_each_time() -> None:
+    table = tables.lines([MEDIUM_WITHOUT, MEDIUM], measured(MEDIUM_WITHOUT, 120.0, 130.0) + measured(MEDIUM, 90.0))
+    first, second = (figures.learning_curves(table, "title") for _ in range(2))
+    assert first == second
+    assert first is not None
+    for text in ("validation, dropout", "training, no dropout", "medium (1 or 2 seeds)", "epoch", "perplexity"):
+        assert text in first
+    assert figures.learning_curves(tables.lines([SMALL], []), "title") is None
