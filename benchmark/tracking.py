@@ -32,11 +32,12 @@ def make_logger(mode: str, row: Row, seed: int, run: str, folder: Path) -> Logge
         raise UserError(f"--wandb {mode}: must be one of {', '.join(MODES)}")
     if mode == "off":
         return False
+    os.environ.setdefault("WANDB_SILENT", "true")  # its hints would break the progress bars
     try:
         import wandb
 
         if mode == "auto":
-            mode = os.environ.get("WANDB_MODE") or ("online" if wandb.login(prompt=False) else "offline")
+            mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
         logger = WandbLogger(
             project=PROJECT,
             name=f"{row.name} seed {seed}",
@@ -66,12 +67,22 @@ def make_logger(mode: str, row: Row, seed: int, run: str, folder: Path) -> Logge
     return logger
 
 
+def logged_in() -> bool:
+    """Whether this machine has W&B credentials; asks nobody and no network."""
+    import wandb
+
+    try:
+        return bool(wandb.login(prompt=False))
+    except wandb.errors.UsageError:
+        return False
+
+
 def finish() -> None:
     """Close the W&B run of this process, if there is one."""
     import sys
 
     if wandb := sys.modules.get("wandb"):
         try:
-            wandb.finish(quiet=True)
+            wandb.finish()
         except Exception as error:
             logging.getLogger("rnnreg").warning("W&B could not finish: %s", error)

@@ -155,9 +155,13 @@ class CurveRecorder(Checkpoint):
 
     @override
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        torch.manual_seed(mix(self.seed, trainer.current_epoch + 1))
         self._lr = trainer.optimizers[0].param_groups[0]["lr"]
         self._begin = time.perf_counter()
+
+    @override
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        if batch_idx == 0:  # not at the start of the epoch: a fresh data loader draws a number, a resumed one does not
+            torch.manual_seed(mix(self.seed, trainer.current_epoch + 1))
 
     @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

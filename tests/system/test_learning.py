@@ -1,0 +1,61 @@
+"""Short real trainings on real text, each time with another seed: they must learn, and dropout must help."""
+
+import math
+import random
+from collections import Counter
+from pathlib import Path
+from pydoc_data.topics import topics
+
+import pytest
+
+from benchmark import rows
+from benchmark.training import Options, train
+from datamodules.language_modeling import sentences
+
+TRAIN_LINES, HELD_OUT_LINES = 900, 150
+
+
+@pytest.fixture(scope="module")
+def real_text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """English that every Python carries, the language reference behind help(); as a text folder."""
+    lines = [" ".join(words) for name in sorted(topics) for words in sentences(topics[name]) if len(words) > 5]
+    lines = list(dict.fromkeys(lines))  # topics repeat each other
+    random.Random(0).shuffle(lines)
+    folder = tmp_path_factory.mktemp("topics")
+    begin = 0
+    for name, count in (("train", TRAIN_LINES), ("valid", HELD_OUT_LINES), ("test", HELD_OUT_LINES)):
+        (folder / f"{name}.txt").write_text("\n".join(lines[begin : begin + count]) + "\n")
+        begin += count
+    return folder
+
+
+def unigram_perplexity(data) -> float:
+    """Of the test text under the training text's add-one word frequencies: what a model without memory reaches."""
+    counts = Counter(data.tokens["train"].tolist())
+    total = len(data.tokens["train"]) + len(data.vocabulary)
+    words = data.tokens["test"].tolist()[1:]
+    return math.exp(-sum(math.log((counts[word] + 1) / total) for word in words) / len(words))
+
+
+def test_it_learns_and_dropout_helps_a_model_that_overfits(real_text: Path, tmp_path: Path) -> None:
+    seed = random.SystemRandom().randrange(10**6)
+    print(f"seed {seed}")
+    found = {}
+    for dropout in (0.0, 0.5):
+        row = rows.SOTU_MEDIUM.variant(
+            f"system-{dropout:g}", source=str(real_text), dropout=dropout, epochs=10, flat_epochs=6
+        )
+        record = train(row, seed, Options(store=tmp_path, accelerator="cpu", wandb="off"), progress=lambda *_: None)
+        found[dropout] = record
+        print(dropout, record.metrics, record.curve[-1])
+    data = rows.SOTU_MEDIUM.variant("data", source=str(real_text)).config.datamodule(tmp_path)
+    data.setup()
+    unigram = unigram_perplexity(data)
+    print(f"unigram {unigram}")
+
+    plain, regularized = found[0.0], found[0.5]
+    assert regularized.metrics["test_perplexity"] < 0.8 * unigram
+    assert regularized.curve[-1]["validation_perplexity"] < 0.5 * regularized.curve[0]["validation_perplexity"]
+    assert regularized.metrics["test_perplexity"] < 0.95 * plain.metrics["test_perplexity"]
+    assert regularized.metrics["validation_perplexity"] < 0.95 * plain.metrics["validation_perplexity"]
+    assert plain.curve[-1]["train_perplexity"] < regularized.curve[-1]["train_perplexity"]
