@@ -49,7 +49,12 @@ def learning_curves(group: Sequence[Line], title: str) -> str | None:
     }
     with plt.rc_context(style):
         figure, axes = plt.subplots(
-            1, len(sizes), figsize=(3.4 * len(sizes) + 0.6, 3.6), sharey=True, squeeze=False, layout="constrained"
+            1,
+            len(sizes),
+            figsize=(max(6, 3.4 * len(sizes) + 0.6), 3.6),
+            sharey=True,
+            squeeze=False,
+            layout="constrained",
         )
         for axis, size in zip(axes[0], sizes, strict=True):
             for line in (line for line in plain if line.row.size == size):

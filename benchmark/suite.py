@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Sequence
@@ -109,7 +110,15 @@ def _start_worker(progress: "Queue[tuple[str, int, int]]", rows_file: Path | Non
     global _progress
     _progress = progress
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to answer
+    threading.Thread(target=_follow_parent, daemon=True).start()
     rows.load(rows_file)
+
+
+def _follow_parent() -> None:
+    """End with the main process, however that ended, rather than write beside the next one."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def _work(run: Run, options: Options) -> Outcome:

@@ -49,6 +49,7 @@ def make_logger(mode: str, row: Row, seed: int, run: str, folder: Path) -> Logge
             config={**asdict(row.config), "seed": seed},
             settings=wandb.Settings(
                 # Nothing of the machine or the user beyond the run itself; short limits, so that no network is no wait.
+                mode="online" if mode == "online" else "offline",
                 console="off",
                 disable_git=True,
                 disable_code=True,

@@ -72,7 +72,7 @@ def train(
     Raises:
         UserError: bad data, an unusable output folder or checkpoint, a diverged training, an interrupt.
     """
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    warnings.filterwarnings("ignore", ".*does not have many workers.*|.*exists and is not empty.*")
     warnings.filterwarnings("ignore", ".*was called on a metric that|.*`isinstance\\(treespec, LeafSpec\\)`.*")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     if options.threads:

@@ -39,7 +39,7 @@ def unigram_perplexity(data) -> float:
 
 def test_it_learns_and_dropout_helps_a_model_that_overfits(real_text: Path, tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(10**6)
-    print(f"seed {seed}")
+    print(f"seed {seed}")  # shown when the test fails
     found = {}
     for dropout in (0.0, 0.5):
         row = rows.SOTU_MEDIUM.variant(
@@ -55,7 +55,7 @@ def test_it_learns_and_dropout_helps_a_model_that_overfits(real_text: Path, tmp_
 
     plain, regularized = found[0.0], found[0.5]
     assert regularized.metrics["test_perplexity"] < 0.8 * unigram
-    assert regularized.curve[-1]["validation_perplexity"] < 0.5 * regularized.curve[0]["validation_perplexity"]
+    assert regularized.curve[-1]["validation_perplexity"] < 0.8 * regularized.curve[0]["validation_perplexity"]
     assert regularized.metrics["test_perplexity"] < 0.95 * plain.metrics["test_perplexity"]
     assert regularized.metrics["validation_perplexity"] < 0.95 * plain.metrics["validation_perplexity"]
     assert plain.curve[-1]["train_perplexity"] < regularized.curve[-1]["train_perplexity"]
