@@ -169,8 +169,9 @@ class View:
         self.counted += self.work[label] * (fraction - self.done[label])
         self.done[label] = fraction
         if sys.stderr.isatty():
-            bar = self.bars.setdefault(label, tqdm(total=epochs, desc=label, unit="epoch", leave=False))
-            bar.update(epoch - bar.n)
+            if label not in self.bars:
+                self.bars[label] = tqdm(total=epochs, desc=label, unit="epoch", leave=False)
+            self.bars[label].update(epoch - self.bars[label].n)
 
     def finished(self, run: Run, outcome: Outcome) -> None:
         """A run has ended."""

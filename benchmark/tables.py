@@ -14,7 +14,7 @@ from benchmark.rows import Row
 
 CAPTIONS = {
     "ptb": "Language modelling, Penn Treebank (paper Table 1)",
-    "sotu": "Language modelling, State of the Union addresses (quick profile: small text and scaled-down models, "
+    "sotu": "Language modelling, State of the Union addresses, quick profile (small text and scaled-down models, "
     "not comparable with the paper's numbers)",
 }
 """Heading of each source's table; it says what the data is."""
