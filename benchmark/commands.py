@@ -19,6 +19,9 @@ from datamodules.sources import DataError
 from models.decoding import sample as sample_words
 from models.language_model import LanguageModel
 
+LONGEST_NAME = 150
+"""Of a variant, which names a folder; what the name leaves out still tells its runs apart, by their fingerprint."""
+
 SOURCES = (STATE_OF_THE_UNION, PENN_TREEBANK)
 
 
@@ -60,10 +63,9 @@ def run(
     changes = {name: value for name, value in (overrides or {}).items() if value != getattr(chosen.config, name)}
     if changes:
         command += [f"--{name}={value}" for name, value in changes.items()]
+        name = "+".join([row, *(f"{field}={value}" for field, value in changes.items())])
         try:
-            chosen = chosen.variant(
-                f"{row}+{'+'.join(f'{name}={value}' for name, value in changes.items())}".replace("/", "_"), **changes
-            )
+            chosen = chosen.variant(name.replace("/", "_")[:LONGEST_NAME], **changes)
         except ValueError as error:
             raise UserError(str(error)) from error
     record = train(chosen, seed, options, command=shlex.join(command))

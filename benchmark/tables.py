@@ -99,7 +99,7 @@ def _results(group: Sequence[Line]) -> str:
     config = group[0].row.config
     header = ["model", "dropout", "seeds", config.training.label, *(metric.label for metric in config.headline)]
     if has_published := any(line.row.published for line in group):
-        header += ["paper", "difference"]
+        header += [f"paper ({' / '.join(metric.label.split()[0] for metric in config.headline)})", "difference"]
     header.append("note")
     body = []
     for line in group:
