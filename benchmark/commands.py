@@ -1,6 +1,5 @@
 """What each command does; `benchmark.cli` parses for it."""
 
-import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -13,9 +12,11 @@ from benchmark import UserError, figures, rows, tables
 from benchmark.records import Store
 from benchmark.rows import Profile, Row
 from benchmark.suite import Run, duration, headline, run_grid
-from benchmark.training import CHECKPOINT, Options, train
+from benchmark.tables import Line
+from benchmark.training import CHECKPOINT, Options, rebuild_command, train
 from datamodules.language_modeling import PENN_TREEBANK, STATE_OF_THE_UNION
-from datamodules.sources import DataError
+from datamodules.sources import DataError, Source
+from datamodules.vocabulary import EOS, UNK, Vocabulary
 from models.decoding import sample as sample_words
 from models.language_model import LanguageModel
 
@@ -59,16 +60,14 @@ def run(
         overrides: fields of the configuration to change; the run then counts as a variant, not as the row.
     """
     chosen = rows.find(row, rows.load(rows_file))
-    command = ["rnnreg", "run", row, "--seed", str(seed), *(["--rows_file", str(rows_file)] if rows_file else [])]
     changes = {name: value for name, value in (overrides or {}).items() if value != getattr(chosen.config, name)}
     if changes:
-        command += [f"--{name}={value}" for name, value in changes.items()]
         name = "+".join([row, *(f"{field}={value}" for field, value in changes.items())])
         try:
             chosen = chosen.variant(name.replace("/", "_")[:LONGEST_NAME], **changes)
         except ValueError as error:
             raise UserError(str(error)) from error
-    record = train(chosen, seed, options, command=shlex.join(command))
+    record = train(chosen, seed, options, command=rebuild_command(row, seed, rows_file, changes))
     print(f"{chosen.name} seed {seed}: {headline(chosen, record)}, {duration(record.wall_seconds)}")
     print(f"record: {options.store / record.run / 'record.json'}")
     return 0
@@ -100,9 +99,8 @@ def reproduce(
         if only
         else [row for row in every if profile in row.profiles]
     )
-    suffix = f" --rows_file {rows_file}" if rows_file else ""
     grid = [
-        Run(row, seed, f"rnnreg run {row.name} --seed {seed}{suffix}") for seed in range(1, seeds + 1) for row in chosen
+        Run(row, seed, rebuild_command(row.name, seed, rows_file)) for seed in range(1, seeds + 1) for row in chosen
     ]
     failures = run_grid(grid, options, jobs, rows_file)
     _generate(chosen, options.store, options.store, readme=None, check=False)
@@ -138,17 +136,11 @@ def table(
     return 0
 
 
-def _generate(
-    chosen: tuple[Row, ...] | list[Row], store: Path, output: Path, readme: Path | None, check: bool
-) -> list[Path]:
-    notes: list[str] = []
-    lines = tables.lines(chosen, Store(store).records(skipped=notes), notes)
-    for note in notes:
-        print(f"rnnreg: left out: {note}", file=sys.stderr)
+def _generate(chosen: Sequence[Row], store: Path, output: Path, readme: Path | None, check: bool) -> list[Path]:
+    lines = _lines(chosen, store)
     text = tables.markdown(lines)
     files = {output / "table.md": text, output / "table.csv": tables.as_csv(lines)}
-    for source in dict.fromkeys(line.row.config.source for line in lines):
-        group = [line for line in lines if line.row.config.source == source]
+    for source, group in tables.by_source(lines).items():
         caption = tables.CAPTIONS.get(source, source).split(" (")[0]
         if figure := figures.learning_curves(group, caption):
             files[output / f"{Path(source).name}.svg"] = figure
@@ -161,6 +153,19 @@ def _generate(
     return tables.write(files, check)
 
 
+def _lines(chosen: Sequence[Row], store: Path) -> list[Line]:
+    """The rows with their records in a store; names on standard error what is left out."""
+    notes: list[str] = []
+    lines = tables.lines(chosen, Store(store).records(skipped=notes), notes)
+    for note in notes:
+        _left_out(note)
+    return lines
+
+
+def _left_out(note: str) -> None:
+    print(f"rnnreg: left out: {note}", file=sys.stderr)
+
+
 def collect(store: Path = Path("runs"), into: Path = Path("results/records")) -> int:
     """Copy the finished runs of shipped rows to where they are committed: records and log-probabilities only.
 
@@ -170,19 +175,16 @@ def collect(store: Path = Path("runs"), into: Path = Path("results/records")) ->
         store: folder that holds the runs.
         into: folder of committed records.
     """
-    notes: list[str] = []
     copied = 0
-    for line in tables.lines(rows.ROWS, Store(store).records(skipped=notes), notes):
+    for line in _lines(rows.ROWS, store):
         for record in line.records:
             if record.commit == "unknown" or record.commit.endswith("-dirty"):
-                notes.append(f"{record.run}: ran from uncommitted code ({record.commit})")
+                _left_out(f"{record.run}: ran from uncommitted code ({record.commit})")
             elif not (into / record.run / "record.json").exists():
                 (into / record.run).mkdir(parents=True, exist_ok=True)
                 for name in ("log_probabilities.npz", "record.json"):
                     shutil.copyfile(store / record.run / name, into / record.run / name)
                 copied += 1
-    for note in notes:
-        print(f"rnnreg: left out: {note}", file=sys.stderr)
     print(f"{copied} records copied to {into}; `make table` shows them")
     return 0
 
@@ -213,16 +215,15 @@ def sample(
     """
     rows.load(rows_file)
     model = _trained(row, seed, store)
-    vocabulary = list(model.hparams["vocabulary"])
-    ids = {word: index for index, word in enumerate(vocabulary)}
+    vocabulary = Vocabulary(model.hparams["vocabulary"])
     tokens = prompt.lower().split()
     if not tokens:
         raise UserError("--prompt is empty; give at least one word")
-    if unknown := [token for token in tokens if token not in ids]:
-        print(f"rnnreg: read as <unk>, not in the vocabulary: {', '.join(unknown)}", file=sys.stderr)
-    forbidden = {ids[word] for word in exclude.split(",") if word in ids}
-    drawn = sample_words(model, [ids.get(token, ids["<unk>"]) for token in tokens], words, forbidden, temperature, draw)
-    print(" ".join([*tokens, *(vocabulary[index] for index in drawn)]).replace(" <eos>", "."))
+    if unknown := [token for token in tokens if token not in vocabulary.ids]:
+        print(f"rnnreg: read as {UNK}, not in the vocabulary: {', '.join(unknown)}", file=sys.stderr)
+    forbidden = {vocabulary.ids[word] for word in exclude.split(",") if word in vocabulary.ids}
+    drawn = sample_words(model, vocabulary.encode(tokens), words, forbidden, temperature, draw)
+    print(" ".join([*tokens, *(vocabulary.words[index] for index in drawn)]).replace(f" {EOS}", "."))
     return 0
 
 
@@ -262,22 +263,25 @@ def data(
     for name in names or []:
         if name not in by_name:
             raise UserError(f"there is no source {name!r}; there are {', '.join(by_name)}")
-    listing = [("source", "task", "here", "what", "terms")]
-    for source in (by_name[name] for name in names or by_name):
-        if action == "fetch":
-            source.fetch(data)
-        if action in ("fetch", "verify"):
-            source.verify(data)
-            print(f"{source.name}: {len(source.files)} files in {data / source.name}, as published")
-        try:
-            source.verify(data)
-            here = "yes"
-        except DataError:
-            here = "incomplete" if (data / source.name).exists() else "no"
-        listing.append((source.name, source.task, here, source.description, source.terms))
+    chosen = [by_name[name] for name in names or by_name]
     if action == "list":
-        _print_columns(listing)
+        listing = [
+            (source.name, source.task, _here(source, data), source.description, source.terms) for source in chosen
+        ]
+        _print_columns([("source", "task", "here", "what", "terms"), *listing])
+        return 0
+    for source in chosen:
+        (source.fetch if action == "fetch" else source.verify)(data)
+        print(f"{source.name}: {len(source.files)} files in {data / source.name}, as published")
     return 0
+
+
+def _here(source: Source, data: Path) -> str:
+    try:
+        source.verify(data)
+    except DataError:
+        return "incomplete" if (data / source.name).exists() else "no"
+    return "yes"
 
 
 def paper(row: Row) -> str:

@@ -83,11 +83,18 @@ def lines(rows: Iterable[Row], records: Iterable[Record], warnings: list[str] | 
     return found
 
 
+def by_source(table: Iterable[Line]) -> dict[str, list[Line]]:
+    """The lines of each source, in the order of the table: what one table or one figure shows."""
+    groups: dict[str, list[Line]] = {}
+    for line in table:
+        groups.setdefault(line.row.config.source, []).append(line)
+    return groups
+
+
 def markdown(table: Sequence[Line]) -> str:
     """All tables, a heading and a table for each source that has a row."""
     parts = []
-    for source in dict.fromkeys(line.row.config.source for line in table):
-        group = [line for line in table if line.row.config.source == source]
+    for source, group in by_source(table).items():
         parts += [f"### {CAPTIONS.get(source, f'{group[0].row.config.task}, {source}')}", _results(group)]
         if effect := _effect(group):
             parts.append(effect)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -80,8 +81,6 @@ def logged_in() -> bool:
 
 def finish() -> None:
     """Close the W&B run of this process, if there is one."""
-    import sys
-
     if wandb := sys.modules.get("wandb"):
         try:
             wandb.finish()

@@ -5,13 +5,14 @@ import datetime
 import logging
 import pickle
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
 import time
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -139,11 +140,19 @@ def train(
         versions=describe_versions(),
         commit=describe_commit(),
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        command=command or f"rnnreg run {row.name} --seed {seed}",
+        command=command or rebuild_command(row.name, seed),
         log_probabilities_sha256=checksum_arrays(arrays),
     )
     store.write(record, arrays)
     return record
+
+
+def rebuild_command(
+    row: str, seed: int, rows_file: Path | None = None, changes: Mapping[str, Any] | None = None
+) -> str:
+    """The command line that trains a run again: its row, seed, the user's rows file and overridden fields."""
+    words = ["rnnreg", "run", row, "--seed", str(seed), *(["--rows_file", str(rows_file)] if rows_file else [])]
+    return shlex.join([*words, *(f"--{name}={value}" for name, value in (changes or {}).items())])
 
 
 def print_epoch(epoch: int, epochs: int) -> None:
@@ -213,12 +222,9 @@ def keep_freed_memory() -> None:
     """
     try:
         libc = ctypes.CDLL(None)
-        for parameter, value in (
-            (-3, 1 << 30),
-            (-1, (1 << 31) - 1),
-            (-2, 1 << 28),
-        ):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD
-            libc.mallopt(parameter, value)
+        libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
+        libc.mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD
+        libc.mallopt(-2, 1 << 28)  # M_TOP_PAD
     except (OSError, AttributeError):
         return  # another C library: only the speed differs
 
