@@ -11,9 +11,8 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 
-from benchmark import UserError, commands, rows
-from benchmark.configs import Config
-from benchmark.rows import Row
+from benchmark import UserError, commands, gallery, generation, rows
+from benchmark.configs import Config, Row
 from benchmark.training import Interrupted, Options
 from datamodules.sources import DataError
 
@@ -23,7 +22,10 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "reproduce": commands.reproduce,
     "table": commands.table,
     "collect": commands.collect,
-    "sample": commands.sample,
+    "sample": generation.sample,
+    "translate": generation.translate,
+    "caption": generation.caption,
+    "gallery": gallery.gallery,
     "data": commands.data,
 }
 
@@ -63,12 +65,14 @@ def _parser(row: Row | None) -> ArgumentParser:
     for name, function in COMMANDS.items():
         summary = (inspect.getdoc(function) or "").split("\n\nArgs:")[0]
         sub = ArgumentParser(exit_on_error=False, description=summary)
-        by_hand: set[str | int] = {"options", "overrides", "check", "action", "names"}
+        by_hand: set[str | int] = {"options", "overrides", "check", "action", "names", "images"}
         sub.add_function_arguments(
             function, skip=by_hand & set(inspect.signature(function).parameters), as_group=False, as_positional=True
         )
         if name == "table":
             sub.add_argument("--check", action="store_true", help="write nothing; fail when a file is stale")
+        if name == "caption":
+            sub.add_argument("images", nargs="+", type=Path, help="picture files, SVG among them")
         if name == "data":
             sub.add_argument(
                 "action", nargs="?", default="list", choices=["list", "fetch", "verify"], help="what to do"

@@ -6,24 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt
+import torch
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from benchmark import UserError, figures, rows, tables
-from benchmark.records import Store
-from benchmark.rows import Profile, Row
+from benchmark import UserError, averages, figures, rows, tables
+from benchmark.configs import Profile, Row
+from benchmark.records import Record, Store
 from benchmark.suite import Run, duration, headline, run_grid
 from benchmark.tables import Line
-from benchmark.training import CHECKPOINT, Options, rebuild_command, train
-from datamodules.language_modeling import PENN_TREEBANK, STATE_OF_THE_UNION
-from datamodules.sources import DataError, Source
-from datamodules.vocabulary import EOS, UNK, Vocabulary
-from models.decoding import sample as sample_words
-from models.language_model import LanguageModel
+from benchmark.training import Options, rebuild_command, train
+from datamodules.sources import DataError, FolderSource, Source
 
 LONGEST_NAME = 150
 """Of a variant, which names a folder; what the name leaves out still tells its runs apart, by their fingerprint."""
-
-SOURCES = (STATE_OF_THE_UNION, PENN_TREEBANK)
 
 
 def list_rows(profile: Profile | None = None, rows_file: Path | None = None) -> int:
@@ -60,6 +55,8 @@ def run(
         overrides: fields of the configuration to change; the run then counts as a variant, not as the row.
     """
     chosen = rows.find(row, rows.load(rows_file))
+    if chosen.average_of:
+        raise UserError(f"{row} is an average, not trained; `rnnreg reproduce --only {row}` trains {chosen.average_of}")
     changes = {name: value for name, value in (overrides or {}).items() if value != getattr(chosen.config, name)}
     if changes:
         name = "+".join([row, *(f"{field}={value}" for field, value in changes.items())])
@@ -81,14 +78,14 @@ def reproduce(
     only: str = "",
     rows_file: Path | None = None,
 ) -> int:
-    """Train all rows of a profile and print the table they make.
+    """Train all rows of a profile, make the averages of models, and print the table.
 
     Runs that have a record are not trained again, half-finished ones go on after their last epoch.
 
     Args:
         options: where and how.
         profile: quick (CPU, minutes), standard (one GPU) or paper.
-        seeds: runs of each row, with seeds 1 to this.
+        seeds: runs of each row, with seeds 1 to this; rows that are averaged may ask for more.
         jobs: runs at a time; as many as there are cores, or one on a GPU, if not given.
         only: names of the rows to run, separated by commas; all of the profile if not given.
         rows_file: Python file with rows of your own, which join their profiles.
@@ -99,15 +96,28 @@ def reproduce(
         if only
         else [row for row in every if profile in row.profiles]
     )
+    trained = {row.name: row for row in (rows.find(row.average_of or row.name, every) for row in chosen)}.values()
     grid = [
-        Run(row, seed, rebuild_command(row.name, seed, rows_file)) for seed in range(1, seeds + 1) for row in chosen
+        Run(row, seed, rebuild_command(row.name, seed, rows_file))
+        for seed in range(1, max([seeds, *(row.seeds for row in trained)]) + 1)
+        for row in trained
+        if seed <= max(seeds, row.seeds)
     ]
     failures = run_grid(grid, options, jobs, rows_file)
+    device = "cuda" if options.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
+    try:
+        for record in averages.update(chosen, every, Store(options.store), options.data, device):
+            row = rows.find(record.row, every)
+            print(f"{row.name} of seeds {', '.join(map(str, record.details['members']))}: {headline(row, record)}")
+    except (UserError, DataError) as error:  # the runs are there, and so shall be their table
+        failures[f"averages: {error}"] = 0
     _generate(chosen, options.store, options.store, readme=None, check=False)
     print((options.store / "table.md").read_text(encoding="utf-8"))
     print(f"table and figures: {options.store}/table.md, {options.store}/table.csv, {options.store}/*.svg")
     if failures:
-        raise UserError(f"{len(failures)} of {len(grid)} runs failed, the others are kept: {'; '.join(failures)}")
+        failed = sum(failures.values())
+        what = f"{failed} of {len(grid)} runs failed, the others are kept" if failed else "all runs are kept, but"
+        raise UserError(f"{what}: {'; '.join(failures)}")
     return 0
 
 
@@ -141,15 +151,14 @@ def _generate(chosen: Sequence[Row], store: Path, output: Path, readme: Path | N
     text = tables.markdown(lines)
     files = {output / "table.md": text, output / "table.csv": tables.as_csv(lines)}
     for source, group in tables.by_source(lines).items():
-        caption = tables.CAPTIONS.get(source, source).split(" (")[0]
-        if figure := figures.learning_curves(group, caption):
+        if figure := figures.learning_curves(group, tables.caption(group).split(" (")[0]):
             files[output / f"{Path(source).name}.svg"] = figure
     if readme:
         try:
             page = readme.read_text(encoding="utf-8")
         except OSError as error:
             raise UserError(f"--readme {readme}: {error.strerror}") from error
-        files[readme] = tables.insert(text, page, str(readme))
+        files[readme] = tables.insert(tables.summary(lines), page, str(readme))
     return tables.write(files, check)
 
 
@@ -180,73 +189,22 @@ def collect(store: Path = Path("runs"), into: Path = Path("results/records")) ->
         for record in line.records:
             if record.commit == "unknown" or record.commit.endswith("-dirty"):
                 _left_out(f"{record.run}: ran from uncommitted code ({record.commit})")
-            elif not (into / record.run / "record.json").exists():
+            elif not _is_there(record, into):
                 (into / record.run).mkdir(parents=True, exist_ok=True)
                 for name in ("log_probabilities.npz", "record.json"):
-                    shutil.copyfile(store / record.run / name, into / record.run / name)
+                    if (store / record.run / name).exists():  # an average has no log-probabilities of its own
+                        shutil.copyfile(store / record.run / name, into / record.run / name)
                 copied += 1
+    for record in averages.update(rows.ROWS, rows.ROWS, Store(into)):
+        print(f"{record.row} averages seeds {', '.join(map(str, record.details['members']))}")
     print(f"{copied} records copied to {into}; `make table` shows them")
     return 0
 
 
-def sample(
-    row: str,
-    seed: NonNegativeInt = 1,
-    store: Path = Path("runs"),
-    prompt: str = "the meaning of life is",
-    words: PositiveInt = 60,
-    temperature: PositiveFloat = 1.0,
-    exclude: str = "<unk>,N,$",
-    draw: NonNegativeInt = 0,
-    rows_file: Path | None = None,
-) -> int:
-    """Continue a text with a trained language model (paper figure 4).
-
-    Args:
-        row: name of a language model row, or of a variant of it, that has been trained.
-        seed: of the run.
-        store: folder that holds the run.
-        prompt: text to continue.
-        words: how many to draw.
-        temperature: below 1 likely words get likelier.
-        exclude: words never drawn, separated by commas; the default is the paper's.
-        draw: seed of the drawing; another one gives another text.
-        rows_file: Python file with rows of your own.
-    """
-    rows.load(rows_file)
-    model = _trained(row, seed, store)
-    vocabulary = Vocabulary(model.hparams["vocabulary"])
-    tokens = prompt.lower().split()
-    if not tokens:
-        raise UserError("--prompt is empty; give at least one word")
-    if unknown := [token for token in tokens if token not in vocabulary.ids]:
-        print(f"rnnreg: read as {UNK}, not in the vocabulary: {', '.join(unknown)}", file=sys.stderr)
-    forbidden = {vocabulary.ids[word] for word in exclude.split(",") if word in vocabulary.ids}
-    drawn = sample_words(model, vocabulary.encode(tokens), words, forbidden, temperature, draw)
-    print(" ".join([*tokens, *(vocabulary.words[index] for index in drawn)]).replace(f" {EOS}", "."))
-    return 0
-
-
-def _trained(row: str, seed: int, store: Path) -> LanguageModel:
-    """The model of a finished or half-finished run."""
-    found = sorted(store.glob(f"{row}/seed-{seed}-*/{CHECKPOINT}"))
-    if not found:
-        there = sorted(
-            {
-                f"{path.parent.parent.name} seed {path.parent.name.split('-')[1]}"
-                for path in store.glob(f"*/*/{CHECKPOINT}")
-            }
-        )
-        hint = f"trained there: {', '.join(there)}" if there else f"train it with `rnnreg run {row} --seed {seed}`"
-        raise UserError(f"{store} has no trained {row} with seed {seed}; {hint}")
-    if len(found) > 1:
-        raise UserError(
-            f"{store} has several runs of {row} with seed {seed}; move all but one away: {', '.join(map(str, found))}"
-        )
-    try:
-        return LanguageModel.load_from_checkpoint(found[0], map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise UserError(f"{found[0]} cannot be loaded ({type(error).__name__}: {error})") from error
+def _is_there(record: Record, into: Path) -> bool:
+    """Whether a folder of committed records has this one; an average of other members is not this one."""
+    there = Store(into).find(record.run)
+    return there is not None and there.details.get("members") == record.details.get("members")
 
 
 def data(
@@ -259,7 +217,7 @@ def data(
         names: of the sources; all if not given.
         data: folder that holds the data, one folder per source.
     """
-    by_name = {source.name: source for source in SOURCES}
+    by_name = {source.name: source for source in rows.SOURCES}
     for name in names or []:
         if name not in by_name:
             raise UserError(f"there is no source {name!r}; there are {', '.join(by_name)}")
@@ -270,13 +228,19 @@ def data(
         ]
         _print_columns([("source", "task", "here", "what", "terms"), *listing])
         return 0
+    failures = []
     for source in chosen:
-        (source.fetch if action == "fetch" else source.verify)(data)
-        print(f"{source.name}: {len(source.files)} files in {data / source.name}, as published")
+        try:
+            (source.fetch if action == "fetch" else source.verify)(data)
+            print(f"{source.name}: {data / source.name} {source.verified}")
+        except DataError as error:
+            failures.append(str(error))
+    if failures:
+        raise UserError("; ".join(failures))
     return 0
 
 
-def _here(source: Source, data: Path) -> str:
+def _here(source: Source | FolderSource, data: Path) -> str:
     try:
         source.verify(data)
     except DataError:

@@ -1,19 +1,24 @@
-"""What a run is made of: one frozen dataclass per task, whose fields are the command line's overrides."""
+"""What a row of a table is made of: a configuration, whose fields are the command line's overrides, and its target."""
 
 import hashlib
 import inspect
 import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from benchmark import UserError
 from datamodules.base import TaskData
-from datamodules.language_modeling import LanguageModelingData
 from models.backbone import load_backbone
 from models.base import TaskModel
-from models.language_model import LanguageModel
+
+Profile = Literal["quick", "standard", "paper"]
+Size = Literal["small", "medium", "large"]
+
+NOT_IN_PAPER = "not in the paper"
+"""Note of a row that the paper lacks."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class Config(ABC):
     """What its tables show for each row, mean and spread over seeds; the last one decides."""
     training: ClassVar[Metric]
     """The same on the training set, of the last epoch as trained, dropout on: what shows overfitting."""
+    least_layers: ClassVar[int] = 1
+    """Fewest recurrent layers; 0 for a task whose baseline is the model without its backbone."""
 
     source: str
     """Data set by name, or the path of the user's own."""
@@ -67,16 +74,23 @@ class Config(ABC):
     """Learning rate of plain SGD."""
     clip: float
     """Largest norm of the gradient."""
+    flat_epochs: float
+    """Epochs at lr; before each later one it is divided by decay."""
+    decay: float
+    """What the learning rate is divided by."""
     epochs: int
     """Passes over the training set; the model after the last one is evaluated."""
 
     def __post_init__(self) -> None:
-        for name in ("hidden_size", "layers", "batch_size", "epochs"):
+        for name in ("hidden_size", "batch_size", "epochs"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
+        self._require("layers", self.layers >= self.least_layers, f"at least {self.least_layers}")
         for name in ("dropout", "recurrent_dropout"):
             self._require(name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
         for name in ("init_range", "lr", "clip"):
             self._require(name, getattr(self, name) > 0, "above 0")
+        self._require("flat_epochs", self.flat_epochs >= 0, "at least 0")
+        self._require("decay", self.decay >= 1, "at least 1")
         self._require("cell", self.cell in ("lstm", "rnn"), "lstm or rnn")
 
     def _require(self, name: str, holds: bool, right: str) -> None:
@@ -90,6 +104,15 @@ class Config(ABC):
     @abstractmethod
     def model(self, datamodule: Any) -> TaskModel:
         """The untrained model for data that has been set up."""
+
+    def evaluate_average(self, models: Sequence[TaskModel], datamodule: Any) -> tuple[dict[str, float], dict[str, Any]]:
+        """Metrics and details of an average of trained models that their saved log-probabilities cannot give.
+
+        Args:
+            models: the members, on the device to use.
+            datamodule: the data, set up.
+        """
+        return {}, {}
 
     @property
     @abstractmethod
@@ -118,63 +141,45 @@ class Config(ABC):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class Published:
+    """What the paper reports for a row."""
+
+    source: str
+    """Table or figure of arXiv:1409.2329."""
+    metrics: Mapping[str, float]
+    """Metric name, as in records, to published value."""
+    tolerance: float = 0.0
+    """By how much the mean of our runs may be worse and still count as reproduced."""
+    on: str = ""
+    """The paper's data set where it is not the row's own: then the figures are shown beside ours, not compared."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class LanguageModelConfig(Config):
-    """A language model and how it is trained and evaluated (paper section 4.1)."""
+class Row:
+    """One row of a table: a configuration, what it stands for, and what it is held against."""
 
-    task: ClassVar[str] = "language-modeling"
-    protocol: ClassVar[int] = 1
-    unit: ClassVar[str] = "tokens"
-    headline: ClassVar[tuple[Metric, ...]] = (
-        Metric("validation_perplexity", "validation perplexity", "lower"),
-        Metric("test_perplexity", "test perplexity", "lower"),
-    )
-    training: ClassVar[Metric] = Metric("train_perplexity", "training perplexity", "lower")
+    name: str
+    """Data set, size and variant; what the command line calls it."""
+    profiles: tuple[Profile, ...]
+    """The profiles it belongs to."""
+    size: Size
+    """The paper's name for its size."""
+    config: Config
+    """Everything that decides what a run of it gives, but for the seed."""
+    published: Published | None = None
+    """The paper's figures; None where the paper has no such row."""
+    note: str = ""
+    """What a reader must know of it, in a few words."""
+    label: str = ""
+    """What tables call its model; its size if not given."""
+    seeds: int = 1
+    """Runs that a grid makes of it at least, whatever number of seeds was asked for: members of an average."""
+    average_of: str = ""
+    """Name of the row whose runs are averaged, for a row that is an average of models; such a row is not trained."""
+    members: int = 1
+    """Models averaged."""
 
-    source: str = "ptb"
-    """Text: ptb, sotu, or a folder with train.txt, valid.txt and test.txt (tokenised, one sentence a line)."""
-    layers: int = 2
-    """Recurrent layers."""
-    batch_size: int = 20
-    """Contiguous streams trained in parallel."""
-    unroll: int
-    """Time steps of truncated backpropagation through time."""
-    lr: float = 1.0
-    """Learning rate of plain SGD, for a loss summed over the unroll and averaged over the batch."""
-    flat_epochs: int
-    """Epochs at lr; before each later one it is divided by decay."""
-    decay: float
-    """What the learning rate is divided by."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._require("unroll", self.unroll >= 1, "at least 1")
-        self._require("flat_epochs", self.flat_epochs >= 0, "at least 0")
-        self._require("decay", self.decay >= 1, "at least 1")
-
-    def datamodule(self, data: Path) -> LanguageModelingData:
-        """See Config.datamodule."""
-        return LanguageModelingData(self.source, data, self.batch_size, self.unroll)
-
-    def model(self, datamodule: LanguageModelingData) -> LanguageModel:
-        """See Config.model."""
-        return LanguageModel(
-            vocabulary=datamodule.vocabulary.words,
-            hidden_size=self.hidden_size,
-            layers=self.layers,
-            dropout=self.dropout,
-            recurrent_dropout=self.recurrent_dropout,
-            cell=self.cell,
-            backbone=self.backbone,
-            init_range=self.init_range,
-            lr=self.lr,
-            flat_epochs=self.flat_epochs,
-            decay=self.decay,
-        )
-
-    @property
-    def work(self) -> float:
-        """Multiplications per token times epochs, for a vocabulary of a few thousand; stepping in Python doubles it."""
-        gates = 4 if self.cell == "lstm" else 1
-        recurrent = 2 * gates * self.layers * self.hidden_size**2 * (2 if self.recurrent_dropout else 1)
-        return self.epochs * (recurrent + 4000 * self.hidden_size)
+    def variant(self, name: str, note: str = "", **changes: Any) -> "Row":
+        """The same row under another name with some fields of its configuration changed; the paper has no such row."""
+        return replace(self, name=name, note=note, published=None, config=replace(self.config, **changes))

@@ -2,6 +2,7 @@
 
 import io
 import statistics
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,16 +31,12 @@ def learning_curves(group: Sequence[Line], title: str) -> str | None:
     Returns:
         SVG, the same for the same records, or None when no row has run.
     """
-    plain = [
-        line
-        for line in group
-        if line.records and line.row.config.cell == "lstm" and not line.row.config.recurrent_dropout
-    ]
+    plain = [line for line in group if line.records and line.is_plain]
     sizes = list(dict.fromkeys(line.row.size for line in plain))
     if not sizes:
         return None
     config = group[0].row.config
-    validation = config.headline[0]
+    validation = next(metric for metric in config.headline if metric.name in plain[0].records[0].curve[-1])
     style: dict[Any, Any] = {
         "svg.hashsalt": "rnnreg",
         "svg.fonttype": "none",
@@ -47,11 +44,12 @@ def learning_curves(group: Sequence[Line], title: str) -> str | None:
         "axes.spines.top": False,
         "axes.spines.right": False,
     }
+    width = max(7, 3.4 * len(sizes) + 0.6)
     with plt.rc_context(style):
         figure, axes = plt.subplots(
             1,
             len(sizes),
-            figsize=(max(6, 3.4 * len(sizes) + 0.6), 3.6),
+            figsize=(width, 3.6 if len(sizes) > 1 else 4.2),
             sharey=True,
             squeeze=False,
             layout="constrained",
@@ -75,8 +73,8 @@ def learning_curves(group: Sequence[Line], title: str) -> str | None:
             axis.grid(alpha=0.25, which="both", linewidth=0.5)
         axes[0][0].set_ylabel(validation.label.removeprefix("validation "))
         handles, labels = axes[0][-1].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
-        figure.suptitle(title)
+        figure.legend(handles, labels, loc="outside lower center", ncols=4 if len(sizes) > 1 else 2, frameon=False)
+        figure.suptitle(textwrap.fill(title, int(11 * width)))
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
         plt.close(figure)

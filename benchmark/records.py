@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,9 @@ class Record:
     command: str
     """What rebuilds it."""
     log_probabilities_sha256: str
-    """Checksum of the arrays in log_probabilities.npz; empty for a task without them."""
+    """Checksum of the arrays in log_probabilities.npz."""
+    details: dict[str, Any] = field(default_factory=dict)
+    """What data and model say besides: what was left out, samples, the signature of a score, members of an average."""
 
     @property
     def run(self) -> str:

@@ -18,8 +18,8 @@ import torch
 from tqdm import tqdm
 
 from benchmark import UserError, rows
+from benchmark.configs import Row
 from benchmark.records import Record
-from benchmark.rows import Row
 from benchmark.tracking import finish
 from benchmark.training import Options, train, writable
 from datamodules.sources import DataError
@@ -53,8 +53,10 @@ class Outcome:
 
 def run_grid(
     grid: Sequence[Run], options: Options, jobs: int | None = None, rows_file: Path | None = None
-) -> list[str]:
+) -> dict[str, int]:
     """Train every run of a grid that has no record yet, the longest first.
+
+    Where the data of a source cannot be had, its runs fail together and the others go on.
 
     Args:
         grid: what to run.
@@ -63,15 +65,15 @@ def run_grid(
         rows_file: the user's rows, which the workers must be able to import.
 
     Returns:
-        One line for each run that failed; the others are in the store.
+        One line for each run or source that failed, with the number of runs it cost; the others are in the store.
 
     Raises:
-        UserError: nothing can run at all: bad data or output folder, or a dead worker.
+        UserError: nothing can run at all: bad output folder, or a dead worker.
+        DataError: there is no data for any run.
         KeyboardInterrupt: the user stopped it; finished runs and the last epoch of the others are kept.
     """
     writable(options.store)
-    for row in {(run.row.config.task, run.row.config.source): run.row for run in grid}.values():
-        row.config.datamodule(options.data).prepare_data()  # here, once, rather than by every worker at the same time
+    grid, unusable = prepare(grid, options)
     on_gpu = options.accelerator != "cpu" and torch.cuda.is_available()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     jobs = min(jobs or (1 if on_gpu else cores), len(grid))
@@ -100,7 +102,35 @@ def run_grid(
             raise
         finally:
             view.close()
-    return view.failures
+    return {**unusable, **dict.fromkeys(view.failures, 1)}
+
+
+def prepare(grid: Sequence[Run], options: Options) -> tuple[list[Run], dict[str, int]]:
+    """Prepare the data of a grid, here, once, rather than by every worker at the same time.
+
+    Returns:
+        The runs that have their data, and a line for each source that has not, with the number of runs it costs.
+
+    Raises:
+        DataError: no run has its data; one line that says why, for each source.
+    """
+    failed: dict[tuple[str, str], str] = {}
+    for run in {_source(run): run for run in grid}.values():
+        try:
+            run.row.config.datamodule(options.data).prepare_data()
+        except DataError as error:
+            failed[_source(run)] = str(error)
+    usable = [run for run in grid if _source(run) not in failed]
+    if failed and not usable:
+        raise DataError("; ".join(failed.values()))
+    costs = {f"{key[1]}: {line}": sum(_source(run) == key for run in grid) for key, line in failed.items()}
+    for line, runs in costs.items():
+        print(f"FAILED, {runs} run{'s' * (runs != 1)} on {line}", flush=True)
+    return usable, costs
+
+
+def _source(run: Run) -> tuple[str, str]:
+    return run.row.config.task, run.row.config.source
 
 
 _progress: "Queue[tuple[str, int, int]] | None" = None
@@ -206,7 +236,9 @@ class View:
 def headline(row: Row, record: Record) -> str:
     """The figures that a run is judged by, for a line of text."""
     return ", ".join(
-        f"{metric.label} {record.metrics[metric.name]:.{metric.digits}f}" for metric in row.config.headline
+        f"{metric.label} {record.metrics[metric.name]:.{metric.digits}f}"
+        for metric in row.config.headline
+        if metric.name in record.metrics
     )
 
 

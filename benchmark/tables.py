@@ -2,22 +2,16 @@
 
 import csv
 import io
+import json
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark import UserError
-from benchmark.configs import Config
+from benchmark.configs import Config, Metric, Row
 from benchmark.records import Record
-from benchmark.rows import Row
-
-CAPTIONS = {
-    "ptb": "Language modelling, Penn Treebank (paper Table 1)",
-    "sotu": "Language modelling, State of the Union addresses, quick profile (small text and scaled-down models, "
-    "not comparable with the paper's numbers)",
-}
-"""Heading of each source's table; it says what the data is."""
+from benchmark.rows import CAPTIONS
 
 NOT_RUN = "not run yet"
 
@@ -53,10 +47,18 @@ class Line:
     row: Row
     records: tuple[Record, ...]
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the suite's LSTM, with or without dropout on its non-recurrent connections, nothing else."""
+        config = self.row.config
+        special = config.recurrent_dropout or config.cell != "lstm" or config.backbone != type(config).backbone
+        return not (special or config.layers == 0 or self.row.average_of)
+
     def sample(self, name: str) -> Sample | None:
-        """A metric over the seeds; of the last epoch's curve where it is not a final metric. None without runs."""
-        values = [record.metrics.get(name, record.curve[-1].get(name)) for record in self.records]
-        return Sample(tuple(value for value in values if value is not None)) if values else None
+        """A metric over the seeds, of the last epoch where it is not a final metric. None where no run has it."""
+        last = [{**(record.curve[-1] if record.curve else {}), **record.metrics} for record in self.records]
+        values = tuple(metrics[name] for metrics in last if name in metrics)
+        return Sample(values) if values else None
 
 
 def lines(rows: Iterable[Row], records: Iterable[Record], warnings: list[str] | None = None) -> list[Line]:
@@ -94,31 +96,119 @@ def by_source(table: Iterable[Line]) -> dict[str, list[Line]]:
 def markdown(table: Sequence[Line]) -> str:
     """All tables, a heading and a table for each source that has a row."""
     parts = []
-    for source, group in by_source(table).items():
-        parts += [f"### {CAPTIONS.get(source, f'{group[0].row.config.task}, {source}')}", _results(group)]
-        if effect := _effect(group):
-            parts.append(effect)
+    for group in by_source(table).values():
+        parts += [f"### {caption(group)}", _results(group)]
+        for metric in deciding(group[0].row.config):
+            if effect := _effect(group, metric):
+                parts.append(effect)
         parts.append(_footnote(group))
     return "\n\n".join(parts) + "\n"
 
 
+def summary(table: Sequence[Line]) -> str:
+    """What dropout does, in one table for the front page: what has been run, and what the paper has figures for."""
+    header = ["data", "size", "metric", "without dropout", "with", "change", "paper, without", "with"]
+    body = []
+    for group in by_source(table).values():
+        name, sizes = caption(group).split(" (")[0], list(dict.fromkeys(line.row.size for line in group))
+        for size in sizes:
+            pair = [_plain(group, size, regularized) for regularized in (False, True)]
+            for metric in deciding(group[0].row.config):
+                ours = [line.sample(metric.name) if line else None for line in pair]
+                papers = [_papers(line.row, metric) if line else "–" for line in pair]
+                if any(ours) or papers != ["–", "–"]:
+                    shown = [sample.show(metric.digits) if sample else NOT_RUN for sample in ours]
+                    change = f"{ours[1].mean - ours[0].mean:+.{metric.digits}f}" if ours[0] and ours[1] else "–"
+                    body.append([name, size if len(sizes) > 1 else "–", metric.label, *shown, change, *papers])
+                    name = ""
+    return (
+        _table(header, body) + "\n\nMean ± standard deviation over seeds; the paper's figures where its data is ours."
+    )
+
+
+def deciding(config: Config) -> list[Metric]:
+    """The metrics that models are compared by: those on the test set, or else the last of the headline."""
+    return [metric for metric in config.headline if metric.name.startswith("test")] or [config.headline[-1]]
+
+
+def _papers(row: Row, metric: Metric) -> str:
+    if not row.published or row.published.on or metric.name not in row.published.metrics:
+        return "–"
+    return _as_given(row.published.metrics[metric.name], metric.digits)
+
+
+def caption(group: Sequence[Line]) -> str:
+    """Heading of the lines of one source: what the data is."""
+    config = group[0].row.config
+    return CAPTIONS.get(config.source, f"{config.task}, {config.source}")
+
+
 def _results(group: Sequence[Line]) -> str:
     config = group[0].row.config
-    header = ["model", "dropout", "seeds", config.training.label, *(metric.label for metric in config.headline)]
-    if has_published := any(line.row.published for line in group):
-        header += [f"paper ({' / '.join(metric.label.split()[0] for metric in config.headline)})", "difference"]
+    shown = (config.training, *config.headline)
+    header = ["model", "dropout", "seeds", *(metric.label for metric in shown)]
+    published = [line.row.published for line in group if line.row.published]
+    compared = [metric for metric in shown if any(metric.name in paper.metrics for paper in published)]
+    others_data = next((paper.on for paper in published if paper.on), "")
+    if published:
+        header.append(f"paper{f' on {others_data}' if others_data else ''} ({' / '.join(distinct_labels(compared))})")
+        if not others_data:
+            header.append("difference")
     header.append("note")
     body = []
     for line in group:
-        cells = [line.row.size + (" (plain RNN)" if line.row.config.cell == "rnn" else ""), placement(line.row.config)]
-        cells.append(str(len(line.records)) if line.records else "–")
-        for metric in (config.training, *config.headline):
+        cells = [model_name(line.row), placement(line.row.config), _seeds(line)]
+        for metric in shown:
             sample = line.sample(metric.name)
-            cells.append(sample.show(metric.digits) if sample else NOT_RUN)
-        if has_published:
-            cells += [_published(line), _difference(line)]
+            cells.append(sample.show(metric.digits) if sample else "–" if line.records else NOT_RUN)
+        if published:
+            cells.append(_published(line, compared))
+            if not others_data:
+                cells.append(_difference(line, compared))
         body.append([*cells, line.row.note])
+    for name, scores in baselines(group).items():
+        cells = [name, "none", "–"]
+        cells += [f"{scores[metric.name]:.{metric.digits}f}" if metric.name in scores else "–" for metric in shown]
+        body.insert(0, [*cells, *["–"] * (len(header) - len(cells) - 1), "no model"])
     return _table(header, body)
+
+
+def baselines(group: Sequence[Line]) -> dict[str, dict[str, float]]:
+    """What needs no model, such as always naming the majority class: name and metrics, as the records have them."""
+    return {
+        name: scores
+        for line in group
+        for record in line.records
+        for name, scores in record.details.get("baselines", {}).items()
+    }
+
+
+def model_name(row: Row) -> str:
+    """What tables call a row's model."""
+    if row.average_of:
+        return f"average of {row.members} {row.label or row.size}"
+    return (row.label or row.size) + (" (plain RNN)" if row.config.cell == "rnn" else "")
+
+
+def distinct_labels(metrics: Sequence[Metric]) -> list[str]:
+    """What tells metrics apart: their labels without the words that all of them begin or end with."""
+    labels = [metric.label.split() for metric in metrics]
+    if len(labels) < 2:
+        return [metric.label for metric in metrics]
+    for end in (0, -1):
+        while all(len(words) > 1 for words in labels) and len({words[end] for words in labels}) == 1:
+            for words in labels:
+                del words[end]
+    return [" ".join(words) for words in labels]
+
+
+def _seeds(line: Line) -> str:
+    """How many runs stand behind a line; of an average, how many of its members there are."""
+    if not line.records:
+        return "–"
+    if line.row.average_of:
+        return f"{max(len(record.details['members']) for record in line.records)} of {line.row.members}"
+    return str(len(line.records))
 
 
 def placement(config: Config) -> str:
@@ -129,27 +219,30 @@ def placement(config: Config) -> str:
     return f"{where}, recurrent too" if config.recurrent_dropout else where
 
 
-def _published(line: Line) -> str:
-    if not line.row.published:
+def _published(line: Line, metrics: Sequence[Metric]) -> str:
+    if not (paper := line.row.published):
         return "–"
-    return " / ".join(
-        f"{line.row.published.metrics[metric.name]:.{metric.digits}f}" for metric in line.row.config.headline
-    )
+    figures = [(paper.metrics.get(metric.name), metric.digits) for metric in metrics]
+    return " / ".join("–" if value is None else _as_given(value, digits) for value, digits in figures)
 
 
-def _difference(line: Line) -> str:
+def _as_given(value: float, digits: int) -> str:
+    """A published figure with the decimals that it was given with, or as many as ours have."""
+    return f"{value:.{max(digits, len(f'{value:g}'.partition('.')[2]))}f}"
+
+
+def _difference(line: Line, metrics: Sequence[Metric]) -> str:
     if not (line.row.published and line.records):
         return "–"
     return " / ".join(
         f"{sample.mean - line.row.published.metrics[metric.name]:+.{metric.digits}f}"
-        for metric in line.row.config.headline
-        if (sample := line.sample(metric.name))
+        for metric in metrics
+        if metric.name in line.row.published.metrics and (sample := line.sample(metric.name))
     )
 
 
-def _effect(group: Sequence[Line]) -> str:
+def _effect(group: Sequence[Line], metric: Metric) -> str:
     """What dropout does at each size: the rows that differ in it alone, side by side."""
-    metric = group[0].row.config.headline[-1]
     body = []
     for size in dict.fromkeys(line.row.size for line in group):
         without, with_dropout = (_plain(group, size, regularized) for regularized in (False, True))
@@ -163,22 +256,20 @@ def _effect(group: Sequence[Line]) -> str:
             won = (change < 0) == (metric.better == "lower")
             body.append(
                 [
-                    size,
+                    with_dropout.row.label or size,
                     before.show(metric.digits),
                     after.show(metric.digits),
                     f"{change:+.{metric.digits}f}",
-                    f"{'better' if won else 'worse'} by {abs(change) / before.mean:.0%}",
+                    f"{'better' if won else 'worse'} by {abs(change) / before.mean:.0%}" if before.mean else "",
                 ]
             )
     return _table(["effect of dropout", f"{metric.label} without", "with", "change", ""], body) if body else ""
 
 
 def _plain(group: Sequence[Line], size: str, regularized: bool) -> Line | None:
-    """The LSTM of a size with or without dropout on its non-recurrent connections, nothing else about it special."""
+    """The plain line of a size, with or without dropout."""
     for line in group:
-        config = line.row.config
-        special = config.recurrent_dropout or config.cell != "lstm" or config.backbone != type(config).backbone
-        if line.row.size == size and bool(config.dropout) == regularized and not special:
+        if line.is_plain and line.row.size == size and bool(line.row.config.dropout) == regularized:
             return line
     return None
 
@@ -189,6 +280,13 @@ def _footnote(group: Sequence[Line]) -> str:
     text += f" {config.training.label.capitalize()} is that of the last epoch as trained, dropout on."
     if "validation_perplexity_authors_convention" in {name for record in records for name in record.metrics}:
         text += " Perplexity is exact, over every predicted token; the CSV has the authors' convention beside it."
+    left_out = {json.dumps(record.details["left_out"]) for record in records if record.details.get("left_out")}
+    for reasons in sorted(left_out):
+        counted = ", ".join(f"{count} ({reason})" for reason, count in json.loads(reasons).items())
+        text += f" Left out of the data, as the records say one by one: {counted}."
+    if averages := [record for record in records if "members" in record.details]:
+        text += " An average's probability of a word is the mean of its members', and it has no spread."
+        records = [record for record in records if record not in averages]
     for device in sorted({record.device for record in records}):
         here = [record for record in records if record.device == device]
         hours = sum(record.wall_seconds for record in here) / 3600

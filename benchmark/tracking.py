@@ -9,7 +9,7 @@ from pathlib import Path
 from lightning.pytorch.loggers import Logger, WandbLogger
 
 from benchmark import UserError
-from benchmark.rows import Row
+from benchmark.configs import Row
 
 MODES = ("auto", "online", "offline", "off")
 

@@ -25,8 +25,8 @@ from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from typing_extensions import override
 
 from benchmark import UserError
+from benchmark.configs import Row
 from benchmark.records import Record, Store, checksum_arrays, run_name
-from benchmark.rows import Row
 from benchmark.tracking import make_logger
 from datamodules.base import TaskData
 from models.base import TaskModel
@@ -86,6 +86,7 @@ def train(
 
     data = row.config.datamodule(options.data)
     data.prepare_data()
+    data.seed = seed
     data.setup("fit")
     fingerprint = row.config.fingerprint()
     run = run_name(row.name, seed, fingerprint, data.sha256)
@@ -93,10 +94,9 @@ def train(
     if record := store.find(run):
         return record
     folder = writable(options.store / run)
-    resume = check_checkpoint(folder / CHECKPOINT)
-
     torch.manual_seed(mix(seed, 0))
     model = build_model(row, data)
+    resume = check_checkpoint(folder / CHECKPOINT, model)
     curve = CurveRecorder(seed, data.units_per_epoch, progress)
     trainer = Trainer(
         accelerator=options.accelerator,
@@ -142,6 +142,7 @@ def train(
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         command=command or rebuild_command(row.name, seed),
         log_probabilities_sha256=checksum_arrays(arrays),
+        details={**data.details, **model.details},
     )
     store.write(record, arrays)
     return record
@@ -246,20 +247,24 @@ def build_model(row: Row, data: TaskData) -> TaskModel:
         raise UserError(f"{row.name}: cannot build the model: {error}") from error
 
 
-def check_checkpoint(path: Path) -> Path | None:
+def check_checkpoint(path: Path, model: TaskModel) -> Path | None:
     """The checkpoint to resume from, None if there is none yet.
 
     Raises:
-        UserError: it is there but is not a whole checkpoint.
+        UserError: it is there but is not a whole checkpoint, or one of another model or vocabulary.
     """
     if not path.exists():
         return None
     try:
-        torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        saved = checkpoint["state_dict"] and checkpoint["hyper_parameters"]
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         raise UserError(
             f"{path} is not a whole checkpoint ({type(error).__name__}); delete it to train this run from the start"
         ) from error
+    own = dict(model.hparams)
+    if other := [name for name in sorted({*own, *saved}) if own.get(name) != saved.get(name)]:
+        raise UserError(f"{path} is of another run: its {', '.join(other)} differ; delete it to train this run anew")
     return path
 
 

@@ -1,7 +1,9 @@
 """What every task's data gives the suite."""
 
 from abc import abstractmethod
+from typing import Any
 
+import torch
 from lightning import LightningDataModule
 
 
@@ -10,6 +12,22 @@ class TaskData(LightningDataModule):
 
     sha256: str = ""
     """Checksum of the data as the model sees it, once set up: part of a run's identity."""
+
+    seed: int = 0
+    """Of the run, from which the order of its data follows."""
+
+    def epoch_generator(self) -> torch.Generator:
+        """Random numbers for the order of this epoch's data: the same in a run that was stopped and went on."""
+        if not self.trainer:
+            return torch.Generator().manual_seed(self.seed)
+        # Not trainer.current_epoch: where a run is resumed, Lightning opens the first data loader before it sets that.
+        epoch = self.trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
+        return torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What the data's preparation found that a reader of the record must know, as JSON: what was left out."""
+        return {}
 
     @property
     @abstractmethod

@@ -46,6 +46,11 @@ class Source:
     files: tuple[SourceFile, ...]
     """All that must be there."""
 
+    @property
+    def verified(self) -> str:
+        """What `verify` has found, in words."""
+        return f"has {len(self.files)} files, as published"
+
     def verify(self, data: Path) -> None:
         """Check that every file is there and as published.
 
@@ -90,6 +95,42 @@ class Source:
             except OSError as error:
                 raise DataError(f"cannot write {path}: {error.strerror or error}") from error
         self.verify(data)
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """A published data set that is a folder of many files, which the user puts there: DATA/<name>."""
+
+    name: str
+    """Folder name, and the name a row gives."""
+    task: str
+    """Task it serves."""
+    description: str
+    """One line on what it holds."""
+    terms: str
+    """Terms of use, in a few words."""
+    needs: tuple[str, ...]
+    """Files and folders that must be in it; what they hold is checked when they are read."""
+    instructions: str
+    """How to get it there, in a few words."""
+
+    @property
+    def verified(self) -> str:
+        """What `verify` has found, in words."""
+        return f"has {', '.join(self.needs)}; their content is checked when it is read"
+
+    def verify(self, data: Path) -> None:
+        """Check that the folder is there.
+
+        Raises:
+            DataError: it is not, or not whole.
+        """
+        for name in self.needs:
+            if not (data / self.name / name).exists():
+                raise DataError(f"{data / self.name / name} is missing; {self.instructions}")
+
+    fetch = verify
+    """There is nothing to download file by file."""
 
 
 def download(file: SourceFile, folder: Path) -> Path:

@@ -1,7 +1,7 @@
 """Words and their ids."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 EOS = "<eos>"
 """Ends every line."""
@@ -22,11 +22,16 @@ class Vocabulary:
     @classmethod
     def build(cls, tokens: Iterable[str], min_count: int = 1) -> "Vocabulary":
         """Take the words that occur at least min_count times."""
-        counts = Counter(tokens)
-        kept = {word: count for word, count in counts.items() if count >= min_count}
-        for special in (EOS, UNK):
-            kept.setdefault(special, 0)
-        return cls(sorted(kept, key=lambda word: (-kept[word], word)))
+        return cls.from_counts(Counter(tokens), min_count)
+
+    @classmethod
+    def from_counts(cls, counts: Mapping[str, int], min_count: int = 1, limit: int | None = None) -> "Vocabulary":
+        """Take the words counted at least min_count times; of these, given a limit, only the most frequent."""
+        special = {word: counts.get(word, 0) for word in (EOS, UNK)}
+        words = {word: count for word, count in counts.items() if count >= min_count and word not in special}
+        kept = sorted(words, key=lambda word: (-words[word], word))[: None if limit is None else limit - len(special)]
+        chosen = {word: words[word] for word in kept} | special
+        return cls(sorted(chosen, key=lambda word: (-chosen[word], word)))
 
     def encode(self, tokens: Iterable[str]) -> list[int]:
         """Ids of tokens, that of `<unk>` for words outside the vocabulary."""

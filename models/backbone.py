@@ -27,7 +27,7 @@ class RegularizedLSTM(nn.Module):
     Args:
         input_size: units of the input.
         hidden_size: units of each layer.
-        layers: number of layers stacked.
+        layers: number of layers stacked; with none, the outputs are the inputs after D.
         dropout: probability with which D zeroes a unit; the others are scaled by 1 / (1 - dropout).
         recurrent_dropout: the same on h[l, t-1], the way the paper argues against; for ablation rows only.
         cell: "lstm" for equations 4 to 6 of the paper, "rnn" for s_t = tanh(U x_t + W s_{t-1}) (section 3).
@@ -43,7 +43,7 @@ class RegularizedLSTM(nn.Module):
         cell: Cell = "lstm",
     ) -> None:
         super().__init__()
-        sizes = [input_size] + [hidden_size] * (layers - 1)
+        sizes = ([input_size] + [hidden_size] * (layers - 1))[:layers]
         if recurrent_dropout:
             stack = [RecurrentDropoutLayer(size, hidden_size, recurrent_dropout, cell) for size in sizes]
         else:

@@ -1,10 +1,131 @@
-"""Getting text out of a trained model."""
+"""Getting text out of a trained model: drawing words, and the beam search of translations and captions."""
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
+from lightning_utilities.core.apply_func import apply_to_collection
+from torch import Tensor
 
 from models.language_model import LanguageModel
+
+Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
+"""From the last words [batch] and a state, the log-probabilities [batch, words] of the next and the new state.
+
+States are nested tuples of tensors whose second dimension is the batch, as those of RegularizedLSTM are.
+"""
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """What beam search found for one sentence."""
+
+    tokens: list[int]
+    """Ids of the words, without `<eos>`."""
+    log_probability: float
+    """Of the words and `<eos>`, natural logarithm."""
+    score: float
+    """What it was chosen by: its log-probability, divided by its length to the power of length_normalization."""
+
+
+@torch.no_grad()
+def beam_search(
+    step: Step,
+    state: Any,
+    batch: int,
+    *,
+    eos: int,
+    beam: int,
+    max_length: int,
+    length_normalization: float = 0.0,
+    forbidden: Collection[int] = (),
+    device: torch.device | str = "cpu",
+) -> list[Hypothesis]:
+    """The likeliest sentences that a left-to-right beam search finds (Sutskever et al. 2014, section 3.2).
+
+    At each step the `beam` likeliest extensions of all hypotheses count; those that end with `<eos>` are complete, and
+    the likeliest others go on. A hypothesis that reaches max_length must end. A sentence is done when no hypothesis
+    under way can still beat its best complete one.
+
+    Args:
+        step: the model, or `average` of several.
+        state: of each sentence before its first word, batch as second dimension.
+        batch: sentences searched at once.
+        eos: id of `<eos>`, fed as the first word and read as the end.
+        beam: hypotheses kept for each sentence.
+        max_length: words of the longest hypothesis, `<eos>` included.
+        length_normalization: 0 ranks complete hypotheses by log-probability, as the paper does; 1 by
+            log-probability per word, `<eos>` included; values between are possible.
+        forbidden: ids that are never chosen, such as `<unk>`.
+        device: of the model.
+
+    Returns:
+        The best complete hypothesis of each sentence, [batch].
+    """
+
+    def widen(tensor: Tensor) -> Tensor:
+        return tensor.repeat_interleave(beam, dim=1)
+
+    state = apply_to_collection(state, Tensor, widen)
+    last = torch.full((batch * beam,), eos, device=device)
+    # Only the first of a sentence's hypotheses is alive at first: they are all the same, the empty one.
+    alive = torch.full((batch, beam), -torch.inf, device=device)
+    alive[:, 0] = 0.0
+    history = torch.zeros(batch, beam, 0, dtype=torch.long, device=device)
+    best: list[Hypothesis | None] = [None] * batch
+
+    for length in range(1, max_length + 1):
+        log_probabilities, state = step(last, state)
+        words = log_probabilities.shape[-1]
+        log_probabilities = log_probabilities.float()
+        log_probabilities[:, list(forbidden)] = -torch.inf
+        extended = alive[:, :, None] + log_probabilities.view(batch, beam, words)
+        if length == max_length:
+            ended = extended[:, :, eos].clone()
+            extended.fill_(-torch.inf)[:, :, eos] = ended
+        # At most `beam` of the best 2 x beam extensions end, so that `beam` of them go on.
+        scores, flat = extended.flatten(1).topk(min(2 * beam, beam * words), dim=1)
+        parents, tokens = flat // words, flat % words
+        ends = tokens == eos
+
+        complete = (ends[:, :beam] & scores[:, :beam].isfinite()).nonzero().tolist()
+        for sentence, rank in complete:
+            log_probability = float(scores[sentence, rank])
+            score = log_probability / length**length_normalization
+            found = best[sentence]
+            if found is None or score > found.score:
+                tokens_before = history[sentence, parents[sentence, rank]].tolist()
+                best[sentence] = Hypothesis(tokens_before, log_probability, score)
+        if length == max_length:
+            break
+
+        order = ends.long().argsort(dim=1, stable=True)[:, :beam]  # those that go on, the likeliest first
+        alive = scores.gather(1, order).masked_fill(ends.gather(1, order), -torch.inf)
+        parents, tokens = parents.gather(1, order), tokens.gather(1, order)
+        history = torch.cat([history.gather(1, parents[:, :, None].expand(-1, -1, length - 1)), tokens[:, :, None]], 2)
+        rows = (parents + beam * torch.arange(batch, device=device)[:, None]).flatten()
+        state = apply_to_collection(state, Tensor, lambda tensor, rows=rows: tensor.index_select(1, rows))
+        last = tokens.flatten()
+
+        # A hypothesis under way can at best keep its log-probability, over the longest length there may be.
+        bound = (alive[:, 0] / max_length**length_normalization).tolist()
+        if all(found is not None and found.score >= limit for found, limit in zip(best, bound, strict=True)):
+            break
+    return [found or Hypothesis([], -torch.inf, -torch.inf) for found in best]
+
+
+def average(steps: Sequence[Step]) -> Step:
+    """One step of several models, their probabilities averaged (paper section 4.1); the state is a tuple of theirs."""
+
+    def step(tokens: Tensor, states: Any) -> tuple[Tensor, Any]:
+        found = [one(tokens, state) for one, state in zip(steps, states, strict=True)]
+        log_probabilities = torch.stack([log_probabilities for log_probabilities, _ in found])
+        mean = log_probabilities.logsumexp(dim=0) - math.log(len(steps))
+        return mean, tuple(state for _, state in found)
+
+    return step
 
 
 @torch.no_grad()

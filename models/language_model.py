@@ -1,17 +1,16 @@
 """Word-level language model (paper section 4.1): embedding, regularized LSTM, softmax."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 from lightning_utilities.core.apply_func import apply_to_collection
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import override
 
-from models.backbone import Cell, State, initialize_uniform, load_backbone
+from models.backbone import Cell, State, initialize_uniform
 from models.base import TaskModel
 from models.metrics import TokenPerplexity
+from models.token_decoder import TokenDecoder, true_log_probabilities
 
 EVALUATIONS = ("validation", "test")
 """The final evaluation's data loaders that are exact, in order; the authors' convention comes after them."""
@@ -42,22 +41,12 @@ class LanguageModel(TaskModel):
         backbone: str,
         init_range: float,
         lr: float,
-        flat_epochs: int,
+        flat_epochs: float,
         decay: float,
     ) -> None:
-        super().__init__()
+        super().__init__(lr, flat_epochs, decay)
         self.save_hyperparameters()
-        self.lr, self.flat_epochs, self.decay = lr, flat_epochs, decay
-        self.embedding = nn.Embedding(len(vocabulary), hidden_size)
-        self.backbone = load_backbone(backbone)(
-            input_size=hidden_size,
-            hidden_size=hidden_size,
-            layers=layers,
-            dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            cell=cell,
-        )
-        self.output = nn.Linear(hidden_size, len(vocabulary))
+        self.decoder = TokenDecoder(len(vocabulary), hidden_size, layers, dropout, recurrent_dropout, cell, backbone)
         initialize_uniform(self, init_range)
 
         self.train_perplexity = TokenPerplexity()
@@ -68,15 +57,14 @@ class LanguageModel(TaskModel):
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Logits [time, batch, vocabulary] of the word after each of tokens [time, batch], and the new state."""
-        outputs, state = self.backbone(self.embedding(tokens), state)
-        return self.output(outputs), state
+        return self.decoder(tokens, state)
 
     def _log_probabilities(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Log-probabilities [time, batch] of a window's true next tokens; moves the carried state on."""
         inputs, targets = batch
         logits, state = self(inputs, self.state)
         self.state = apply_to_collection(state, Tensor, Tensor.detach)
-        return -F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
+        return true_log_probabilities(logits, targets)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Loss of one window: summed over the unroll, averaged over the batch, as the authors' code clips it."""
@@ -129,11 +117,3 @@ class LanguageModel(TaskModel):
         predictions = self.trainer.test_dataloaders[-1].dataset.predictions  # type: ignore[index]
         self.log("validation_perplexity_authors_convention", torch.exp(-convention.double().sum() / predictions))
         self._collected = []
-
-    def configure_optimizers(self) -> Any:
-        """SGD at lr for flat_epochs epochs, divided by decay before each epoch after those."""
-        optimizer = torch.optim.SGD(self.parameters(), lr=self.lr)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda finished: self.decay ** -max(0, finished + 1 - self.flat_epochs)
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}

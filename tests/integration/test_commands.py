@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import WandbLogger
 
 from benchmark import UserError, rows
 from benchmark.records import Record, Store
+from benchmark.tasks import language_modeling
 from benchmark.training import Interrupted, Options, train
 from models.language_model import LanguageModel
 
@@ -58,8 +59,8 @@ def rows_file(tmp_path: Path, text_folder: Path) -> Path:
     """A rows file with two tiny rows, one with dropout."""
     path = tmp_path / f"rows_{abs(hash(str(tmp_path)))}.py"
     path.write_text(
-        "from dataclasses import replace\nfrom benchmark import rows\n"
-        f"TINY = rows.PTB_SMALL.variant('tiny', source={str(text_folder)!r}, **{TINY!r})\n"
+        "from dataclasses import replace\nfrom benchmark.tasks import language_modeling\n"
+        f"TINY = language_modeling.PTB_SMALL.variant('tiny', source={str(text_folder)!r}, **{TINY!r})\n"
         "ROWS = [replace(TINY, profiles=('quick',)), TINY.variant('tiny-dropout', dropout=0.2)]\n"
     )
     return path
@@ -80,7 +81,7 @@ def test_run_leaves_a_whole_record_and_does_not_train_it_again(run_tiny, tmp_pat
     record = run_tiny("--seed", 3)
     assert record.row.startswith("ptb-small+")
     assert record.seed == 3
-    assert record.configuration == {**asdict(rows.PTB_SMALL.config), "source": str(text_folder), **TINY}
+    assert record.configuration == {**asdict(language_modeling.PTB_SMALL.config), "source": str(text_folder), **TINY}
     assert [point["epoch"] for point in record.curve] == [1, 2]
     assert [point["lr"] for point in record.curve] == [1.0, 0.5]
     assert set(record.metrics) == {
@@ -261,7 +262,7 @@ def test_data_lists_and_verifies(rnnreg, tmp_path) -> None:
         (["run"], 2, "the following arguments are required: row"),
         (["reproduce", "--seeds", "0"], 2, "--seeds: expected a number >0, got 0"),
         (["table", "--store", "nowhere"], 1, "--store nowhere: there is no such folder"),
-        (["data", "fetch", "nothing"], 1, "there is no source 'nothing'; there are sotu, ptb"),
+        (["data", "fetch", "nothing"], 1, "there is no source 'nothing'; there are sotu, ptb, "),
     ],
 )
 def test_bad_input_is_one_line_and_a_failure(rnnreg, text_folder, tmp_path, words, code, message) -> None:

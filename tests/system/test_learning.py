@@ -3,14 +3,19 @@
 import math
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from pydoc_data.topics import topics
 
 import pytest
+import torch
+from conftest import draw_pictures
 
-from benchmark import rows
-from benchmark.training import Options, train
+from benchmark.averages import load
+from benchmark.tasks import captioning, language_modeling
+from benchmark.training import CHECKPOINT, Options, train
 from datamodules.language_modeling import sentences
+from models.captioner import Captioner
 
 TRAIN_LINES, HELD_OUT_LINES = 900, 150
 
@@ -42,13 +47,13 @@ def test_it_learns_and_dropout_helps_a_model_that_overfits(real_text: Path, tmp_
     print(f"seed {seed}")  # shown when the test fails
     found = {}
     for dropout in (0.0, 0.5):
-        row = rows.SOTU_MEDIUM.variant(
+        row = language_modeling.SOTU_MEDIUM.variant(
             f"system-{dropout:g}", source=str(real_text), dropout=dropout, epochs=10, flat_epochs=6
         )
         record = train(row, seed, Options(store=tmp_path, accelerator="cpu", wandb="off"), progress=lambda *_: None)
         found[dropout] = record
         print(dropout, record.metrics, record.curve[-1])
-    data = rows.SOTU_MEDIUM.variant("data", source=str(real_text)).config.datamodule(tmp_path)
+    data = language_modeling.SOTU_MEDIUM.variant("data", source=str(real_text)).config.datamodule(tmp_path)
     data.setup()
     unigram = unigram_perplexity(data)
     print(f"unigram {unigram}")
@@ -59,3 +64,38 @@ def test_it_learns_and_dropout_helps_a_model_that_overfits(real_text: Path, tmp_
     assert regularized.metrics["test_perplexity"] < 0.95 * plain.metrics["test_perplexity"]
     assert regularized.metrics["validation_perplexity"] < 0.95 * plain.metrics["validation_perplexity"]
     assert plain.curve[-1]["train_perplexity"] < regularized.curve[-1]["train_perplexity"]
+
+
+def test_captions_say_what_the_pictures_show(tmp_path: Path) -> None:
+    """Against the same model shown the pictures in another order, which knows what captions look like, no more."""
+    seed = random.SystemRandom().randrange(10**6)
+    print(f"seed {seed}")  # shown when the test fails
+    folder = draw_pictures(tmp_path / "pictures", 300, seed)
+    row = captioning.OPENMOJI_PLAIN.variant(
+        "system",
+        source=str(folder),
+        hidden_size=32,
+        batch_size=20,
+        epochs=12,
+        flat_epochs=9,
+        lr=1.0,
+        min_count=1,
+        max_length=9,
+    )
+    options = Options(data=tmp_path / "data", store=tmp_path / "runs", accelerator="cpu", wandb="off")
+    record = train(row, seed, options, progress=lambda *_: None)
+    print(record.metrics, record.details["samples"])
+
+    data = row.config.datamodule(options.data)
+    data.setup()
+    (model,) = load(row, [options.store / record.run / CHECKPOINT], data)
+    assert isinstance(model, Captioner)
+    batch = data.collate(data.captions["test"].items)
+    shown_another = replace(batch, features=batch.features[torch.randperm(len(batch.features))])
+    with torch.no_grad():
+        true, shuffled = (model._log_probabilities(each).mean().neg().exp().item() for each in (batch, shown_another))
+    print(true, shuffled)
+    assert true == pytest.approx(record.metrics["test_perplexity"], rel=1e-3)
+    assert true < 1.6
+    assert shuffled > 1.05 * true
+    assert record.metrics["test_bleu"] > 30

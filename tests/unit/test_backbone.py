@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmark import rows
+from benchmark.configs import Row
+from benchmark.tasks import language_modeling
 from models.backbone import RegularizedLSTM, initialize_uniform, load_backbone
 from models.language_model import LanguageModel
 
@@ -205,10 +207,10 @@ def test_parameter_counts_of_the_paper(name: str, suffix: str, count: int) -> No
     assert sum(parameter.numel() for parameter in model.parameters()) == count
 
 
-@pytest.mark.parametrize("row", rows.ROWS, ids=lambda row: row.name)
-def test_every_row_builds_and_its_parameters_start_uniform(row: rows.Row) -> None:
+@pytest.mark.parametrize("row", language_modeling.ROWS, ids=lambda row: row.name)
+def test_every_row_builds_and_its_parameters_start_uniform(row: Row) -> None:
     """Every parameter, biases and embedding too, spans (-init_range, init_range) (section 4.1)."""
-    model = language_model(rows.Row(name="", profiles=(), size="small", config=row.config), words=50)
+    model = language_model(Row(name="", profiles=(), size="small", config=row.config), words=50)
     bound = row.config.init_range
     for name, parameter in model.named_parameters():
         assert parameter.abs().max() <= bound, name
@@ -218,7 +220,7 @@ def test_every_row_builds_and_its_parameters_start_uniform(row: rows.Row) -> Non
             assert parameter.std().item() == pytest.approx(deviation, rel=0.2), name
 
 
-def language_model(row: rows.Row, words: int = 10_000) -> LanguageModel:
+def language_model(row: Row, words: int = 10_000) -> LanguageModel:
     class Data:
         class vocabulary:
             words = None

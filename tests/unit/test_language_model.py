@@ -114,8 +114,8 @@ def test_schedule_of_the_authors_code(name: str, flat: int, decay: float) -> Non
 def test_state_is_carried_detached_between_windows_and_zero_at_the_start_of_an_epoch() -> None:
     model = make_model()
     states: list = []
-    backbone_forward = model.backbone.forward
-    model.backbone.forward = lambda inputs, state: states.append(state) or backbone_forward(inputs, state)
+    backbone_forward = model.decoder.backbone.forward
+    model.decoder.backbone.forward = lambda inputs, state: states.append(state) or backbone_forward(inputs, state)
     tokens = random_tokens(train=2 * 10)
     trainer(max_epochs=2, limit_val_batches=0).fit(model, datamodule=make_data(model, tokens, 2, 3))
     assert len(states) == 6

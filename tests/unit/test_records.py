@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark import UserError, rows
+from benchmark import UserError
+from benchmark.configs import Row
 from benchmark.records import CorruptRecord, Record, Store, checksum_arrays
+from benchmark.tasks import language_modeling
 
 
-def make_record(row: rows.Row = rows.PTB_SMALL, seed: int = 1, **changes) -> Record:
+def make_record(row: Row = language_modeling.PTB_SMALL, seed: int = 1, **changes) -> Record:
     record = Record(
         row=row.name,
         task=row.config.task,
@@ -83,13 +85,13 @@ def test_a_run_is_the_same_only_with_the_same_configuration_seed_and_data() -> N
     others = [
         make_record(seed=2),
         make_record(data_sha256="e" * 64),
-        make_record(row=rows.PTB_SMALL.variant("ptb-small", dropout=0.1)),
+        make_record(row=language_modeling.PTB_SMALL.variant("ptb-small", dropout=0.1)),
     ]
     assert len({other.run for other in [record, *others]}) == 4
 
 
 def test_fingerprint_knows_numbers_not_their_spelling() -> None:
-    config = rows.PTB_SMALL.config
+    config = language_modeling.PTB_SMALL.config
     assert replace(config, clip=5).fingerprint() == replace(config, clip=5.0).fingerprint()
     assert replace(config, clip=5).fingerprint() != replace(config, clip=6).fingerprint()
 
@@ -100,7 +102,7 @@ def test_fingerprint_covers_the_code_of_a_users_backbone(tmp_path: Path, monkeyp
     prints = []
     for name, body in (("first_idea", "size = 1"), ("second_idea", "size = 2")):
         (tmp_path / f"{name}.py").write_text(code.format(body))
-        config = replace(rows.PTB_SMALL.config, backbone=f"{name}.Mine")
+        config = replace(language_modeling.PTB_SMALL.config, backbone=f"{name}.Mine")
         prints.append(config.fingerprint())
         with pytest.raises(UserError, match=r"cannot load 'first_idea\.Gone'"):
             replace(config, backbone="first_idea.Gone").fingerprint()

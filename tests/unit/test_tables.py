@@ -8,12 +8,14 @@ import pytest
 from test_records import make_record
 
 from benchmark import UserError, figures, rows, tables
+from benchmark.configs import NOT_IN_PAPER, Row
+from benchmark.tasks import language_modeling
 
-SMALL, MEDIUM = rows.PTB_SMALL, rows.PTB_MEDIUM
+SMALL, MEDIUM = language_modeling.PTB_SMALL, language_modeling.PTB_MEDIUM
 MEDIUM_WITHOUT = rows.find("ptb-medium")
 
 
-def measured(row: rows.Row, *values: float):
+def measured(row: Row, *values: float):
     return [
         make_record(row, seed, metrics={"validation_perplexity": value + 5, "test_perplexity": value})
         for seed, value in enumerate(values, 1)
@@ -60,7 +62,7 @@ def test_rows_that_the_paper_lacks_say_so() -> None:
     for row in rows.ROWS:
         if row.config.source == "ptb":
             assert (row.published is not None) == (row.name in in_paper)
-            assert (row.note == rows.NOT_IN_PAPER) == (row.name not in in_paper)
+            assert (row.note == NOT_IN_PAPER) == (row.name not in in_paper)
 
 
 def test_quick_tables_say_that_they_are_no_match_for_the_paper() -> None:
@@ -93,3 +95,25 @@ def test_learning_curves_are_drawn_the_same_each_time() -> None:
     for text in ("validation, dropout", "training, no dropout", "medium (1 or 2 seeds)", "epoch", "perplexity"):
         assert text in first
     assert figures.learning_curves(tables.lines([SMALL], []), "title") is None
+
+
+def test_what_needs_no_model_and_what_was_left_out_is_said_once() -> None:
+    details = {"baselines": {"majority class": {"test_perplexity": 900.0}}, "left_out": {"too short": 3}}
+    records = [make_record(SMALL, seed, details=details, metrics={"test_perplexity": 114.0}) for seed in (1, 2)]
+    text = tables.markdown(tables.lines([SMALL, MEDIUM], records))
+    (line,) = (line for line in text.splitlines() if line.startswith("| majority class"))
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells == ["majority class", "none", "–", "–", "–", "900.0", "–", "–", "no model"]
+    assert text.count("Left out of the data, as the records say one by one: 3 (too short).") == 1
+
+
+def test_an_effect_on_nothing_has_no_percentage() -> None:
+    plain, regularized = rows.find("openmoji"), rows.find("openmoji-dropout")
+    records = [
+        make_record(row, metrics={"validation_perplexity": 9.0, "test_perplexity": 8.0, "test_bleu": bleu})
+        for row, bleu in ((plain, 0.0), (regularized, 1.5))
+    ]
+    text = tables.markdown(tables.lines([plain, regularized], records))
+    assert "| regularized | 0.0 | 1.5 | +1.5 |  |" in text
+    assert "| effect of dropout | test perplexity without | with | change |  |" in text
+    assert "| 9.00 | 8.00 | 1.5 | 7.99 / 24.3 |" in text

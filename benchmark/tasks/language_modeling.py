@@ -1,0 +1,157 @@
+"""Language modelling, paper section 4.1: its configuration, rows and data sources."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+from benchmark.configs import NOT_IN_PAPER, Config, Metric, Published, Row
+from datamodules.language_modeling import PENN_TREEBANK, STATE_OF_THE_UNION, LanguageModelingData
+from models.language_model import LanguageModel
+
+SOURCES = (STATE_OF_THE_UNION, PENN_TREEBANK)
+
+CAPTIONS = {
+    "ptb": "Language modelling, Penn Treebank (paper Table 1)",
+    "sotu": "Language modelling, State of the Union addresses, quick profile (small text and scaled-down models, "
+    "not comparable with the paper's numbers)",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageModelConfig(Config):
+    """A language model and how it is trained and evaluated (paper section 4.1)."""
+
+    task: ClassVar[str] = "language-modeling"
+    protocol: ClassVar[int] = 1
+    unit: ClassVar[str] = "tokens"
+    headline: ClassVar[tuple[Metric, ...]] = (
+        Metric("validation_perplexity", "validation perplexity", "lower"),
+        Metric("test_perplexity", "test perplexity", "lower"),
+    )
+    training: ClassVar[Metric] = Metric("train_perplexity", "training perplexity", "lower")
+
+    source: str = "ptb"
+    """Text: ptb, sotu, or a folder with train.txt, valid.txt and test.txt (tokenised, one sentence a line)."""
+    layers: int = 2
+    """Recurrent layers."""
+    batch_size: int = 20
+    """Contiguous streams trained in parallel."""
+    unroll: int
+    """Time steps of truncated backpropagation through time."""
+    lr: float = 1.0
+    """Learning rate of plain SGD, for a loss summed over the unroll and averaged over the batch."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require("unroll", self.unroll >= 1, "at least 1")
+
+    def datamodule(self, data: Path) -> LanguageModelingData:
+        """See Config.datamodule."""
+        return LanguageModelingData(self.source, data, self.batch_size, self.unroll)
+
+    def model(self, datamodule: LanguageModelingData) -> LanguageModel:
+        """See Config.model."""
+        return LanguageModel(
+            vocabulary=datamodule.vocabulary.words,
+            hidden_size=self.hidden_size,
+            layers=self.layers,
+            dropout=self.dropout,
+            recurrent_dropout=self.recurrent_dropout,
+            cell=self.cell,
+            backbone=self.backbone,
+            init_range=self.init_range,
+            lr=self.lr,
+            flat_epochs=self.flat_epochs,
+            decay=self.decay,
+        )
+
+    @property
+    def work(self) -> float:
+        """Multiplications per token times epochs, for a vocabulary of a few thousand; stepping in Python doubles it."""
+        gates = 4 if self.cell == "lstm" else 1
+        recurrent = 2 * gates * self.layers * self.hidden_size**2 * (2 if self.recurrent_dropout else 1)
+        return self.epochs * (recurrent + 4000 * self.hidden_size)
+
+
+# Penn Treebank: paper section 4.1, with the learning rate schedule of the authors' code, which keeps lr = 1 for
+# one epoch more than the text says.
+PTB_SMALL = Row(
+    name="ptb-small",
+    profiles=("standard", "paper"),
+    size="small",
+    config=LanguageModelConfig(hidden_size=200, unroll=20, init_range=0.1, clip=5, flat_epochs=5, decay=2, epochs=13),
+    published=Published("Table 1", {"validation_perplexity": 120.7, "test_perplexity": 114.5}, tolerance=2.0),
+)
+PTB_MEDIUM = Row(
+    name="ptb-medium-dropout",
+    profiles=("standard", "paper"),
+    size="medium",
+    config=LanguageModelConfig(
+        hidden_size=650, unroll=35, dropout=0.5, init_range=0.05, clip=5, flat_epochs=7, decay=1.2, epochs=39
+    ),
+    published=Published("Table 1", {"validation_perplexity": 86.2, "test_perplexity": 82.7}, tolerance=0.5),
+)
+PTB_LARGE = Row(
+    name="ptb-large-dropout",
+    profiles=("standard", "paper"),
+    size="large",
+    config=LanguageModelConfig(
+        hidden_size=1500, unroll=35, dropout=0.65, init_range=0.04, clip=10, flat_epochs=15, decay=1.15, epochs=55
+    ),
+    published=Published("Table 1", {"validation_perplexity": 82.2, "test_perplexity": 78.4}, tolerance=0.5),
+)
+
+# State of the Union: a twentieth of the text, smaller layers and batch, so that the effect of dropout shows in minutes
+# on a CPU. The schedule has the paper's shape, a flat part and a geometric fall, at a length that fits.
+SOTU_SMALL = Row(
+    name="sotu-small",
+    profiles=("quick",),
+    size="small",
+    config=LanguageModelConfig(
+        source="sotu",
+        hidden_size=64,
+        batch_size=10,
+        unroll=20,
+        init_range=0.1,
+        clip=5,
+        flat_epochs=4,
+        decay=1.5,
+        epochs=8,
+    ),
+)
+SOTU_MEDIUM = Row(
+    name="sotu-medium-dropout",
+    profiles=("quick",),
+    size="medium",
+    config=replace(SOTU_SMALL.config, hidden_size=128, dropout=0.3),
+)
+SOTU_LARGE = Row(
+    name="sotu-large-dropout",
+    profiles=("quick",),
+    size="large",
+    config=replace(SOTU_SMALL.config, hidden_size=256, dropout=0.5),
+)
+
+
+def _language_rows(small: Row, medium: Row, large: Row, small_dropout: float) -> tuple[Row, ...]:
+    """The paper's three rows of Table 1 among those that it lacks: each size both ways, and the two ablations."""
+    return (
+        small,
+        small.variant(f"{small.name}-dropout", NOT_IN_PAPER, dropout=small_dropout),
+        small.variant(f"{small.name}-rnn", NOT_IN_PAPER, cell="rnn", lr=0.25),  # at lr 1 the plain cell diverges
+        medium.variant(medium.name.removesuffix("-dropout"), NOT_IN_PAPER, dropout=0.0),
+        medium,
+        medium.variant(
+            medium.name.replace("-dropout", "-recurrent-dropout"),
+            NOT_IN_PAPER,
+            recurrent_dropout=medium.config.dropout,
+        ),
+        large.variant(large.name.removesuffix("-dropout"), NOT_IN_PAPER, dropout=0.0),
+        large,
+    )
+
+
+ROWS: tuple[Row, ...] = (
+    *_language_rows(PTB_SMALL, PTB_MEDIUM, PTB_LARGE, small_dropout=0.2),
+    *_language_rows(SOTU_SMALL, SOTU_MEDIUM, SOTU_LARGE, small_dropout=0.2),
+)

@@ -1,0 +1,155 @@
+"""Speech, paper section 4.2: frame accuracy of an acoustic model, its configuration, rows and data sources."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+from benchmark.configs import Config, Metric, Profile, Published, Row, Size
+from datamodules.speech import SpeechData
+from datamodules.speech_sources import SOURCES as SOURCES
+from models.acoustic_model import AcousticModel
+
+CAPTIONS = {
+    "espeak": "Speech, sentences spoken by espeak-ng with noise added, quick profile (synthetic speech and scaled-down "
+    "models, not comparable with the paper's numbers)",
+    "asterisk-en": "Speech, recorded telephone prompts of one speaker, states aligned by pocketsphinx "
+    "(25 minutes, not comparable with the paper's numbers)",
+    "librispeech": "Speech, LibriSpeech train-clean-100, states aligned by pocketsphinx (not the paper's data)",
+    "samromur": "Speech, Samrómur, read Icelandic, characters aligned by a CTC model (paper Table 2, on other data)",
+}
+
+PAPERS_DATA = "an internal Icelandic set"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechConfig(Config):
+    """An acoustic model and how it is trained and evaluated (paper section 4.2)."""
+
+    task: ClassVar[str] = "speech"
+    protocol: ClassVar[int] = 1
+    unit: ClassVar[str] = "frames"
+    headline: ClassVar[tuple[Metric, ...]] = (
+        Metric("train_frame_accuracy_without_dropout", "training frame accuracy, dropout off (%)", "higher"),
+        Metric("validation_frame_accuracy", "validation frame accuracy (%)", "higher"),
+    )
+    training: ClassVar[Metric] = Metric("train_frame_accuracy", "training frame accuracy (%)", "higher")
+    least_layers: ClassVar[int] = 0
+
+    source: str
+    """Speech: espeak, asterisk-en, librispeech, samromur, or a folder with transcripts.tsv (audio path, tab, text)."""
+    aligner: str = ""
+    """What finds the states: pocketsphinx, mms_fa or a TorchScript CTC model; the source's usual one if empty."""
+    layers: int = 2
+    """Recurrent layers; with none it is a linear classifier of single frames."""
+    sample_rate: int = 16_000
+    """Samples per second that audio is resampled to."""
+    output_delay: int = 5
+    """Frames of 10 ms by which outputs come later than what they stand for (Sak et al. 2014)."""
+    unroll: int
+    """Frames of a training piece; longer utterances are cut, evaluation reads them whole."""
+    init_range: float = 0.1
+    """Every parameter starts in U(-init_range, init_range)."""
+    lr: float
+    """Learning rate of plain SGD, for a loss averaged over the frames of a batch."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require("unroll", self.unroll >= 1, "at least 1")
+        self._require("output_delay", self.output_delay >= 0, "at least 0")
+        self._require("sample_rate", self.sample_rate >= 4000, "at least 4000")
+
+    def datamodule(self, data: Path) -> SpeechData:
+        """See Config.datamodule."""
+        return SpeechData(
+            self.source, data, self.batch_size, self.unroll, self.output_delay, self.sample_rate, self.aligner
+        )
+
+    def model(self, datamodule: SpeechData) -> AcousticModel:
+        """See Config.model."""
+        return AcousticModel(
+            features=datamodule.features,
+            states=datamodule.states,
+            hidden_size=self.hidden_size,
+            layers=self.layers,
+            dropout=self.dropout,
+            recurrent_dropout=self.recurrent_dropout,
+            cell=self.cell,
+            backbone=self.backbone,
+            init_range=self.init_range,
+            output_delay=self.output_delay,
+            lr=self.lr,
+            flat_epochs=self.flat_epochs,
+            decay=self.decay,
+        )
+
+    @property
+    def work(self) -> float:
+        """Multiplications per frame times epochs, for a hundred states; small layers cost more than they count."""
+        gates = 4 if self.cell == "lstm" else 1
+        recurrent = 2 * gates * self.layers * self.hidden_size**2 * (2 if self.recurrent_dropout else 1)
+        return self.epochs * (recurrent + 100 * self.hidden_size + 20_000)
+
+
+def _speech_rows(profiles: tuple[Profile, ...], small: SpeechConfig) -> tuple[Row, ...]:
+    """A linear classifier of single frames, then each size without and with dropout."""
+    linear = Row(
+        name=f"{small.source}-linear",
+        profiles=profiles,
+        size="small",
+        label="linear, single frames",
+        note="baseline, not in the paper",
+        config=replace(small, layers=0, output_delay=0),
+    )
+    found = [linear]
+    for size in SIZES:
+        config = replace(small, hidden_size=HIDDEN[size])
+        row = Row(name=f"{small.source}-{size}", profiles=profiles, size=size, config=config)
+        found += [row, row.variant(f"{row.name}-dropout", dropout=DROPOUT[size])]
+    return tuple(found)
+
+
+SIZES: tuple[Size, ...] = ("small", "medium", "large")
+HIDDEN = {"small": 64, "medium": 96, "large": 128}
+DROPOUT = {"small": 0.2, "medium": 0.3, "large": 0.3}
+"""Scaled down, so that the effect of dropout shows in minutes on a CPU."""
+
+# Synthetic sentences: little enough speech that a model without dropout learns it by heart.
+ESPEAK_SMALL = SpeechConfig(
+    source="espeak", hidden_size=64, batch_size=8, unroll=100, lr=6.0, clip=1, flat_epochs=11, decay=1.5, epochs=20
+)
+
+# A quarter of an hour of prompts to train on; telephone speech has nothing above 4 kHz.
+ASTERISK_SMALL = replace(ESPEAK_SMALL, source="asterisk-en", sample_rate=8000, lr=3.0, flat_epochs=8, epochs=16)
+
+# The paper's pair. It gives neither sizes nor schedule: these are ours, scaled up from the rows above, not tuned.
+SAMROMUR = Row(
+    name="samromur",
+    profiles=("paper",),
+    size="large",
+    config=SpeechConfig(
+        source="samromur",
+        hidden_size=512,
+        batch_size=32,
+        unroll=200,
+        lr=3.0,
+        clip=1,
+        flat_epochs=10,
+        decay=1.3,
+        epochs=25,
+    ),
+    published=Published("Table 2", {"train_frame_accuracy": 71.6, "validation_frame_accuracy": 68.9}, on=PAPERS_DATA),
+)
+SAMROMUR_DROPOUT = replace(
+    SAMROMUR.variant("samromur-dropout", dropout=0.3),
+    published=Published("Table 2", {"train_frame_accuracy": 69.4, "validation_frame_accuracy": 70.5}, on=PAPERS_DATA),
+)
+LIBRISPEECH = replace(SAMROMUR.variant("librispeech", source="librispeech"), profiles=("standard", "paper"))
+
+ROWS: tuple[Row, ...] = (
+    *_speech_rows(("quick",), ESPEAK_SMALL),
+    *_speech_rows(("standard",), ASTERISK_SMALL),
+    LIBRISPEECH,
+    LIBRISPEECH.variant("librispeech-dropout", dropout=SAMROMUR_DROPOUT.config.dropout),
+    SAMROMUR,
+    SAMROMUR_DROPOUT,
+)

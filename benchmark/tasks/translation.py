@@ -1,0 +1,183 @@
+"""Translation, paper section 4.3: its configuration, rows and data sources."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+from benchmark.configs import NOT_IN_PAPER, Config, Metric, Profile, Published, Row, Size
+from datamodules.parallel_text import BIBLE, MULTI30K
+from datamodules.translation import TranslationData
+from models.translator import Translator
+
+SOURCES = (BIBLE, MULTI30K)
+
+CAPTIONS = {
+    "wmt14": "Translation, WMT'14 English-French, newstest2014 (paper Table 3)",
+    "multi30k": "Translation, Multi30k English-French, test_2016_flickr (the paper's is WMT'14, so its figures are not "
+    "ours to match)",
+    "bible": "Translation, World English Bible to Louis Segond 1910, quick profile (short verses and scaled-down "
+    "models, not comparable with the paper's numbers)",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationConfig(Config):
+    """An encoder-decoder and how it is trained and evaluated (paper section 4.3, after Sutskever et al. 2014)."""
+
+    task: ClassVar[str] = "translation"
+    protocol: ClassVar[int] = 1
+    unit: ClassVar[str] = "target tokens"
+    headline: ClassVar[tuple[Metric, ...]] = (
+        Metric("validation_perplexity", "validation perplexity", "lower", 2),
+        Metric("test_bleu", "test BLEU", "higher"),
+        Metric("test_perplexity", "test perplexity", "lower", 2),
+    )
+    training: ClassVar[Metric] = Metric("train_perplexity", "training perplexity", "lower", 2)
+
+    source: str = "wmt14"
+    """Sentence pairs: bible, multi30k, wmt14, or a folder with train, val and test in a file for each language."""
+    source_language: str = "en"
+    """Language translated from, as the file names end."""
+    target_language: str = "fr"
+    """Language translated into."""
+    hidden_size: int = 1000
+    """Units of each layer and of the embeddings."""
+    layers: int = 4
+    """Recurrent layers of the encoder, and of the decoder."""
+    init_range: float = 0.08
+    """Every parameter starts in U(-init_range, init_range)."""
+    batch_size: int = 128
+    """Sentence pairs trained in parallel."""
+    lr: float = 0.7
+    """Learning rate of plain SGD, for a loss summed over words and averaged over the batch."""
+    clip: float = 5
+    """Largest norm of the gradient."""
+    flat_epochs: float = 5
+    """Epochs at lr; it is divided by decay at their end and every decay_every epochs after it."""
+    decay: float = 2
+    """What the learning rate is divided by."""
+    decay_every: float = 0.5
+    """Epochs between two such falls."""
+    epochs: int = 8
+    """Passes over the training set; the model after the last one is evaluated."""
+    max_length: int = 100
+    """Words of the longest training sentence on either side; longer pairs are left out and counted."""
+    source_words: int = 160_000
+    """Most words of the source vocabulary, the most frequent ones."""
+    target_words: int = 80_000
+    """Most words of the target vocabulary."""
+    beam: int = 12
+    """Hypotheses that beam search keeps."""
+    length_normalization: float = 0.0
+    """Complete hypotheses are ranked by log-probability over their length to this power; the paper's is 0."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("beam", "max_length"):
+            self._require(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("source_words", "target_words"):
+            self._require(name, getattr(self, name) >= 3, "at least 3")
+        self._require("decay_every", self.decay_every > 0, "above 0")
+        self._require("length_normalization", self.length_normalization >= 0, "at least 0")
+
+    def datamodule(self, data: Path) -> TranslationData:
+        """See Config.datamodule."""
+        return TranslationData(
+            self.source,
+            data,
+            (self.source_language, self.target_language),
+            self.batch_size,
+            self.max_length,
+            self.source_words,
+            self.target_words,
+        )
+
+    def model(self, datamodule: TranslationData) -> Translator:
+        """See Config.model."""
+        return Translator(
+            source_vocabulary=datamodule.source_vocabulary.words,
+            target_vocabulary=datamodule.target_vocabulary.words,
+            languages=(self.source_language, self.target_language),
+            hidden_size=self.hidden_size,
+            layers=self.layers,
+            dropout=self.dropout,
+            recurrent_dropout=self.recurrent_dropout,
+            cell=self.cell,
+            backbone=self.backbone,
+            init_range=self.init_range,
+            batch_size=self.batch_size,
+            lr=self.lr,
+            flat_epochs=self.flat_epochs,
+            decay=self.decay,
+            decay_every=self.decay_every,
+            beam=self.beam,
+            length_normalization=self.length_normalization,
+        )
+
+    @property
+    def work(self) -> float:
+        """Multiplications per word times epochs, for a vocabulary of a few thousand."""
+        return self.epochs * (16 * self.layers * self.hidden_size**2 + 5000 * self.hidden_size)
+
+
+def _pair(
+    profile: Profile,
+    size: Size,
+    config: TranslationConfig,
+    dropout: float,
+    published: tuple[Published | None, Published | None] = (None, None),
+    note: str = "",
+) -> tuple[Row, Row]:
+    """The two rows of Table 3 at one size: without dropout, and with it."""
+    name = f"{config.source}-{size}"
+    without = Row(name=name, profiles=(profile,), size=size, config=config, published=published[0], note=note)
+    return without, replace(
+        without, name=f"{name}-dropout", config=replace(config, dropout=dropout), published=published[1]
+    )
+
+
+NON_REGULARIZED = Published("Table 3", {"test_perplexity": 5.8, "test_bleu": 25.9}, tolerance=0.2)
+REGULARIZED = Published("Table 3", {"test_perplexity": 5.0, "test_bleu": 29.03}, tolerance=0.2)
+PAPER = (NON_REGULARIZED, REGULARIZED)
+BESIDE = (replace(NON_REGULARIZED, on="WMT'14"), replace(REGULARIZED, on="WMT'14"))
+"""Shown with another data set, on which they are not ours to match."""
+
+# The recipe of Sutskever et al. 2014 on less data: one layer and smaller batches, so that a CPU trains it in an hour.
+MULTI30K_CONFIG = TranslationConfig(
+    source="multi30k",
+    hidden_size=128,
+    layers=1,
+    batch_size=32,
+    lr=1.0,
+    flat_epochs=6,
+    decay_every=1.0,
+    epochs=10,
+    max_length=50,
+    source_words=5_000,
+    target_words=5_000,
+    beam=12,
+)
+BIBLE_CONFIG = TranslationConfig(
+    source="bible",
+    hidden_size=80,
+    layers=2,
+    batch_size=16,
+    lr=1.0,
+    flat_epochs=9,
+    decay_every=1.0,
+    epochs=14,
+    max_length=25,
+    beam=4,
+)
+
+ROWS: tuple[Row, ...] = (
+    *_pair("paper", "small", TranslationConfig(hidden_size=250, layers=1), 0.2, note=NOT_IN_PAPER),
+    *_pair("paper", "medium", TranslationConfig(hidden_size=500, layers=2), 0.2, note=NOT_IN_PAPER),
+    *_pair("paper", "large", TranslationConfig(), 0.2, PAPER),
+    *_pair("standard", "small", MULTI30K_CONFIG, 0.2, BESIDE),
+    *_pair("standard", "medium", replace(MULTI30K_CONFIG, hidden_size=256), 0.3, BESIDE),
+    *_pair("standard", "large", replace(MULTI30K_CONFIG, hidden_size=512), 0.5, BESIDE),
+    *_pair("quick", "small", BIBLE_CONFIG, 0.3, BESIDE),
+    *_pair("quick", "medium", replace(BIBLE_CONFIG, hidden_size=120), 0.4, BESIDE),
+    *_pair("quick", "large", replace(BIBLE_CONFIG, hidden_size=160), 0.5, BESIDE),
+)

@@ -1,0 +1,127 @@
+"""Acoustic model (paper section 4.2): a regularized LSTM that names the acoustic state of every frame."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics.classification import MulticlassAccuracy
+from typing_extensions import override
+
+from datamodules.speech import PADDING
+from models.backbone import Cell, initialize_uniform, load_backbone
+from models.base import TaskModel
+
+KEPT_FRAMES = 100_000
+"""Validation frames whose log-probabilities are kept at most: of a larger set every n-th frame, for one n."""
+
+
+class AcousticModel(TaskModel):
+    """Frame classifier p(s_t | x_1 ... x_{t+d}) with an output delay of d frames.
+
+    Args:
+        features: values of a frame.
+        states: names of the acoustic states, in the order of their ids.
+        hidden_size: units of each layer.
+        layers: recurrent layers; without any it is a linear classifier of single frames.
+        dropout, recurrent_dropout, cell: see RegularizedLSTM.
+        backbone: class path of the recurrent stack, called as RegularizedLSTM is.
+        init_range: every parameter starts in U(-init_range, init_range).
+        output_delay: the output at frame t + output_delay stands for frame t (Sak et al. 2014).
+        lr: SGD learning rate, for a loss averaged over the frames of a batch.
+        flat_epochs: epochs trained at lr before it starts to fall.
+        decay: what the learning rate is divided by before each later epoch.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        states: Sequence[str],
+        hidden_size: int,
+        layers: int,
+        dropout: float,
+        recurrent_dropout: float,
+        cell: Cell,
+        backbone: str,
+        init_range: float,
+        output_delay: int,
+        lr: float,
+        flat_epochs: float,
+        decay: float,
+    ) -> None:
+        super().__init__(lr, flat_epochs, decay)
+        self.save_hyperparameters()
+        self.output_delay = output_delay
+        self.backbone = load_backbone(backbone)(
+            input_size=features,
+            hidden_size=hidden_size,
+            layers=layers,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            cell=cell,
+        )
+        self.output = nn.Linear(hidden_size if layers else features, len(states))
+        initialize_uniform(self, init_range)
+
+        self.train_accuracy = frame_accuracy(len(states))
+        self.validation_accuracy = frame_accuracy(len(states))
+        self.test_accuracies: Any = nn.ModuleList(frame_accuracy(len(states)) for _ in range(2))
+        self._collected: list[Tensor] = []
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits [time, batch, states] of frames [time + output_delay, batch, features]."""
+        outputs, _ = self.backbone(features)
+        return self.output(outputs[self.output_delay :])
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Cross-entropy of a batch, averaged over its frames."""
+        features, states = batch
+        logits = self(features)
+        self.train_accuracy.update(logits.detach().flatten(0, 1), states.flatten())
+        return F.cross_entropy(logits.flatten(0, 1), states.flatten(), ignore_index=PADDING)
+
+    @override
+    def on_train_epoch_end(self) -> None:
+        self.log("train_frame_accuracy", 100 * self.train_accuracy.compute())
+        self.train_accuracy.reset()
+
+    @override
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        features, states = batch
+        self.validation_accuracy.update(self(features).flatten(0, 1), states.flatten())
+
+    @override
+    def on_validation_epoch_end(self) -> None:
+        self.log("validation_frame_accuracy", 100 * self.validation_accuracy.compute(), prog_bar=True)
+        self.validation_accuracy.reset()
+
+    @override
+    def on_test_epoch_start(self) -> None:
+        self._collected = []
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
+        """One batch of the final evaluation, of the data loader in SpeechData.test_dataloader's order."""
+        features, states = batch
+        logits = self(features)
+        self.test_accuracies[dataloader_idx].update(logits.flatten(0, 1), states.flatten())
+        if dataloader_idx == 1:
+            loss = F.cross_entropy(logits.flatten(0, 1), states.flatten(), ignore_index=PADDING, reduction="none")
+            by_utterance = loss.view_as(states).T  # frames of one utterance together, whatever the batches
+            self._collected.append(-by_utterance[states.T != PADDING])
+
+    @override
+    def on_test_epoch_end(self) -> None:
+        names = ("train_frame_accuracy_without_dropout", "validation_frame_accuracy")
+        for name, accuracy in zip(names, self.test_accuracies, strict=True):
+            self.log(name, 100 * accuracy.compute())
+            accuracy.reset()
+        true = torch.cat(self._collected)
+        self.log_probabilities = {"validation": true[:: math.ceil(len(true) / KEPT_FRAMES)]}
+        self._collected = []
+
+
+def frame_accuracy(states: int) -> MulticlassAccuracy:
+    """Share of frames whose most likely state is the true one, padding left out."""
+    return MulticlassAccuracy(states, average="micro", ignore_index=PADDING)

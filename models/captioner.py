@@ -1,0 +1,180 @@
+"""Image captions (paper section 4.4, after Vinyals et al. 2014): a picture's vector is the LSTM's first input."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from datamodules.captioning import PADDING
+from datamodules.vocabulary import EOS, UNK
+from models.backbone import Cell, State, initialize_uniform
+from models.base import TaskModel
+from models.decoding import average, beam_search
+from models.metrics import TokenPerplexity, corpus_bleu
+from models.token_decoder import TokenDecoder, true_log_probabilities
+
+EVALUATIONS = ("validation", "test")
+"""The final evaluation's data loaders of captions, in order; the test pictures come after them."""
+
+SAMPLES = 10
+"""Test pictures whose captions are kept with a record: the first of each tenth of the test set."""
+
+
+class Captioner(TaskModel):
+    """Captioner of Vinyals et al. 2014: the picture's vector, projected, goes through the LSTM before the first word.
+
+    Nothing is predicted from the picture's own step; `<eos>` is the first word's input, and ends a caption.
+
+    Args:
+        vocabulary: the words, in the order of their ids; kept in the checkpoint, so captioning needs no data.
+        network: name of the network that gives the vectors, or path of a file of them.
+        network_sha256: its checksum: the checkpoint takes the vectors of no other.
+        feature_size: length of a vector.
+        hidden_size: units of each layer and of the embedding.
+        layers, dropout, recurrent_dropout, cell: see RegularizedLSTM.
+        backbone: class path of the recurrent stack, called as RegularizedLSTM is.
+        init_range: every parameter starts in U(-init_range, init_range).
+        beam: hypotheses kept by beam search.
+        max_length: words of the longest caption, `<eos>` included.
+        length_normalization: see beam_search.
+        lr: learning rate of plain SGD.
+        flat_epochs: epochs trained at lr before it starts to fall.
+        decay: what the learning rate is divided by before each later epoch.
+        statistics: mean and standard deviation [feature_size] of the training pictures' vectors, which are normalised
+            by them; kept in the checkpoint.
+    """
+
+    feature_mean: Tensor
+    feature_deviation: Tensor
+
+    def __init__(
+        self,
+        vocabulary: Sequence[str],
+        network: str,
+        network_sha256: str,
+        feature_size: int,
+        hidden_size: int,
+        layers: int,
+        dropout: float,
+        recurrent_dropout: float,
+        cell: Cell,
+        backbone: str,
+        init_range: float,
+        beam: int,
+        max_length: int,
+        length_normalization: float,
+        lr: float,
+        flat_epochs: float,
+        decay: float,
+        statistics: tuple[Tensor, Tensor] | None = None,
+    ) -> None:
+        super().__init__(lr, flat_epochs, decay)
+        self.save_hyperparameters(ignore=["statistics"])
+        self.beam, self.max_length, self.length_normalization = beam, max_length, length_normalization
+        mean, deviation = statistics or (torch.zeros(feature_size), torch.ones(feature_size))
+        self.register_buffer("feature_mean", mean)
+        self.register_buffer("feature_deviation", deviation)
+        self.projection = nn.Linear(feature_size, hidden_size)
+        self.decoder = TokenDecoder(len(vocabulary), hidden_size, layers, dropout, recurrent_dropout, cell, backbone)
+        initialize_uniform(self, init_range)
+
+        self.train_perplexity = TokenPerplexity()
+        self.validation_perplexity = TokenPerplexity()
+        self._collected: list[list[Tensor]] = []
+        self._captioned: list[tuple[str, tuple[str, ...], str]] = []
+
+    def look(self, features: Tensor) -> State:
+        """State of the backbone after pictures with these vectors [batch, feature_size]."""
+        # A unit that is the same in every training picture has no deviation, and tells nothing.
+        normalized = (features - self.feature_mean) / self.feature_deviation.clamp(min=1e-3)
+        return self.decoder.backbone(self.projection(normalized)[None])[1]
+
+    def forward(self, features: Tensor, tokens: Tensor) -> Tensor:
+        """Logits [time, batch, words] of the word after each of tokens [time, batch], `<eos>` the first of them."""
+        return self.decoder(tokens, self.look(features))[0]
+
+    def _log_probabilities(self, batch: Any) -> Tensor:
+        """Log-probabilities [words] of the true words and `<eos>`s of a batch of captions, caption by caption."""
+        log_probabilities = true_log_probabilities(self(batch.features, batch.inputs), batch.targets)
+        return log_probabilities.T[batch.targets.T != PADDING]
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Loss of a batch of captions: summed over the words, averaged over the captions."""
+        log_probabilities = self._log_probabilities(batch)
+        self.train_perplexity.update(log_probabilities.detach())
+        return -log_probabilities.sum() / len(batch.features)
+
+    @override
+    def on_train_epoch_end(self) -> None:
+        self.log("train_perplexity", self.train_perplexity.compute())
+        self.train_perplexity.reset()
+
+    @override
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self.validation_perplexity.update(self._log_probabilities(batch))
+
+    @override
+    def on_validation_epoch_end(self) -> None:
+        self.log("validation_perplexity", self.validation_perplexity.compute(), prog_bar=True)
+        self.validation_perplexity.reset()
+
+    @override
+    def on_test_epoch_start(self) -> None:
+        self._collected, self._captioned = [[] for _ in EVALUATIONS], []
+
+    def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """One batch of the final evaluation, of the data loader in CaptionData.test_dataloader's order."""
+        if dataloader_idx < len(EVALUATIONS):
+            self._collected[dataloader_idx].append(self._log_probabilities(batch))
+        else:
+            found = caption([self], batch.features)
+            self._captioned += zip(batch.ids, batch.references, found, strict=True)
+
+    @override
+    def on_test_epoch_end(self) -> None:
+        perplexity = TokenPerplexity().to(self.device)
+        for name, batches in zip(EVALUATIONS, self._collected, strict=True):
+            self.log(f"{name}_perplexity", perplexity(torch.cat(batches)))
+            perplexity.reset()
+            self.log_probabilities[name] = torch.cat(batches)
+        metrics, self.details = score(self._captioned)
+        self.log_dict(metrics)
+        self._collected, self._captioned = [], []
+
+
+@torch.no_grad()
+def caption(models: Sequence[Captioner], features: Tensor) -> list[str]:
+    """Captions of pictures with vectors [batch, feature_size] by one model, or by the average of several."""
+    first = models[0]
+    words = first.hparams["vocabulary"]
+    for model in models:
+        model.eval()
+    found = beam_search(
+        average([model.decoder.step for model in models]),
+        tuple(model.look(features) for model in models),
+        len(features),
+        eos=words.index(EOS),
+        beam=first.beam,
+        max_length=first.max_length,
+        length_normalization=first.length_normalization,
+        forbidden=[words.index(UNK)],
+        device=first.device,
+    )
+    return [" ".join(words[token] for token in hypothesis.tokens) for hypothesis in found]
+
+
+def score(captioned: Sequence[tuple[str, tuple[str, ...], str]]) -> tuple[dict[str, float], dict[str, Any]]:
+    """BLEU of test pictures' captions, and what a record keeps of them.
+
+    Args:
+        captioned: id, references and caption of each test picture.
+    """
+    bleu, signature = corpus_bleu([found for *_, found in captioned], [references for _, references, _ in captioned])
+    every = max(1, len(captioned) // SAMPLES)
+    samples = [
+        {"picture": id, "references": list(references), "caption": found}
+        for id, references, found in captioned[: every * SAMPLES : every]
+    ]
+    return {"test_bleu": bleu}, {"bleu": signature, "samples": samples}

@@ -1,0 +1,54 @@
+"""What language model, translator and captioner share: a regularized LSTM that predicts the next word."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.backbone import Cell, State, load_backbone
+
+
+class TokenDecoder(nn.Module):
+    """Embedding, regularized LSTM and softmax layer, the embedding as wide as a layer (paper section 4.1).
+
+    Args:
+        words: size of the vocabulary.
+        hidden_size: units of each layer and of the embedding.
+        layers, dropout, recurrent_dropout, cell: see RegularizedLSTM.
+        backbone: class path of the recurrent stack, called as RegularizedLSTM is.
+    """
+
+    def __init__(
+        self,
+        words: int,
+        hidden_size: int,
+        layers: int,
+        dropout: float,
+        recurrent_dropout: float,
+        cell: Cell,
+        backbone: str,
+    ) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(words, hidden_size)
+        self.backbone = load_backbone(backbone)(
+            input_size=hidden_size,
+            hidden_size=hidden_size,
+            layers=layers,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            cell=cell,
+        )
+        self.output = nn.Linear(hidden_size, words)
+
+    def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Logits [time, batch, words] of the word after each of tokens [time, batch], and the new state."""
+        outputs, state = self.backbone(self.embedding(tokens), state)
+        return self.output(outputs), state
+
+    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Log-probabilities [batch, words] of the word after tokens [batch], and the new state: for beam search."""
+        logits, state = self(tokens[None], state)
+        return logits[0].log_softmax(dim=-1), state
+
+
+def true_log_probabilities(logits: Tensor, targets: Tensor) -> Tensor:
+    """Natural log-probabilities [time, batch] of targets [time, batch] under logits [time, batch, words]."""
+    return -F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)

@@ -1,0 +1,201 @@
+"""Translation (paper section 4.3): one LSTM reads the sentence, reversed, and another writes its translation."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from datamodules.tokenization import detokenize
+from datamodules.translation import IGNORED, PairBatch, TranslationData
+from datamodules.vocabulary import EOS, UNK, Vocabulary
+from models.backbone import Cell, State, initialize_uniform, load_backbone
+from models.base import TaskModel
+from models.decoding import Hypothesis, beam_search
+from models.metrics import TokenPerplexity, corpus_bleu
+from models.token_decoder import TokenDecoder, true_log_probabilities
+
+EVALUATIONS = ("validation", "test")
+"""The final evaluation's data loaders, in order."""
+
+SAMPLES = 5
+"""Test sentences, the first ones, whose translations a record shows."""
+
+
+class Translator(TaskModel):
+    """Encoder-decoder: a language model of the target that starts from the encoder's last state.
+
+    Embeddings are as wide as a layer. After Sutskever et al. 2014: uniform initialisation, reversed source, SGD whose
+    rate falls by steps within an epoch, beam search.
+
+    Args:
+        source_vocabulary, target_vocabulary: the words, in the order of their ids; kept in the checkpoint.
+        languages: of source and target.
+        hidden_size: units of each layer and of the embeddings.
+        layers, dropout, recurrent_dropout, cell: of both stacks, see RegularizedLSTM.
+        backbone: class path of the recurrent stacks, called as RegularizedLSTM is.
+        init_range: every parameter starts in U(-init_range, init_range).
+        batch_size: sentence pairs of a full batch; the loss is summed over words and divided by it.
+        lr: SGD learning rate for that loss.
+        flat_epochs: epochs trained at lr before it starts to fall.
+        decay: what the learning rate is divided by, at the end of flat_epochs and every decay_every epochs after it.
+        decay_every: in epochs, such as 0.5.
+        beam: hypotheses that beam search keeps.
+        length_normalization: see beam_search.
+    """
+
+    def __init__(
+        self,
+        source_vocabulary: Sequence[str],
+        target_vocabulary: Sequence[str],
+        languages: tuple[str, str],
+        hidden_size: int,
+        layers: int,
+        dropout: float,
+        recurrent_dropout: float,
+        cell: Cell,
+        backbone: str,
+        init_range: float,
+        batch_size: int,
+        lr: float,
+        flat_epochs: float,
+        decay: float,
+        decay_every: float,
+        beam: int,
+        length_normalization: float,
+    ) -> None:
+        super().__init__(lr, flat_epochs, decay)
+        self.save_hyperparameters()
+        self.source_vocabulary, self.target_vocabulary = Vocabulary(source_vocabulary), Vocabulary(target_vocabulary)
+        self.languages, self.batch_size, self.decay_every = tuple(languages), batch_size, decay_every
+        self.beam, self.length_normalization = beam, length_normalization
+        self.embedding = nn.Embedding(len(source_vocabulary), hidden_size)
+        self.encoder = load_backbone(backbone)(
+            input_size=hidden_size,
+            hidden_size=hidden_size,
+            layers=layers,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            cell=cell,
+        )
+        self.decoder = TokenDecoder(
+            len(target_vocabulary), hidden_size, layers, dropout, recurrent_dropout, cell, backbone
+        )
+        initialize_uniform(self, init_range)
+
+        self.train_perplexity = TokenPerplexity()
+        self.validation_perplexity = TokenPerplexity()
+        self._pairs_seen = 0
+        self._collected: dict[str, dict[int, Tensor]] = {}
+        self._translations: dict[int, Hypothesis] = {}
+
+    def encode(self, source: Tensor) -> State:
+        """State from which the translation starts, for sentences [time, batch] that are already reversed."""
+        return self.encoder(self.embedding(source))[1]
+
+    def forward(self, batch: PairBatch) -> Tensor:
+        """Log-probabilities [time, batch] of the true target words, 0 where a target has ended."""
+        logits, _ = self.decoder(batch.inputs, self.encode(batch.source))
+        return true_log_probabilities(logits, batch.targets)
+
+    @torch.no_grad()
+    def translate(
+        self, source: Tensor, beam: int | None = None, length_normalization: float | None = None
+    ) -> list[Hypothesis]:
+        """Best translations of sentences [time, batch] of one length, already reversed; `<unk>` is never written."""
+        vocabulary = self.target_vocabulary
+        return beam_search(
+            self.decoder.step,
+            self.encode(source),
+            source.shape[1],
+            eos=vocabulary.ids[EOS],
+            beam=beam or self.beam,
+            max_length=2 * source.shape[0] + 10,
+            length_normalization=self.length_normalization if length_normalization is None else length_normalization,
+            forbidden=[vocabulary.ids[UNK]],
+            device=self.device,
+        )
+
+    def text(self, hypothesis: Hypothesis) -> str:
+        """What a hypothesis says, as a reader would write it."""
+        return detokenize([self.target_vocabulary.words[index] for index in hypothesis.tokens], self.languages[1])
+
+    def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
+        """Loss of one batch: summed over words, divided by the size of a full batch: all pairs weigh the same."""
+        log_probabilities = self(batch)
+        self.train_perplexity.update(log_probabilities.detach(), batch.targets != IGNORED)
+        self._pairs_seen += batch.source.shape[1]
+        return -log_probabilities.sum() / self.batch_size
+
+    @override
+    def on_train_epoch_start(self) -> None:
+        self._pairs_seen = 0
+
+    @override
+    def on_train_epoch_end(self) -> None:
+        self.log("train_perplexity", self.train_perplexity.compute())
+        self.train_perplexity.reset()
+
+    @override
+    def validation_step(self, batch: PairBatch, batch_idx: int) -> None:
+        self.validation_perplexity.update(self(batch), batch.targets != IGNORED)
+
+    @override
+    def on_validation_epoch_end(self) -> None:
+        self.log("validation_perplexity", self.validation_perplexity.compute(), prog_bar=True)
+        self.validation_perplexity.reset()
+
+    @override
+    def on_test_epoch_start(self) -> None:
+        self._collected = {split: {} for split in EVALUATIONS}
+        self._translations = {}
+
+    def test_step(self, batch: PairBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """One batch of the final evaluation: each pair's log-probabilities, and on the test set its translation."""
+        log_probabilities, counted = self(batch), batch.targets != IGNORED
+        of_split = self._collected[EVALUATIONS[dataloader_idx]]
+        for place, index in enumerate(batch.places):
+            of_split[index] = log_probabilities[counted[:, place], place]
+        if EVALUATIONS[dataloader_idx] == "test":
+            self._translations.update(zip(batch.places, self.translate(batch.source), strict=True))
+
+    @override
+    def on_test_epoch_end(self) -> None:
+        data: TranslationData = self.trainer.datamodule  # type: ignore[attr-defined]
+        perplexity = TokenPerplexity().to(self.device)
+        for split, of_pairs in self._collected.items():
+            self.log_probabilities[split] = torch.cat([of_pairs[index] for index in sorted(of_pairs)])
+            self.log(f"{split}_perplexity", perplexity(self.log_probabilities[split]))
+            perplexity.reset()
+        written = [self.text(self._translations[index]) for index in range(len(data.references))]
+        bleu, signature = corpus_bleu(written, [[reference] for reference in data.references])
+        self.log("test_bleu", bleu)
+        samples = zip(data.test_sources, data.references, written, strict=True)
+        self.details = {
+            "bleu_signature": signature,
+            "samples": [
+                {"source": source, "reference": reference, "translation": translation}
+                for source, reference, translation in list(samples)[:SAMPLES]
+            ],
+        }
+        self._collected, self._translations = {}, {}
+
+    def configure_optimizers(self) -> Any:
+        """SGD at lr for flat_epochs epochs, then divided by decay every decay_every epochs (Sutskever et al. 2014)."""
+        optimizer = torch.optim.SGD(self.parameters(), lr=self.lr)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda _: self.decay ** -self.decays(self._epochs_trained())
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def decays(self, epochs: float) -> int:
+        """How often the learning rate has fallen after so many epochs, fractions included."""
+        return max(0, math.floor((epochs - self.flat_epochs) / self.decay_every + 1e-9) + 1)
+
+    def _epochs_trained(self) -> float:
+        if not self._trainer:
+            return 0.0
+        data: TranslationData = self.trainer.datamodule  # type: ignore[attr-defined]
+        return self.trainer.current_epoch + self._pairs_seen / data.survey.pairs

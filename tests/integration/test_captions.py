@@ -1,0 +1,182 @@
+"""Captions through the commands, on small pictures: training, averages, captions of new pictures, bad input."""
+
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import draw_pictures
+from PIL import Image
+
+from benchmark.records import Store
+from benchmark.tasks import captioning
+from benchmark.training import Interrupted, Options, train
+from models.captioner import Captioner
+
+TINY = {
+    "features": "descriptor",
+    "min_count": 1,
+    "hidden_size": 16,
+    "batch_size": 10,
+    "epochs": 3,
+    "flat_epochs": 2,
+    "beam": 2,
+    "max_length": 8,
+}
+"""Overrides that make any row of captions train in a moment."""
+
+
+def options(tmp_path: Path, store: str = "runs") -> Options:
+    return Options(data=tmp_path / "data", store=tmp_path / store, accelerator="cpu", threads=1, wandb="off")
+
+
+def tiny_row(folder: Path, **changes):
+    return captioning.OPENMOJI_PLAIN.variant("tiny", **{**TINY, "source": str(folder), **changes})
+
+
+def rows_file(tmp_path: Path, folder: Path) -> Path:
+    """A rows file with a plain row, one with dropout, and the average of two plain ones."""
+    path = tmp_path / f"caption_rows_{abs(hash(str(tmp_path)))}.py"
+    path.write_text(
+        "from dataclasses import replace\nfrom benchmark.rows import find\n"
+        f"CONFIG = replace(find('openmoji').config, source={str(folder)!r}, **{TINY!r})\n"
+        "PLAIN = replace(find('openmoji'), name='tiny', config=CONFIG, seeds=2)\n"
+        "ROWS = [\n"
+        "    PLAIN,\n"
+        "    replace(PLAIN, name='tiny-dropout', label='regularized', config=replace(CONFIG, dropout=0.2), seeds=1),\n"
+        "    replace(PLAIN, name='tiny-average', average_of='tiny', members=3),\n"
+        "]\n"
+    )
+    return path
+
+
+def quiet(epoch: int, epochs: int) -> None:
+    """In place of a progress bar."""
+
+
+def test_an_interrupted_run_resumes_with_the_order_it_would_have_had(picture_folder, tmp_path, monkeypatch) -> None:
+    row = tiny_row(picture_folder, dropout=0.3)
+    whole = train(row, 1, options(tmp_path, "whole"), progress=quiet)
+    assert train(row, 1, options(tmp_path, "again"), progress=quiet).metrics == whole.metrics
+    steps, step = [], Captioner.training_step
+    per_epoch = len(range(0, whole.details["captions"]["train"], row.config.batch_size))
+
+    def interrupted_step(self, batch, batch_idx):
+        steps.append(batch_idx)
+        if len(steps) == limit:
+            raise KeyboardInterrupt
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(Captioner, "training_step", interrupted_step)
+    handler = signal.getsignal(signal.SIGINT)
+    limit = per_epoch * 2 + 3
+    with pytest.raises(Interrupted, match="interrupted after epoch 2 of 3"):
+        train(row, 1, options(tmp_path, "stopped"), progress=quiet)
+    signal.signal(signal.SIGINT, handler)
+    steps.clear()
+    limit = -1
+    resumed = train(row, 1, options(tmp_path, "stopped"), progress=quiet)
+    assert len(steps) == per_epoch
+    assert resumed.metrics == whole.metrics
+    assert resumed.log_probabilities_sha256 == whole.log_probabilities_sha256
+
+
+def test_reproduce_makes_the_three_rows_and_caption_uses_them(rnnreg, picture_folder, tmp_path) -> None:
+    path = rows_file(tmp_path, picture_folder)
+    here = ["--rows_file", path, "--store", tmp_path / "runs"]
+    common = [*here, "--data", tmp_path / "data", "--wandb", "off", "--accelerator", "cpu", "--jobs", 1]
+    code, out, err = rnnreg("reproduce", "--only", "tiny,tiny-dropout,tiny-average", "--seeds", 1, *common)
+    assert code == 0, err
+    assert "3 runs, 1 at a time" in out  # two seeds of the plain row, one of the other
+    assert "tiny-average of seeds 1, 2: validation perplexity" in out
+    assert "| average of 3 non-regularized | none | 2 of 3 |" in out
+    assert "paper on MSCOCO (perplexity / BLEU)" in out
+    assert out.count("| effect of dropout |") == 2
+    store = Store(tmp_path / "runs")
+    average = next(record for record in store.records() if record.row == "tiny-average")
+    members = [record for record in store.records() if record.row == "tiny"]
+    assert set(average.metrics) == {"validation_perplexity", "test_perplexity", "test_bleu"}
+    assert set(average.details["samples"][0]) == {"picture", "references", "caption"}
+    mean = np.logaddexp(*(store.log_probabilities(member)["test"].astype(float) for member in members)) - np.log(2)
+    assert average.metrics["test_perplexity"] == pytest.approx(np.exp(-mean.mean()))
+
+    code, _, err = rnnreg("run", "tiny-average", *here)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "tiny-average is an average, not trained" in err
+
+    pictures = sorted((picture_folder / "Images").iterdir())[:2]
+    code, out, err = rnnreg("caption", *pictures, "--row", "tiny", *here, "--draw", tmp_path / "drawn.png")
+    assert code == 0, err
+    assert [line.split(": ")[0] for line in out.splitlines()[:2]] == list(map(str, pictures))
+    assert Image.open(tmp_path / "drawn.png").size[0] > 400
+    assert rnnreg("caption", *pictures, "--row", "tiny", "--seed", 2, *here)[0] == 0
+
+    code, out, err = rnnreg("gallery", "--row", "tiny-dropout", "--count", 2, *here, "--data", tmp_path / "data",
+                            "--output", tmp_path / "gallery.png")  # fmt: skip
+    assert code == 0, err
+    assert Image.open(tmp_path / "gallery.png").size[1] > 300
+
+
+def test_vectors_of_another_network_are_refused(rnnreg, picture_folder, tmp_path) -> None:
+    names = [path.name for path in sorted((picture_folder / "Images").iterdir())]
+    table = np.random.default_rng(0).normal(size=(len(names), 5))
+    own, other = tmp_path / "own.npz", tmp_path / "other.npz"
+    np.savez(own, ids=names, features=table, network="net 1")
+    np.savez(other, ids=names, features=table, network="net 2")
+    record = train(tiny_row(picture_folder, features=str(own)), 1, options(tmp_path), progress=quiet)
+    assert record.details["features"] == {"from": str(own), "network": "net 1", "size": 5}
+    call = ["caption", picture_folder / "Images" / names[0], "--row", "tiny", "--store", tmp_path / "runs"]
+    assert rnnreg(*call, "--features", own)[0] == 0
+    for words, message in (
+        (["--features", other], "the run was trained on vectors of another network: net 1"),
+        ([], "give the pictures' own with --features FILE.npz"),
+    ):
+        code, out, err = rnnreg(*call, *words)
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert message in err
+
+    train(tiny_row(picture_folder).variant("tiny-descriptor"), 1, options(tmp_path), progress=quiet)
+    path = next((tmp_path / "runs" / "tiny-descriptor").glob("*/last.ckpt"))
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["hyper_parameters"]["network_sha256"] = "f" * 64
+    torch.save(checkpoint, path)
+    call[3] = "tiny-descriptor"
+    assert "vectors of another network: ffffffffffff (descriptor)" in rnnreg(*call)[2]
+
+
+def test_bad_pictures_and_names_are_one_line(rnnreg, picture_folder, tmp_path) -> None:
+    train(tiny_row(picture_folder), 1, options(tmp_path), progress=quiet)
+    good = picture_folder / "Images" / "000.png"
+    (tmp_path / "broken.png").write_bytes(good.read_bytes()[:60])
+    call = ["caption", "--row", "tiny", "--store", tmp_path / "runs"]
+    for words, code, message in (
+        (["none.png"], 1, "none.png: there is no such picture"),
+        ([good, tmp_path / "broken.png"], 1, "broken.png: not a whole picture"),
+        ([good, "--draw", tmp_path / "x.nope"], 1, "cannot write"),
+        ([good, "--seed", "7"], 1, "has no trained tiny with seed 7"),
+        ([], 2, "the following arguments are required: images"),
+    ):
+        found, _, err = rnnreg(*call, *words)
+        assert (found, err.count("\n")) == (code, 1), err
+        assert message in err
+
+
+def test_a_bad_picture_in_the_data_costs_nothing_computed(rnnreg, tmp_path) -> None:
+    """The run fails in one line that names the picture; mended, the same command goes on."""
+    folder = draw_pictures(tmp_path / "pictures", 60)
+    broken = folder / "Images" / "030.png"
+    whole = broken.read_bytes()
+    broken.write_bytes(b"nothing")
+    call = ["run", "openmoji", "--source", folder, *(f"--{name}={value}" for name, value in TINY.items())]
+    call += ["--data", tmp_path / "data", "--store", tmp_path / "runs", "--wandb", "off", "--accelerator", "cpu"]
+    code, out, err = rnnreg(*call)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "030.png: not a whole picture" in err
+    broken.write_bytes(whole)
+    code, out, err = rnnreg(*call)
+    assert code == 0, err
+    assert "test BLEU" in out
+    (folder / "Images" / "030.png").unlink()
+    assert "captions.txt names 030.png, which is not in" in rnnreg(*call)[2]
+    assert len(list(Store(tmp_path / "runs").records())) == 1

@@ -1,0 +1,152 @@
+"""Speech rows through the commands, on tones."""
+
+import json
+import re
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from speech_data import RATE, write_corpus
+
+from benchmark.records import Store
+from benchmark.tasks import speech
+from benchmark.training import Interrupted, Options, train
+from models.acoustic_model import AcousticModel
+
+TINY = {"hidden_size": 8, "batch_size": 2, "unroll": 40, "epochs": 3, "flat_epochs": 1, "sample_rate": RATE}
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    return write_corpus(tmp_path / "tones", labels=True)
+
+
+@pytest.fixture
+def tiny(corpus: Path):
+    return speech.ROWS[1].variant("tiny-dropout", source=str(corpus), dropout=0.5, **TINY)
+
+
+def options(tmp_path: Path, store: str) -> Options:
+    return Options(data=tmp_path / "data", store=tmp_path / store, accelerator="cpu", threads=1, wandb="off")
+
+
+def quiet(epoch: int, epochs: int) -> None:
+    """In place of a progress bar."""
+
+
+def test_an_interrupted_run_sees_the_batches_and_masks_of_an_undisturbed_one(tiny, tmp_path, monkeypatch) -> None:
+    seen, step = [], AcousticModel.training_step
+    limit = -1
+
+    def recorded_step(self, batch, batch_idx):
+        seen.append(float(batch[0].sum()))
+        if len(seen) == limit:
+            raise KeyboardInterrupt
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(AcousticModel, "training_step", recorded_step)
+    whole = train(tiny, 1, options(tmp_path, "whole"), progress=quiet)
+    undisturbed = list(seen)
+    per_epoch = len(undisturbed) // 3
+    assert len(set(undisturbed)) > 3
+    assert undisturbed[:per_epoch] != undisturbed[per_epoch : 2 * per_epoch]
+
+    for stop_in in (1, 2):
+        seen.clear()
+        limit = per_epoch * stop_in + 2
+        handler = signal.getsignal(signal.SIGINT)
+        with pytest.raises(Interrupted, match=f"interrupted after epoch {stop_in} of 3"):
+            train(tiny, 1, options(tmp_path, f"stopped-{stop_in}"), progress=quiet)
+        signal.signal(signal.SIGINT, handler)
+        seen.clear()
+        limit = -1
+        resumed = train(tiny, 1, options(tmp_path, f"stopped-{stop_in}"), progress=quiet)
+        assert seen == undisturbed[per_epoch * stop_in :]
+        assert resumed.metrics == whole.metrics
+        assert resumed.log_probabilities_sha256 == whole.log_probabilities_sha256
+
+    seen.clear()
+    other = train(tiny, 2, options(tmp_path, "other"), progress=quiet)
+    assert other.log_probabilities_sha256 != whole.log_probabilities_sha256
+    assert seen[:per_epoch] != undisturbed[:per_epoch]
+
+
+def test_a_record_has_the_accuracies_the_baseline_and_what_was_left_out(rnnreg, corpus, tmp_path) -> None:
+    with (corpus / "transcripts.tsv").open("a") as file:
+        file.write("gone.wav\tabc\t\ttrain\n")
+    flags = [f"--{name}={value}" for name, value in {**TINY, "source": corpus}.items()]
+    where = ["--store", tmp_path / "runs", "--data", tmp_path / "data", "--wandb", "off", "--accelerator", "cpu"]
+    code, out, err = rnnreg("run", "espeak-small-dropout", *flags, *where)
+    assert code == 0, err
+    assert re.search(r"validation frame accuracy \(%\) \d", out)
+    (record,) = Store(tmp_path / "runs").records()
+    assert set(record.metrics) == {"train_frame_accuracy_without_dropout", "validation_frame_accuracy"}
+    assert "train_frame_accuracy" in record.curve[-1]
+    assert record.unit == "frames"
+    assert record.details["utterances"] == {"train": 6, "validation": 3}
+    assert record.details["left_out"] == {"audio cannot be read": 1}
+    assert list(record.details["left_out_utterances"]) == ["gone.wav"]
+    assert 0 < record.details["baselines"]["majority class"]["validation_frame_accuracy"] < 100
+    arrays = Store(tmp_path / "runs").log_probabilities(record)
+    assert {name: len(values) for name, values in arrays.items()} == {
+        "validation": record.details["frames"]["validation"]
+    }
+    assert np.all(arrays["validation"] <= 0)
+
+
+def test_a_missing_source_costs_its_own_rows_only_and_tables_show_the_baselines(rnnreg, corpus, tmp_path) -> None:
+    path = tmp_path / f"rows_{abs(hash(str(tmp_path)))}.py"
+    path.write_text(
+        "from benchmark.tasks import speech\n"
+        f"TINY = speech.ROWS[1].variant('tiny', source={str(corpus)!r}, **{TINY!r})\n"
+        "ROWS = [TINY, TINY.variant('tiny-linear', 'a baseline', layers=0, output_delay=0),"
+        " TINY.variant('gone', source='nowhere')]\n"
+    )
+    code, out, err = rnnreg(
+        "reproduce", "--only", "gone,tiny,tiny-linear", "--seeds", 1, "--jobs", 1, "--rows_file", path,
+        "--store", tmp_path / "runs", "--data", tmp_path / "data", "--wandb", "off", "--accelerator", "cpu",
+    )  # fmt: skip
+    assert code == 1
+    assert out.count("FAILED") == 1
+    assert "FAILED, 1 run on nowhere: nowhere/transcripts.tsv is missing; a speech folder holds" in out
+    assert "1 of 3 runs failed, the others are kept: nowhere: nowhere/transcripts.tsv is missing" in err
+    assert sorted({record.row for record in Store(tmp_path / "runs").records()}) == ["tiny", "tiny-linear"]
+    assert re.search(
+        r"^\| majority class \| none \| – \| [\d.]+ \| [\d.]+ \| [\d.]+ \| no model \|$", out, re.MULTILINE
+    )
+    assert "a baseline" in out
+
+
+def test_when_no_source_is_there_nothing_runs_and_one_line_says_why(rnnreg, tmp_path) -> None:
+    code, out, err = rnnreg(
+        "reproduce", "--only", "asterisk-en-small,samromur", "--seeds", 1,
+        "--store", tmp_path / "runs", "--data", tmp_path / "data", "--wandb", "off",
+    )  # fmt: skip
+    assert code == 1
+    assert not out
+    assert err.count("\n") == 1
+    assert "asterisk-en/transcripts.tsv is missing; unpack" in err
+    assert "samromur/metadata.tsv is missing; unpack" in err
+
+
+def test_data_command_knows_the_folders(rnnreg, tmp_path) -> None:
+    code, out, _ = rnnreg("data", "--data", tmp_path)
+    assert code == 0
+    assert re.search(r"^asterisk-en +speech +no ", out, re.MULTILINE)
+    (tmp_path / "asterisk-en").mkdir()
+    (tmp_path / "asterisk-en" / "transcripts.tsv").touch()
+    code, out, _ = rnnreg("data", "verify", "asterisk-en", "--data", tmp_path)
+    assert code == 0
+    assert "has transcripts.tsv; their content is checked when it is read" in out
+
+
+def test_identity_is_of_content_not_of_place(tiny, corpus, tmp_path) -> None:
+    data = tiny.config.datamodule(tmp_path / "data")
+    data.prepare_data()
+    data.setup()
+    corpus.rename(tmp_path / "moved")
+    moved = tiny.variant("moved", source=str(tmp_path / "moved")).config.datamodule(tmp_path / "elsewhere")
+    moved.setup()
+    assert moved.sha256 == data.sha256
+    assert json.dumps(moved.details) == json.dumps(data.details)

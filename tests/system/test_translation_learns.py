@@ -1,0 +1,52 @@
+"""A short real training of a translator, each time with another seed: it must learn to translate."""
+
+import itertools
+import random
+from pathlib import Path
+
+from benchmark.tasks import translation
+from benchmark.training import Options, train
+
+ADJECTIVES = {"big": "grand", "red": "rouge", "old": "vieux"}
+NOUNS = {"dog": "chien", "cat": "chat", "fox": "renard", "bird": "oiseau"}
+VERBS = {"sees": "voit", "hears": "entend", "finds": "trouve"}
+
+SENTENCES = [
+    (
+        f"the {adjective} {subject} {verb} a {thing}",
+        f"le {NOUNS[subject]} {ADJECTIVES[adjective]} {VERBS[verb]} un {it}",
+    )
+    for adjective, subject, verb, (thing, it) in itertools.product(ADJECTIVES, NOUNS, VERBS, NOUNS.items())
+]
+"""All there is to say; the adjective changes its place."""
+
+BLIND = len(SENTENCES) ** (1 / 7)
+"""Perplexity per token, of 6 words and the end, of a model that knows the language but does not read the source."""
+
+
+def test_it_learns_to_translate_sentences_it_has_not_seen(tmp_path: Path) -> None:
+    seed = random.SystemRandom().randrange(10**6)
+    print(f"seed {seed}")  # shown when the test fails
+    pairs = random.Random(seed).sample(SENTENCES, len(SENTENCES))
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    for name, part in (("test", pairs[:20]), ("val", pairs[20:30]), ("train", pairs[30:])):
+        (folder / f"{name}.en").write_text("".join(f"{source}\n" for source, _ in part))
+        (folder / f"{name}.fr").write_text("".join(f"{target}\n" for _, target in part))
+    row = translation.ROWS[-1].variant(
+        "system",
+        source=str(folder),
+        hidden_size=64,
+        layers=1,
+        dropout=0.0,
+        init_range=0.2,
+        batch_size=2,
+        epochs=24,
+        flat_epochs=18,
+    )
+    options = Options(store=tmp_path, accelerator="cpu", threads=1, wandb="off")
+    record = train(row, seed, options, progress=lambda *_: None)
+    print(record.metrics, record.curve[0], record.curve[-1], record.details["samples"])
+    assert BLIND > 1.9
+    assert record.metrics["test_perplexity"] < 1.5
+    assert record.metrics["test_bleu"] > 40

@@ -1,0 +1,84 @@
+"""Averages of models from saved log-probabilities."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_records import make_record
+
+from benchmark import UserError, averages, tables
+from benchmark.configs import Row
+from benchmark.records import Store, checksum_arrays
+from benchmark.tasks import language_modeling
+
+SMALL = language_modeling.PTB_SMALL
+AVERAGE = replace(SMALL, name="ptb-small-average", average_of="ptb-small", members=3)
+ROWS: tuple[Row, ...] = (SMALL, AVERAGE)
+
+
+def add_member(store: Store, seed: int, *probabilities: float, **changes) -> None:
+    arrays = {"test": np.log(probabilities).astype(np.float16)}
+    store.write(make_record(SMALL, seed, log_probabilities_sha256=checksum_arrays(arrays), **changes), arrays)
+
+
+def test_perplexity_of_the_mean_probability_by_hand() -> None:
+    """Probabilities 0.5, 0.25 and 0.25, 0.75: means 0.375 and 0.5."""
+    members = [{"test": np.log([0.5, 0.25])}, {"test": np.log([0.25, 0.75])}]
+    found = averages.perplexities(members, "a")
+    assert found == {"test_perplexity": pytest.approx((0.375 * 0.5) ** -0.5)}
+
+
+def test_members_of_other_tokens_are_refused() -> None:
+    for other in ({"test": np.zeros(3)}, {"validation": np.zeros(2)}, {}):
+        with pytest.raises(UserError, match="a: the runs to average were not evaluated on the same tokens"):
+            averages.perplexities([{"test": np.zeros(2)}, other], "a")
+
+
+def test_an_average_is_made_once_and_again_when_there_are_more_members(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    add_member(store, 1, 0.5, 0.25)
+    assert averages.update(ROWS, ROWS, store) == []
+    add_member(store, 2, 0.25, 0.75)
+    (record,) = averages.update(ROWS, ROWS, store)
+    assert record.details["members"] == [1, 2]
+    assert record.metrics["test_perplexity"] == pytest.approx((0.375 * 0.5) ** -0.5, rel=1e-3)
+    assert record.parameters == 20
+    assert store.find(record.run) == record
+    assert averages.update(ROWS, ROWS, store) == []
+
+    for seed in (3, 4):
+        add_member(store, seed, 0.5, 0.5)
+    (more,) = averages.update(ROWS, ROWS, store)
+    assert more.details["members"] == [1, 2, 3]
+    assert more.run == record.run
+    assert [found.row for found in store.records()].count(AVERAGE.name) == 1
+
+
+def test_the_table_says_how_many_members_there_are(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in (1, 2):
+        add_member(store, seed, 0.5, 0.25)
+    averages.update(ROWS, ROWS, store)
+    text = tables.markdown(tables.lines(ROWS, store.records()))
+    assert "| average of 3 small | none | 2 of 3 | – | – | 2.8 |" in text
+    assert "2 runs on CPU: 2.0 h in all" in text
+    assert "mean of its members'" in text
+
+
+def test_an_average_of_a_dirty_run_is_dirty(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    add_member(store, 1, 0.5)
+    add_member(store, 2, 0.5, commit="c" * 40 + "-dirty")
+    (record,) = averages.update(ROWS, ROWS, store)
+    assert record.commit.endswith("-dirty")
+
+
+def test_altered_log_probabilities_are_not_averaged(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    add_member(store, 1, 0.5)
+    add_member(store, 2, 0.5)
+    path = next(tmp_path.glob("*/seed-2-*/log_probabilities.npz"))
+    np.savez_compressed(path, test=np.zeros(1, np.float16))
+    with pytest.raises(UserError, match="is not what its record was written with"):
+        averages.update(ROWS, ROWS, store)

@@ -1,0 +1,184 @@
+"""Pictures and the vectors that stand for them: bad ones are named, nothing is computed twice, nothing is lost."""
+
+import hashlib
+import io
+import sys
+import urllib.error
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from datamodules import features, images
+from datamodules.captioning import CaptionData
+from datamodules.features import Descriptor, GoogLeNet, Network, extract, features_of
+from datamodules.images import decode_image, picture_file, read_image
+from datamodules.sources import DataError
+
+
+class MeanColour(Network):
+    """A network for tests that counts the pictures it is shown."""
+
+    name, size = "mean", 3
+    sha256 = hashlib.sha256(b"mean").hexdigest()
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def __call__(self, images: Sequence[Image.Image]) -> np.ndarray:
+        self.seen += len(images)
+        return np.stack([np.asarray(image, np.float32).mean(axis=(0, 1)) for image in images])
+
+
+def pictures_in(folder: Path):
+    return [picture_file(path) for path in sorted((folder / "Images").iterdir())]
+
+
+def test_a_broken_picture_is_named(tmp_path: Path, picture_folder: Path) -> None:
+    whole = (picture_folder / "Images" / "000.png").read_bytes()
+    for name, content in {"half.png": whole[: len(whole) // 2], "text.jpg": b"no picture", "empty.png": b""}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError, match=f"{name}: not a whole picture"):
+            read_image(tmp_path / name)
+    (tmp_path / "bad.svg").write_text("<svg")
+    with pytest.raises(DataError, match=r"bad.svg: not an SVG drawing"):
+        read_image(tmp_path / "bad.svg")
+    with pytest.raises(DataError, match=r"none.png: cannot be read"):
+        read_image(tmp_path / "none.png")
+
+
+@pytest.mark.parametrize("side", [8_000, 20_000])
+def test_a_huge_picture_is_refused_before_it_fills_the_memory(tmp_path: Path, side: int, monkeypatch) -> None:
+    out = io.BytesIO()
+    Image.new("1", (side, 8)).save(out, "PNG")
+    claimed = out.getvalue()[:20] + side.to_bytes(4, "big") + out.getvalue()[24:]  # the header's height
+    claimed = claimed[:29] + zlib.crc32(claimed[12:29]).to_bytes(4, "big") + claimed[33:]
+    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
+    with pytest.raises(DataError, match=r"huge.png: the picture is too large; at most 50 million pixels"):
+        decode_image(claimed, "huge.png")
+    assert side * side > images.MOST_PIXELS
+
+
+def test_transparent_parts_are_white() -> None:
+    out = io.BytesIO()
+    Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(out, "PNG")
+    assert decode_image(out.getvalue(), "x").getpixel((1, 1)) == (255, 255, 255)
+
+
+def test_descriptor_by_hand() -> None:
+    """A picture of one colour has no edges, its colour in the layout, and all its pixels in one cell of the cube."""
+    (vector,) = Descriptor()([Image.new("RGB", (90, 50), (200, 100, 0))])
+    assert len(vector) == Descriptor.size
+    assert not vector[:144].any()
+    assert vector[144:192].reshape(16, 3) == pytest.approx(np.tile(np.array([200, 100, 0]) / 255, (16, 1)))
+    assert vector[192:].tolist() == [float(cell == 3 * 16 + 1 * 4 + 0) for cell in range(64)]
+
+
+def test_descriptor_tells_directions_of_edges_apart() -> None:
+    stripes = np.tile(np.repeat([0, 255], 8), (64, 4)).astype(np.uint8)
+    upright, lying = (Image.fromarray(array).convert("RGB") for array in (stripes, stripes.T.copy()))
+    first, second = Descriptor()([upright, lying])
+    assert first[:144].reshape(16, 9).mean(axis=0).argmax() != second[:144].reshape(16, 9).mean(axis=0).argmax()
+    assert np.array_equal(first, Descriptor()([upright])[0])
+
+
+def test_features_are_extracted_once(picture_folder: Path, tmp_path: Path) -> None:
+    pictures, network, path = pictures_in(picture_folder), MeanColour(), tmp_path / "features" / "mean.npy"
+    found = extract(pictures, network, path)
+    assert network.seen == 60
+    assert isinstance(found.table, np.memmap)
+    assert found.of(["003.png"])[0].numpy() == pytest.approx(network([pictures[3].read()])[0])
+    assert extract(pictures[:10], network, path).of(["003.png"]).equal(found.of(["003.png"]))
+    assert network.seen == 61
+
+    Image.new("RGB", (9, 9), "black").save(picture_folder / "Images" / "003.png")
+    changed = extract(pictures_in(picture_folder), network, path)
+    assert network.seen == 62
+    assert changed.of(["003.png"]).tolist() == [[0, 0, 0]]
+    assert changed.of(["004.png"]).equal(found.of(["004.png"]))
+
+
+def test_a_broken_picture_does_not_cost_the_others_their_features(picture_folder: Path, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(features, "BATCH", 8)
+    broken = picture_folder / "Images" / "037.png"
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:50])
+    network, path = MeanColour(), tmp_path / "mean.npy"
+    with pytest.raises(DataError, match=r"037.png: not a whole picture"):
+        extract(pictures_in(picture_folder), network, path)
+    assert network.seen == 32
+    broken.write_bytes(whole)
+    assert len(extract(pictures_in(picture_folder), network, path).rows) == 60
+    assert network.seen == 60
+
+
+def test_a_broken_file_of_features_is_named(picture_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mean.npy"
+    extract(pictures_in(picture_folder), MeanColour(), path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"mean.npy: not a whole file of features .* delete it"):
+        extract(pictures_in(picture_folder), MeanColour(), path)
+
+
+def test_a_users_own_features(picture_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "own.npz"
+    ids = [picture.id for picture in pictures_in(picture_folder)]
+    np.savez(path, ids=ids, features=np.arange(120).reshape(60, 2), network="my net")
+    data = CaptionData(str(picture_folder), tmp_path, 4, str(path), 1)
+    data.prepare_data()
+    data.setup()
+    assert data.features.of(["002.png"]).tolist() == [[4, 5]]
+    assert data.details["features"]["network"] == "my net"
+    first = data.sha256
+    np.savez(path, ids=ids, features=np.ones((60, 2)), network="my net")
+    again = CaptionData(str(picture_folder), tmp_path, 4, str(path), 1)
+    again.setup()
+    assert again.sha256 != first
+
+    np.savez(path, ids=ids[:50], features=np.ones((50, 2)), network="my net")
+    with pytest.raises(DataError, match=r"own.npz has no features of '\d+.png' \(10 of 60 are missing\)"):
+        CaptionData(str(picture_folder), tmp_path, 4, str(path), 1).prepare_data()
+    for content in ({"ids": ids}, {"ids": ids, "features": np.ones((3, 2)), "network": "n"}):
+        np.savez(path, **content)
+        with pytest.raises(DataError, match=r"own.npz: not a file of features .* expected an .npz with ids"):
+            features_of(pictures_in(picture_folder), str(path), tmp_path)
+    with pytest.raises(DataError, match="or one of descriptor, googlenet"):
+        features_of(pictures_in(picture_folder), "resnet", tmp_path)
+
+
+def test_googlenet_gives_its_last_pooling_layer() -> None:
+    pytest.importorskip("torchvision")
+    network = GoogLeNet(pretrained=False)
+    image = Image.new("RGB", (300, 260), "red")
+    vectors = network([image, Image.new("RGB", (30, 26), "blue")])
+    assert vectors.shape == (2, GoogLeNet.size)
+    assert np.isfinite(vectors).all()
+    assert network([image])[0] == pytest.approx(vectors[0], rel=1e-3, abs=1e-4)
+    state = network.network.state_dict()
+    with torch.no_grad():
+        state["conv1.conv.weight"].add_(1.0)
+    digest = hashlib.sha256()
+    for key, value in state.items():
+        digest.update(key.encode() + value.cpu().numpy().tobytes())
+    assert digest.hexdigest() != network.sha256
+
+
+def test_googlenet_without_a_network_is_one_line(monkeypatch) -> None:
+    models = pytest.importorskip("torchvision.models")
+
+    def unreachable(**_):
+        raise urllib.error.URLError("no route to host")
+
+    monkeypatch.setattr(models, "googlenet", unreachable)
+    with pytest.raises(DataError, match=r"cannot download GoogLeNet's weights \(no network\?\): .*no route to host"):
+        GoogLeNet()
+
+
+def test_googlenet_without_torchvision_is_one_line(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision.models", None)
+    with pytest.raises(DataError, match=r"need torchvision: pip install 'rnnreg\[captions\]'"):
+        GoogLeNet()
