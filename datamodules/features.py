@@ -1,6 +1,7 @@
 """One vector per picture from a frozen network, extracted once, kept in a memory-mapped file, or read from a user's."""
 
 import hashlib
+import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -208,20 +209,28 @@ def _record_type(id_length: int, stamp_length: int, size: int) -> np.dtype:
 
 
 def read_feature_file(path: Path) -> Features:
-    """A user's own features: an .npz with `ids` [n], `features` [n, size] and `network`, a name or checksum.
+    """A user's own features: `ids` [n], `features` [n, size] and `network`, a name or checksum.
+
+    Either an .npz of the three, or an .npy of the features, which is memory-mapped, with the other two in a .json
+    of the same name beside it.
 
     Raises:
         DataError: it is not such a file.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            ids, table, network = file["ids"], file["features"], str(file["network"])
-        if table.ndim != 2 or len(ids) != len(table) or not np.isfinite(table).all():
+        if path.suffix == ".npy":
+            labels = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+            ids, network = np.array(labels["ids"], str), str(labels["network"])
+            table = np.load(path, mmap_mode="r", allow_pickle=False)
+        else:
+            with np.load(path, allow_pickle=False) as file:
+                ids, table, network = file["ids"], file["features"], str(file["network"])
+        if table.ndim != 2 or ids.shape != table.shape[:1] or not np.isfinite(table).all():
             raise ValueError(f"ids {ids.shape}, features {table.shape}: expected [n] and [n, size], all finite")
     except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{path}: not a file of features ({error}); expected an .npz with ids [n], features [n, size] and network, "
-            f"or one of {', '.join(NETWORKS)}"
+            f"an .npy of features with ids and network in a .json beside it, or one of {', '.join(NETWORKS)}"
         ) from error
     return Features(network, sha256_of(path), table, {str(id): row for row, id in enumerate(ids)})
 
@@ -231,7 +240,7 @@ def features_of(pictures: Sequence[Picture], source: str, cache: Path) -> Featur
 
     Args:
         pictures: what is wanted.
-        source: a name in NETWORKS, or the path of an .npz.
+        source: a name in NETWORKS, or the path of a feature file.
         cache: file name without its end, which the network's checksum completes.
 
     Raises:

@@ -40,7 +40,7 @@ class CaptionConfig(Config):
     source: str
     """Pictures: openmoji, flickr8k, flickr8k-1k, mscoco, or a folder in the layout of Flickr8k or Karpathy's JSON."""
     features: str = "googlenet"
-    """What gives a picture's vector: googlenet, descriptor, or an .npz with ids, features and network."""
+    """What gives a picture's vector: googlenet, descriptor, or a file of your own: see read_feature_file."""
     min_count: int = 5
     """Training occurrences below which a word becomes `<unk>`."""
     layers: int = 1

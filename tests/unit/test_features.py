@@ -1,6 +1,7 @@
 """Pictures and the vectors that stand for them: bad ones are named, nothing is computed twice, nothing is lost."""
 
 import hashlib
+import json
 import io
 import sys
 import urllib.error
@@ -148,6 +149,24 @@ def test_a_users_own_features(picture_folder: Path, tmp_path: Path) -> None:
             features_of(pictures_in(picture_folder), str(path), tmp_path)
     with pytest.raises(DataError, match="or one of descriptor, googlenet"):
         features_of(pictures_in(picture_folder), "resnet", tmp_path)
+
+
+def test_a_users_own_features_from_an_array_and_its_labels(picture_folder: Path, tmp_path: Path) -> None:
+    path, labels = tmp_path / "own.npy", tmp_path / "own.json"
+    ids = [picture.id for picture in pictures_in(picture_folder)]
+    np.save(path, np.arange(120, dtype=np.float32).reshape(60, 2))
+    labels.write_text(json.dumps({"ids": ids, "network": "my net"}))
+    found = features_of(pictures_in(picture_folder), str(path), tmp_path)
+    assert isinstance(found.table, np.memmap)
+    assert found.of(["002.png", "000.png"]).tolist() == [[4, 5], [0, 1]]
+    assert found.network == "my net"
+
+    labels.write_text(json.dumps({"ids": ids[:-1], "network": "my net"}))
+    with pytest.raises(DataError, match=r"own.npy: not a file of features \(ids \(59,\), features \(60, 2\)"):
+        features_of(pictures_in(picture_folder), str(path), tmp_path)
+    labels.unlink()
+    with pytest.raises(DataError, match=r"own.npy: not a file of features .*own.json.* in a .json beside it"):
+        features_of(pictures_in(picture_folder), str(path), tmp_path)
 
 
 def test_googlenet_gives_its_last_pooling_layer() -> None:
