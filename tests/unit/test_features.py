@@ -1,8 +1,8 @@
 """Pictures and the vectors that stand for them: bad ones are named, nothing is computed twice, nothing is lost."""
 
 import hashlib
-import json
 import io
+import json
 import sys
 import urllib.error
 import zlib
