@@ -73,7 +73,7 @@ def learning_curves(group: Sequence[Line], title: str) -> str | None:
             axis.grid(alpha=0.25, which="both", linewidth=0.5)
         axes[0][0].set_ylabel(validation.label.removeprefix("validation "))
         handles, labels = axes[0][-1].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4 if len(sizes) > 1 else 2, frameon=False)
+        figure.legend(handles, labels, loc="outside lower center", ncols=4 if len(sizes) > 2 else 2, frameon=False)
         figure.suptitle(textwrap.fill(title, int(11 * width)))
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
