@@ -38,7 +38,7 @@ lint: setup ## ruff: style and formatting
 types: setup ## mypy on the three packages
 	$(VENV)/bin/mypy
 
-table: setup ## make the committed tables, figures and the README's table anew from the committed records
+table: setup ## make the committed tables, figures, report and the README's tables anew from the committed records
 	$(TABLE)
 
 check-table: setup ## fail when they are stale

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark import UserError, rows, tables
+from benchmark import UserError, rows
 from benchmark.configs import Config, Row
+from benchmark.lines import gather
 from benchmark.records import Record, Store, checksum_arrays, run_name
 from benchmark.training import CHECKPOINT, build_model, describe_commit, describe_versions
 from datamodules.base import TaskData
@@ -48,7 +49,7 @@ def update(
     made = []
     for row in chosen:
         if row.average_of:
-            (line,) = tables.lines([rows.find(row.average_of, every)], records)
+            (line,) = gather([rows.find(row.average_of, every)], records)
             members = line.records[: row.members]
             if len(members) > 1 and (record := _make(row, members, store, data, device)):
                 made.append(record)

@@ -21,6 +21,8 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "run": commands.run,
     "reproduce": commands.reproduce,
     "table": commands.table,
+    "report": commands.report,
+    "claims": commands.claims,
     "collect": commands.collect,
     "sample": generation.sample,
     "translate": generation.translate,
@@ -69,7 +71,7 @@ def _parser(row: Row | None) -> ArgumentParser:
         sub.add_function_arguments(
             function, skip=by_hand & set(inspect.signature(function).parameters), as_group=False, as_positional=True
         )
-        if name == "table":
+        if "check" in inspect.signature(function).parameters:
             sub.add_argument("--check", action="store_true", help="write nothing; fail when a file is stale")
         if name == "caption":
             sub.add_argument("images", nargs="+", type=Path, help="picture files, SVG among them")

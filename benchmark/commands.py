@@ -10,10 +10,12 @@ import torch
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from benchmark import UserError, averages, figures, rows, tables
+from benchmark.claims import judge
 from benchmark.configs import Profile, Row
+from benchmark.lines import Line, gather, placement
 from benchmark.records import Record, Store
+from benchmark.report import page
 from benchmark.suite import Run, duration, headline, run_grid
-from benchmark.tables import Line
 from benchmark.training import Options, rebuild_command, train
 from datamodules.sources import DataError, FolderSource, Source
 
@@ -31,9 +33,7 @@ def list_rows(profile: Profile | None = None, rows_file: Path | None = None) -> 
     table = [("row", "profiles", "size", "dropout", "paper", "")]
     for row in rows.load(rows_file):
         if profile is None or profile in row.profiles:
-            table.append(
-                (row.name, ", ".join(row.profiles), row.size, tables.placement(row.config), paper(row), row.note)
-            )
+            table.append((row.name, ", ".join(row.profiles), row.size, placement(row.config), paper(row), row.note))
     _print_columns(table)
     return 0
 
@@ -111,9 +111,11 @@ def reproduce(
             print(f"{row.name} of seeds {', '.join(map(str, record.details['members']))}: {headline(row, record)}")
     except (UserError, DataError) as error:  # the runs are there, and so shall be their table
         failures[f"averages: {error}"] = 0
-    _generate(chosen, options.store, options.store, readme=None, check=False)
-    print((options.store / "table.md").read_text(encoding="utf-8"))
-    print(f"table and figures: {options.store}/table.md, {options.store}/table.csv, {options.store}/*.svg")
+    lines = _lines(chosen, options.store)
+    tables.write({**_tables(lines, options.store), **_report(lines, options.store)}, check=False)
+    print(tables.markdown(lines))
+    print(tables.claims_summary(lines).markdown())
+    print(f"\ntables: {options.store}/table.md, table.csv, claims.md; report: {options.store}/report.html")
     if failures:
         failed = sum(failures.values())
         what = f"{failed} of {len(grid)} runs failed, the others are kept" if failed else "all runs are kept, but"
@@ -128,44 +130,90 @@ def table(
     check: bool = False,
     rows_file: Path | None = None,
 ) -> int:
-    """Make the tables and figures again from records, without training anything.
+    """Make the tables, the figures and the report again from records, without training anything.
 
     Args:
         store: folder that holds the records.
-        output: folder that takes table.md, table.csv and the figures; that of the records if not given.
-        readme: page to insert the table into, between its markers.
+        output: folder that takes them; that of the records if not given.
+        readme: page to insert the table and the claims into, between their markers.
         check: write nothing, and fail when what is there is not what the records give.
         rows_file: Python file with rows of your own.
     """
+    lines = _lines(rows.load(rows_file), _existing(store))
+    files = {**_tables(lines, output or store), **_report(lines, output or store)}
+    if readme:
+        try:
+            page = readme.read_text(encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"--readme {readme}: {error.strerror}") from error
+        page = tables.insert("results", tables.summary(lines), page, str(readme))
+        files[readme] = tables.insert("claims", tables.claims_summary(lines).markdown(), page, str(readme))
+    return _write(files, check)
+
+
+def report(store: Path = Path("runs"), output: Path | None = None, rows_file: Path | None = None) -> int:
+    """Write a page to look at, report.html, and the figures, from records: needs no network, and no training.
+
+    Args:
+        store: folder that holds the records.
+        output: folder that takes them, and whose pictures of captions the page shows; that of the records if not given.
+        rows_file: Python file with rows of your own.
+    """
+    return _write(_report(_lines(rows.load(rows_file), _existing(store)), output or store), check=False)
+
+
+def claims(store: Path = Path("runs"), profile: Profile | None = None, rows_file: Path | None = None) -> int:
+    """Say of each claim of the paper whether the finished runs reproduce it, with the figures.
+
+    Args:
+        store: folder that holds the records.
+        profile: only the data of this profile.
+        rows_file: Python file with rows of your own.
+    """
+    for judgement in judge(_lines(rows.load(rows_file), _existing(store))):
+        if profile is None or profile in judgement.profiles:
+            print(f"{judgement.verdict.upper()}: {judgement.claim.says} (section {judgement.claim.section})")
+            print(f"  {judgement.caption.split(' (')[0]}; test: {judgement.claim.test}")
+            for finding in judgement.findings if judgement.is_run else ():
+                print(f"    {finding.about}: {finding.figures}: {finding.verdict} [{', '.join(finding.rows)}]")
+            if not judgement.is_run:
+                print("    not run yet")
+    return 0
+
+
+def _existing(store: Path) -> Path:
     if not store.is_dir():
         raise UserError(f"--store {store}: there is no such folder; `rnnreg reproduce` makes one")
-    stale = _generate(rows.load(rows_file), store, output or store, readme, check)
+    return store
+
+
+def _tables(lines: Sequence[Line], output: Path) -> dict[Path, str]:
+    return {
+        output / "table.md": tables.markdown(lines),
+        output / "table.csv": tables.as_csv(lines),
+        output / "claims.md": tables.claims(lines),
+    }
+
+
+def _report(lines: Sequence[Line], output: Path) -> dict[Path, str]:
+    drawn = figures.draw(lines)
+    pictures = {path.stem: path.read_bytes() for path in sorted(output.glob("*-captions.png"))}
+    files = {output / f"{name}.svg": svg for name, svg in drawn.items()}
+    return {**files, output / "report.html": page(lines, drawn, pictures)}
+
+
+def _write(files: dict[Path, str], check: bool) -> int:
+    stale = tables.write(files, check)
     if check and stale:
         raise UserError(f"stale: {', '.join(map(str, stale))}; `make table` makes them anew from the records")
     print("up to date" if not stale else f"written: {', '.join(map(str, stale))}")
     return 0
 
 
-def _generate(chosen: Sequence[Row], store: Path, output: Path, readme: Path | None, check: bool) -> list[Path]:
-    lines = _lines(chosen, store)
-    text = tables.markdown(lines)
-    files = {output / "table.md": text, output / "table.csv": tables.as_csv(lines)}
-    for source, group in tables.by_source(lines).items():
-        if figure := figures.learning_curves(group, tables.caption(group).split(" (")[0]):
-            files[output / f"{Path(source).name}.svg"] = figure
-    if readme:
-        try:
-            page = readme.read_text(encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"--readme {readme}: {error.strerror}") from error
-        files[readme] = tables.insert(tables.summary(lines), page, str(readme))
-    return tables.write(files, check)
-
-
 def _lines(chosen: Sequence[Row], store: Path) -> list[Line]:
     """The rows with their records in a store; names on standard error what is left out."""
     notes: list[str] = []
-    lines = tables.lines(chosen, Store(store).records(skipped=notes), notes)
+    lines = gather(chosen, Store(store).records(skipped=notes), notes)
     for note in notes:
         _left_out(note)
     return lines

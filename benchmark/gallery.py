@@ -6,8 +6,9 @@ from pathlib import Path
 from jsonargparse.typing import PositiveInt
 from sacrebleu.metrics.chrf import CHRF
 
-from benchmark import UserError, averages, rows, tables
+from benchmark import UserError, averages, rows
 from benchmark.contact_sheets import Captioned, contact_sheet, save
+from benchmark.lines import gather, model_name
 from benchmark.records import Store
 from benchmark.tasks.captioning import CaptionConfig
 from benchmark.training import CHECKPOINT
@@ -52,7 +53,7 @@ def gallery(
     for other in every:
         if other.config.task != judge.config.task or other.config.source != judge.config.source:
             continue
-        (line,) = tables.lines([rows.find(other.average_of or other.name, every)], records)
+        (line,) = gather([rows.find(other.average_of or other.name, every)], records)
         paths = [store / record.run / CHECKPOINT for record in line.records]
         paths = [path for path in paths if path.is_file()][: other.members]
         if not paths:
@@ -60,14 +61,14 @@ def gallery(
                 f"{store} has no trained {line.row.name}; `rnnreg reproduce --only {line.row.name}` trains it"
             )
         models = [model for model in averages.load(other, paths, datamodule) if isinstance(model, Captioner)]
-        name = f"average of {len(models)}" if other.average_of else tables.model_name(other)
+        name = f"average of {len(models)}" if other.average_of else model_name(other)
         said[name] = [text for batch in datamodule.pictures("test") for text in caption(models, batch.features)]
 
     examples = datamodule.examples["test"]
     chrf = CHRF()
     scores = [
         chrf.sentence_score(text, list(example.captions)).score
-        for text, example in zip(said[tables.model_name(judge)], examples, strict=True)
+        for text, example in zip(said[model_name(judge)], examples, strict=True)
     ]
 
     def panel(order: list[int]) -> list[Captioned]:
@@ -86,7 +87,7 @@ def gallery(
         distinct(sorted(by_hash, key=lambda index: sign * scores[index]), examples, count) for sign in (-1, 1)
     )
     rule = (
-        f"Of {len(examples)} test pictures, those whose {tables.model_name(judge)} caption has the highest and the "
+        f"Of {len(examples)} test pictures, those whose {model_name(judge)} caption has the highest and the "
         "lowest chrF against its references, ties by a hash of the name, one of each drawing. Single models are of "
         "the lowest seed."
     )

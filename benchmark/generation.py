@@ -15,12 +15,11 @@ from benchmark.training import CHECKPOINT
 from datamodules.features import NETWORKS, features_of
 from datamodules.images import Picture, picture_file
 from datamodules.tokenization import tokenize
-from datamodules.vocabulary import EOS, UNK, Vocabulary
+from datamodules.vocabulary import UNK, Vocabulary
 from models.base import TaskModel
 from models.captioner import Captioner
 from models.captioner import caption as caption_pictures
-from models.decoding import sample as sample_words
-from models.language_model import LanguageModel
+from models.language_model import NEVER_DRAWN, PROMPT, SAMPLE_WORDS, LanguageModel
 from models.translator import Translator
 
 Model = TypeVar("Model", bound=TaskModel)
@@ -30,10 +29,10 @@ def sample(
     row: str,
     seed: NonNegativeInt = 1,
     store: Path = Path("runs"),
-    prompt: str = "the meaning of life is",
-    words: PositiveInt = 60,
+    prompt: str = PROMPT,
+    words: PositiveInt = SAMPLE_WORDS,
     temperature: PositiveFloat = 1.0,
-    exclude: str = "<unk>,N,$",
+    exclude: str = ",".join(NEVER_DRAWN),
     draw: NonNegativeInt = 0,
     rows_file: Path | None = None,
 ) -> int:
@@ -58,9 +57,7 @@ def sample(
         raise UserError("--prompt is empty; give at least one word")
     if unknown := [token for token in tokens if token not in vocabulary.ids]:
         print(f"rnnreg: read as {UNK}, not in the vocabulary: {', '.join(unknown)}", file=sys.stderr)
-    forbidden = {vocabulary.ids[word] for word in exclude.split(",") if word in vocabulary.ids}
-    drawn = sample_words(model, vocabulary.encode(tokens), words, forbidden, temperature, draw)
-    print(" ".join([*tokens, *(vocabulary.words[index] for index in drawn)]).replace(f" {EOS}", "."))
+    print(model.continue_text(" ".join(tokens), words, exclude.split(","), temperature, draw))
     return 0
 
 

@@ -4,131 +4,76 @@ import csv
 import io
 import json
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark import UserError
-from benchmark.configs import Config, Metric, Row
-from benchmark.records import Record
-from benchmark.rows import CAPTIONS
-
-NOT_RUN = "not run yet"
-
-MARKERS = ("<!-- results: made by `make table`, do not edit -->", "<!-- end of results -->")
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One metric over the seeds of a row."""
-
-    values: tuple[float, ...]
-
-    @property
-    def mean(self) -> float:
-        """Mean over seeds."""
-        return statistics.fmean(self.values)
-
-    @property
-    def sd(self) -> float | None:
-        """Standard deviation over seeds (n - 1), None for a single run."""
-        return statistics.stdev(self.values) if len(self.values) > 1 else None
-
-    def show(self, digits: int) -> str:
-        """Mean and spread for a table cell."""
-        spread = "" if self.sd is None else f" ± {self.sd:.{digits}f}"
-        return f"{self.mean:.{digits}f}{spread}"
+from benchmark.claims import judge
+from benchmark.configs import Metric, Row
+from benchmark.effects import Effect, compare
+from benchmark.lines import (
+    NOT_RUN,
+    Line,
+    baselines,
+    by_source,
+    caption,
+    deciding,
+    model_name,
+    placement,
+    plain,
+    sizes,
+)
 
 
 @dataclass(frozen=True)
-class Line:
-    """A row of the table with the records it was run with."""
+class Table:
+    """A table that Markdown and HTML are made of."""
 
-    row: Row
-    records: tuple[Record, ...]
+    header: tuple[str, ...]
+    body: tuple[tuple[str, ...], ...]
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether it is the suite's LSTM, with or without dropout on its non-recurrent connections, nothing else."""
-        config = self.row.config
-        special = config.recurrent_dropout or config.cell != "lstm" or config.backbone != type(config).backbone
-        return not (special or config.layers == 0 or self.row.average_of)
-
-    def sample(self, name: str) -> Sample | None:
-        """A metric over the seeds, of the last epoch where it is not a final metric. None where no run has it."""
-        last = [{**(record.curve[-1] if record.curve else {}), **record.metrics} for record in self.records]
-        values = tuple(metrics[name] for metrics in last if name in metrics)
-        return Sample(values) if values else None
+    def markdown(self) -> str:
+        """As Markdown."""
+        rows = [self.header, ("---",) * len(self.header), *self.body]
+        return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
 
 
-def lines(rows: Iterable[Row], records: Iterable[Record], warnings: list[str] | None = None) -> list[Line]:
-    """Give each row the records that are its own: same name, configuration, protocol and data, one per seed.
-
-    Args:
-        rows: the rows, in the order of the table.
-        records: whatever a store holds.
-        warnings: takes one line for each record left out because its row has changed since, or its data differs.
-    """
-    by_row: dict[str, list[Record]] = {}
-    for record in records:
-        by_row.setdefault(record.row, []).append(record)
-    found = []
-    for row in rows:
-        fingerprint = row.config.fingerprint()
-        own = [record for record in by_row.get(row.name, []) if record.fingerprint == fingerprint]
-        data = [record.data_sha256 for record in own]
-        common = max(sorted(set(data)), key=data.count) if data else ""
-        kept = {record.seed: record for record in own if record.data_sha256 == common}
-        if warnings is not None and (left_out := len(by_row.get(row.name, [])) - len(kept)):
-            warnings.append(f"{row.name}: {left_out} records of another configuration, protocol or data are left out")
-        found.append(Line(row, tuple(kept[seed] for seed in sorted(kept))))
-    return found
-
-
-def by_source(table: Iterable[Line]) -> dict[str, list[Line]]:
-    """The lines of each source, in the order of the table: what one table or one figure shows."""
-    groups: dict[str, list[Line]] = {}
-    for line in table:
-        groups.setdefault(line.row.config.source, []).append(line)
-    return groups
+def marker(name: str) -> tuple[str, str]:
+    """The lines between which a page takes a generated text."""
+    return f"<!-- {name}: made by `make table`, do not edit -->", f"<!-- end of {name} -->"
 
 
 def markdown(table: Sequence[Line]) -> str:
     """All tables, a heading and a table for each source that has a row."""
     parts = []
     for group in by_source(table).values():
-        parts += [f"### {caption(group)}", _results(group)]
-        for metric in deciding(group[0].row.config):
-            if effect := _effect(group, metric):
-                parts.append(effect)
-        parts.append(_footnote(group))
+        parts += [f"### {caption(group)}", results(group).markdown()]
+        if found := effects(group):
+            parts.append(effect_table(found).markdown())
+        parts.append(footnote(group))
     return "\n\n".join(parts) + "\n"
 
 
 def summary(table: Sequence[Line]) -> str:
     """What dropout does, in one table for the front page: what has been run, and what the paper has figures for."""
-    header = ["data", "size", "metric", "without dropout", "with", "change", "paper, without", "with"]
+    header = ("data", "size", "metric", "without dropout", "with", "change", "paper, without", "with")
     body = []
     for group in by_source(table).values():
-        name, sizes = caption(group).split(" (")[0], list(dict.fromkeys(line.row.size for line in group))
-        for size in sizes:
-            pair = [_plain(group, size, regularized) for regularized in (False, True)]
+        name, several = caption(group).split(" (")[0], len(sizes(group)) > 1
+        for size in sizes(group):
+            pair = [plain(group, size, regularized=choice) for choice in (False, True)]
             for metric in deciding(group[0].row.config):
                 ours = [line.sample(metric.name) if line else None for line in pair]
                 papers = [_papers(line.row, metric) if line else "–" for line in pair]
                 if any(ours) or papers != ["–", "–"]:
                     shown = [sample.show(metric.digits) if sample else NOT_RUN for sample in ours]
-                    change = f"{ours[1].mean - ours[0].mean:+.{metric.digits}f}" if ours[0] and ours[1] else "–"
-                    body.append([name, size if len(sizes) > 1 else "–", metric.label, *shown, change, *papers])
+                    effect = compare(pair[0], pair[1], metric) if pair[0] and pair[1] else None
+                    change = effect.show() if effect else "–"
+                    body.append((name, size if several else "–", metric.label, *shown, change, *papers))
                     name = ""
-    return (
-        _table(header, body) + "\n\nMean ± standard deviation over seeds; the paper's figures where its data is ours."
-    )
-
-
-def deciding(config: Config) -> list[Metric]:
-    """The metrics that models are compared by: those on the test set, or else the last of the headline."""
-    return [metric for metric in config.headline if metric.name.startswith("test")] or [config.headline[-1]]
+    legend = "Mean ± standard deviation over seeds, the change with its 95 % interval; the paper's figures where its"
+    return f"{Table(header, tuple(body)).markdown()}\n\n{legend} data is ours."
 
 
 def _papers(row: Row, metric: Metric) -> str:
@@ -137,13 +82,8 @@ def _papers(row: Row, metric: Metric) -> str:
     return _as_given(row.published.metrics[metric.name], metric.digits)
 
 
-def caption(group: Sequence[Line]) -> str:
-    """Heading of the lines of one source: what the data is."""
-    config = group[0].row.config
-    return CAPTIONS.get(config.source, f"{config.task}, {config.source}")
-
-
-def _results(group: Sequence[Line]) -> str:
+def results(group: Sequence[Line]) -> Table:
+    """Every row of a source with its figures, the paper's beside them, and what needs no model."""
     config = group[0].row.config
     shown = (config.training, *config.headline)
     header = ["model", "dropout", "seeds", *(metric.label for metric in shown)]
@@ -165,29 +105,12 @@ def _results(group: Sequence[Line]) -> str:
             cells.append(_published(line, compared))
             if not others_data:
                 cells.append(_difference(line, compared))
-        body.append([*cells, line.row.note])
+        body.append((*cells, line.row.note))
     for name, scores in baselines(group).items():
         cells = [name, "none", "–"]
         cells += [f"{scores[metric.name]:.{metric.digits}f}" if metric.name in scores else "–" for metric in shown]
-        body.insert(0, [*cells, *["–"] * (len(header) - len(cells) - 1), "no model"])
-    return _table(header, body)
-
-
-def baselines(group: Sequence[Line]) -> dict[str, dict[str, float]]:
-    """What needs no model, such as always naming the majority class: name and metrics, as the records have them."""
-    return {
-        name: scores
-        for line in group
-        for record in line.records
-        for name, scores in record.details.get("baselines", {}).items()
-    }
-
-
-def model_name(row: Row) -> str:
-    """What tables call a row's model."""
-    if row.average_of:
-        return f"average of {row.members} {row.label or row.size}"
-    return (row.label or row.size) + (" (plain RNN)" if row.config.cell == "rnn" else "")
+        body.insert(0, (*cells, *["–"] * (len(header) - len(cells) - 1), "no model"))
+    return Table(tuple(header), tuple(body))
 
 
 def distinct_labels(metrics: Sequence[Metric]) -> list[str]:
@@ -209,14 +132,6 @@ def _seeds(line: Line) -> str:
     if line.row.average_of:
         return f"{max(len(record.details['members']) for record in line.records)} of {line.row.members}"
     return str(len(line.records))
-
-
-def placement(config: Config) -> str:
-    """Where a configuration drops, and how much of it."""
-    if not config.dropout and not config.recurrent_dropout:
-        return "none"
-    where = f"{config.dropout:g}"
-    return f"{where}, recurrent too" if config.recurrent_dropout else where
 
 
 def _published(line: Line, metrics: Sequence[Metric]) -> str:
@@ -241,40 +156,62 @@ def _difference(line: Line, metrics: Sequence[Metric]) -> str:
     )
 
 
-def _effect(group: Sequence[Line], metric: Metric) -> str:
-    """What dropout does at each size: the rows that differ in it alone, side by side."""
+def effects(group: Sequence[Line]) -> dict[str, list[Effect]]:
+    """What dropout does at each size that has been run with it and without, by the metrics that decide."""
+    found: dict[str, list[Effect]] = {}
+    for metric in deciding(group[0].row.config):
+        for size in sizes(group):
+            without, regularized = (plain(group, size, regularized=choice) for choice in (False, True))
+            if without and regularized and (effect := compare(without, regularized, metric)):
+                found.setdefault(regularized.row.label or size, []).append(effect)
+    return found
+
+
+def effect_table(found: dict[str, list[Effect]]) -> Table:
+    """Effects of dropout side by side."""
+    header = ("effect of dropout", "metric", "without", "with", "change (95 % interval)", "", "interval")
     body = []
-    for size in dict.fromkeys(line.row.size for line in group):
-        without, with_dropout = (_plain(group, size, regularized) for regularized in (False, True))
-        if (
-            without
-            and with_dropout
-            and (before := without.sample(metric.name))
-            and (after := with_dropout.sample(metric.name))
-        ):
-            change = after.mean - before.mean
-            won = (change < 0) == (metric.better == "lower")
-            body.append(
-                [
-                    with_dropout.row.label or size,
-                    before.show(metric.digits),
-                    after.show(metric.digits),
-                    f"{change:+.{metric.digits}f}",
-                    f"{'better' if won else 'worse'} by {abs(change) / before.mean:.0%}" if before.mean else "",
-                ]
-            )
-    return _table(["effect of dropout", f"{metric.label} without", "with", "change", ""], body) if body else ""
+    for name, several in found.items():
+        for effect in several:
+            won = (effect.change < 0) == (effect.metric.better == "lower")
+            digits, before = effect.metric.digits, effect.before.mean
+            share = f"{'better' if won else 'worse'} by {abs(effect.change) / before:.0%}" if before else ""
+            cells = (effect.before.show(digits), effect.after.show(digits), effect.show(), share)
+            body.append((name, effect.metric.label, *cells, effect.method or "one run"))
+    return Table(header, tuple(body))
 
 
-def _plain(group: Sequence[Line], size: str, regularized: bool) -> Line | None:
-    """The plain line of a size, with or without dropout."""
-    for line in group:
-        if line.is_plain and line.row.size == size and bool(line.row.config.dropout) == regularized:
-            return line
-    return None
+def claims(table: Sequence[Line]) -> str:
+    """Every claim of the paper with its test, and what was found on each source that has runs."""
+    parts = ["# What the paper says, and what these runs show"]
+    judged = [judgement for judgement in judge(table) if judgement.is_run]
+    for claim in dict.fromkeys(judgement.claim for judgement in judged):
+        parts += [f"## {claim.says}", f"Section {claim.section}. Test: {claim.test}."]
+        body = [
+            (judgement.caption.split(" (")[0], finding.about, finding.figures, finding.verdict)
+            for judgement in judged
+            if judgement.claim is claim
+            for finding in judgement.findings
+        ]
+        parts.append(Table(("data", "comparison", "found", "verdict"), tuple(body)).markdown())
+    return "\n\n".join(parts) + "\n"
 
 
-def _footnote(group: Sequence[Line]) -> str:
+def claims_summary(table: Sequence[Line]) -> Table:
+    """A line a claim: its verdict on the quick profile's data and on the others'."""
+    judged = [judgement for judgement in judge(table) if judgement.is_run]
+    body = []
+    for claim in dict.fromkeys(judgement.claim for judgement in judge(table)):
+        cells = []
+        for quick in (True, False):
+            mine = [one for one in judged if one.claim is claim and ("quick" in one.profiles) == quick]
+            cells.append("; ".join(f"{one.verdict} ({Path(one.source).name})" for one in mine) or NOT_RUN)
+        body.append((claim.section, claim.says, *cells))
+    return Table(("section", "claim", "quick profile", "real data"), tuple(body))
+
+
+def footnote(group: Sequence[Line]) -> str:
+    """What a reader of a source's tables must know."""
     config, records = group[0].row.config, [record for line in group for record in line.records]
     text = "Mean ± standard deviation over seeds."
     text += f" {config.training.label.capitalize()} is that of the last epoch as trained, dropout on."
@@ -292,11 +229,6 @@ def _footnote(group: Sequence[Line]) -> str:
         hours = sum(record.wall_seconds for record in here) / 3600
         text += f" {len(here)} runs on {device}: {hours:.1f} h in all."
     return text
-
-
-def _table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    rows = [header, ["---"] * len(header), *body]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
 
 
 def as_csv(table: Sequence[Line]) -> str:
@@ -332,16 +264,17 @@ def as_csv(table: Sequence[Line]) -> str:
     return out.getvalue()
 
 
-def insert(text: str, page: str, name: str) -> str:
-    """The page with what stands between its markers replaced by a text.
+def insert(name: str, text: str, page: str, file: str) -> str:
+    """The page with what stands between its markers of that name replaced by a text.
 
     Raises:
-        UserError: the page has no markers.
+        UserError: the page has no such markers.
     """
-    begin, end = (page.find(marker) for marker in MARKERS)
+    first, last = marker(name)
+    begin, end = page.find(first), page.find(last)
     if begin < 0 or end < begin:
-        raise UserError(f"{name} has no place for the tables; it needs the lines {MARKERS[0]!r} and {MARKERS[1]!r}")
-    return f"{page[: begin + len(MARKERS[0])]}\n\n{text}\n{page[end:]}"
+        raise UserError(f"{file} has no place for {name}; it needs the lines {first!r} and {last!r}")
+    return f"{page[: begin + len(first)]}\n\n{text}\n{page[end:]}"
 
 
 def write(files: dict[Path, str], check: bool) -> list[Path]:

@@ -7,9 +7,7 @@ from typing import Any
 
 import torch
 from lightning_utilities.core.apply_func import apply_to_collection
-from torch import Tensor
-
-from models.language_model import LanguageModel
+from torch import Tensor, nn
 
 Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
 """From the last words [batch] and a state, the log-probabilities [batch, words] of the next and the new state.
@@ -130,7 +128,7 @@ def average(steps: Sequence[Step]) -> Step:
 
 @torch.no_grad()
 def sample(
-    model: LanguageModel,
+    model: nn.Module,
     prompt: Sequence[int],
     count: int,
     forbidden: Collection[int] = (),
@@ -140,7 +138,7 @@ def sample(
     """Continue a prompt word by word, each drawn from the model's distribution (paper figure 4).
 
     Args:
-        model: trained language model.
+        model: called with tokens [time, batch] and a state, gives logits and the new state, as LanguageModel does.
         prompt: ids of the words to continue; at least one.
         count: how many words to draw.
         forbidden: ids that are never drawn; the paper forbids `<unk>`, N and $.
@@ -152,12 +150,13 @@ def sample(
     """
     model.eval()
     generator = torch.Generator().manual_seed(seed)
-    tokens, state, drawn = torch.tensor(prompt, device=model.device)[:, None], None, []
+    device = next(model.parameters()).device
+    tokens, state, drawn = torch.tensor(prompt, device=device)[:, None], None, []
     for _ in range(count):
         logits, state = model(tokens, state)
         logits = logits[-1, 0].float().cpu() / temperature
         logits[list(forbidden)] = -torch.inf
         word = int(torch.multinomial(logits.softmax(dim=0), 1, generator=generator))
         drawn.append(word)
-        tokens = torch.tensor([[word]], device=model.device)
+        tokens = torch.tensor([[word]], device=device)
     return drawn

@@ -1,19 +1,27 @@
 """Word-level language model (paper section 4.1): embedding, regularized LSTM, softmax."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 from typing_extensions import override
 
+from datamodules.vocabulary import EOS, UNK, Vocabulary
 from models.backbone import Cell, State, initialize_uniform
 from models.base import TaskModel
+from models.decoding import sample
 from models.metrics import TokenPerplexity
 from models.token_decoder import TokenDecoder, true_log_probabilities
 
 EVALUATIONS = ("validation", "test")
 """The final evaluation's data loaders that are exact, in order; the authors' convention comes after them."""
+
+PROMPT = "the meaning of life is"
+"""What the paper has its model continue (figure 4)."""
+NEVER_DRAWN = (UNK, "N", "$")
+"""Words that the paper's samples exclude."""
+SAMPLE_WORDS = 60
 
 
 class LanguageModel(TaskModel):
@@ -58,6 +66,28 @@ class LanguageModel(TaskModel):
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Logits [time, batch, vocabulary] of the word after each of tokens [time, batch], and the new state."""
         return self.decoder(tokens, state)
+
+    def continue_text(
+        self,
+        prompt: str,
+        words: int,
+        exclude: Collection[str] = NEVER_DRAWN,
+        temperature: float = 1.0,
+        seed: int = 0,
+    ) -> str:
+        """A text continued word by word, each drawn from the model (paper figure 4).
+
+        Args:
+            prompt: words to begin with; those outside the vocabulary are read as `<unk>`.
+            words: how many to draw.
+            exclude: words never drawn.
+            temperature: below 1 likely words get likelier.
+            seed: of the draws.
+        """
+        vocabulary = Vocabulary(self.hparams["vocabulary"])
+        forbidden = {vocabulary.ids[word] for word in exclude if word in vocabulary.ids}
+        drawn = sample(self, vocabulary.encode(prompt.split()), words, forbidden, temperature, seed)
+        return " ".join([prompt, *(vocabulary.words[index] for index in drawn)]).replace(f" {EOS}", ".")
 
     def _log_probabilities(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Log-probabilities [time, batch] of a window's true next tokens; moves the carried state on."""
@@ -117,3 +147,4 @@ class LanguageModel(TaskModel):
         predictions = self.trainer.test_dataloaders[-1].dataset.predictions  # type: ignore[index]
         self.log("validation_perplexity_authors_convention", torch.exp(-convention.double().sum() / predictions))
         self._collected = []
+        self.details = {"samples": [{"text": self.continue_text(PROMPT, SAMPLE_WORDS)}]}

@@ -1,5 +1,6 @@
 """Language modelling, paper section 4.1: its configuration, rows and data sources."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -151,7 +152,44 @@ def _language_rows(small: Row, medium: Row, large: Row, small_dropout: float) ->
     )
 
 
+PAPERS_AVERAGES = {
+    "ptb-small": {2: (100.4, 96.1), 5: (87.9, 84.1), 10: (83.5, 80.0)},
+    "ptb-medium-dropout": {2: (80.6, 77.0), 5: (76.7, 73.3), 10: (75.2, 72.0)},
+    "ptb-large-dropout": {2: (76.9, 73.6), 10: (72.8, 69.5), 38: (71.9, 68.7)},
+}
+"""Row averaged, number of models, validation and test perplexity in Table 1."""
+
+
+def _averages(single: Row, papers: Mapping[int, tuple[float, float]]) -> tuple[Row, ...]:
+    """Averages of a row's runs, made of their saved log-probabilities; as many of them as the paper averages."""
+    return tuple(
+        replace(
+            single,
+            name=f"{single.name}-average-{members}",
+            published=Published(
+                "Table 1", {"validation_perplexity": validation, "test_perplexity": test}, tolerance=0.5
+            ),
+            average_of=single.name,
+            members=members,
+        )
+        for members, (validation, test) in papers.items()
+    )
+
+
+def _unpublished(rows: Iterable[Row]) -> tuple[Row, ...]:
+    return tuple(replace(row, published=None) for row in rows)
+
+
+PTB_ROWS = _language_rows(PTB_SMALL, PTB_MEDIUM, PTB_LARGE, small_dropout=0.2)
+SOTU_ROWS = _language_rows(SOTU_SMALL, SOTU_MEDIUM, SOTU_LARGE, small_dropout=0.2)
+
 ROWS: tuple[Row, ...] = (
-    *_language_rows(PTB_SMALL, PTB_MEDIUM, PTB_LARGE, small_dropout=0.2),
-    *_language_rows(SOTU_SMALL, SOTU_MEDIUM, SOTU_LARGE, small_dropout=0.2),
+    *PTB_ROWS,
+    *(row for single in PTB_ROWS if single.published for row in _averages(single, PAPERS_AVERAGES[single.name])),
+    *SOTU_ROWS,
+    *(
+        row
+        for single in (SOTU_SMALL, SOTU_MEDIUM, SOTU_LARGE)
+        for row in _unpublished(_averages(single, PAPERS_AVERAGES["ptb-small"]))
+    ),
 )

@@ -9,6 +9,7 @@ from test_records import make_record
 
 from benchmark import UserError, averages, tables
 from benchmark.configs import Row
+from benchmark.lines import gather
 from benchmark.records import Store, checksum_arrays
 from benchmark.tasks import language_modeling
 
@@ -60,7 +61,7 @@ def test_the_table_says_how_many_members_there_are(tmp_path: Path) -> None:
     for seed in (1, 2):
         add_member(store, seed, 0.5, 0.25)
     averages.update(ROWS, ROWS, store)
-    text = tables.markdown(tables.lines(ROWS, store.records()))
+    text = tables.markdown(gather(ROWS, store.records()))
     assert "| average of 3 small | none | 2 of 3 | – | – | 2.8 |" in text
     assert "2 runs on CPU: 2.0 h in all" in text
     assert "mean of its members'" in text

@@ -11,13 +11,14 @@ from torchmetrics.text import Perplexity
 
 from benchmark import rows
 from datamodules.language_modeling import LanguageModelingData
+from datamodules.vocabulary import EOS, UNK
 from models.language_model import LanguageModel
 from models.metrics import TokenPerplexity
 
 
 def make_model(vocabulary: int = 9, **changes) -> LanguageModel:
     arguments = {
-        "vocabulary": [f"w{index}" for index in range(vocabulary)],
+        "vocabulary": [EOS, UNK, *(f"w{index}" for index in range(2, vocabulary))],
         "hidden_size": 8,
         "layers": 2,
         "dropout": 0.0,
@@ -186,3 +187,13 @@ def test_perplexity_agrees_with_torchmetrics() -> None:
         own.update(window.log_softmax(dim=-1).gather(2, words[..., None]))
         reference.update(window, words)
     assert own.compute().item() == pytest.approx(reference.compute().item(), rel=1e-6)
+
+
+def test_a_text_is_continued_without_the_words_that_the_paper_excludes() -> None:
+    model = make_model(5).eval()
+    text = model.continue_text("w2 w3 unheard", 50)
+    assert text.startswith("w2 w3 unheard")
+    assert UNK not in text
+    assert text == model.continue_text("w2 w3 unheard", 50)
+    assert text != model.continue_text("w2 w3 unheard", 50, seed=1)
+    assert set(model.continue_text("w2", 50, exclude=(EOS, UNK, "w3")).split()) == {"w2", "w4"}

@@ -9,6 +9,7 @@ from test_records import make_record
 
 from benchmark import UserError, figures, rows, tables
 from benchmark.configs import NOT_IN_PAPER, Row
+from benchmark.lines import gather
 from benchmark.tasks import language_modeling
 
 SMALL, MEDIUM = language_modeling.PTB_SMALL, language_modeling.PTB_MEDIUM
@@ -23,7 +24,7 @@ def measured(row: Row, *values: float):
 
 
 def test_mean_deviation_paper_and_difference() -> None:
-    table = tables.lines([SMALL], measured(SMALL, 114.0, 116.0))
+    table = gather([SMALL], measured(SMALL, 114.0, 116.0))
     line = next(line for line in tables.markdown(table).splitlines() if line.startswith("| small"))
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[:6] == ["small", "none", "2", "50.0 ± 0.0", "120.0 ± 1.4", "115.0 ± 1.4"]
@@ -36,7 +37,7 @@ def test_mean_deviation_paper_and_difference() -> None:
 
 
 def test_a_single_run_has_no_deviation_and_a_row_without_runs_says_so() -> None:
-    text = tables.markdown(tables.lines([SMALL, MEDIUM], measured(SMALL, 114.0)))
+    text = tables.markdown(gather([SMALL, MEDIUM], measured(SMALL, 114.0)))
     assert "| 114.0 |" in text
     assert text.count(tables.NOT_RUN) == 3
 
@@ -44,15 +45,15 @@ def test_a_single_run_has_no_deviation_and_a_row_without_runs_says_so() -> None:
 def test_effect_of_dropout_compares_rows_that_differ_in_it_alone() -> None:
     everything = [MEDIUM_WITHOUT, MEDIUM, rows.find("ptb-medium-recurrent-dropout")]
     records = measured(MEDIUM_WITHOUT, 120.0, 130.0) + measured(MEDIUM, 90.0, 110.0) + measured(everything[2], 200.0)
-    text = tables.markdown(tables.lines(everything, records))
-    assert "| medium | 125.0 ± 7.1 | 100.0 ± 14.1 | -25.0 | better by 20% |" in text
+    text = tables.markdown(gather(everything, records))
+    assert "| medium | test perplexity | 125.0 ± 7.1 | 100.0 ± 14.1 | -25.0 (-88.5 to +38.5) | better by 20% |" in text
 
 
 def test_only_a_rows_own_records_count() -> None:
     changed = SMALL.variant(SMALL.name, epochs=1)
     other_data = make_record(SMALL, 3, data_sha256="f" * 64)
     notes: list[str] = []
-    (line,) = tables.lines([SMALL], [*measured(SMALL, 114.0, 116.0), make_record(changed, 9), other_data], notes)
+    (line,) = gather([SMALL], [*measured(SMALL, 114.0, 116.0), make_record(changed, 9), other_data], notes)
     assert [record.seed for record in line.records] == [1, 2]
     assert notes == ["ptb-small: 2 records of another configuration, protocol or data are left out"]
 
@@ -61,12 +62,12 @@ def test_rows_that_the_paper_lacks_say_so() -> None:
     in_paper = {"ptb-small", "ptb-medium-dropout", "ptb-large-dropout"}
     for row in rows.ROWS:
         if row.config.source == "ptb":
-            assert (row.published is not None) == (row.name in in_paper)
-            assert (row.note == NOT_IN_PAPER) == (row.name not in in_paper)
+            assert (row.published is not None) == ((row.average_of or row.name) in in_paper)
+            assert (row.note == NOT_IN_PAPER) == (row.published is None)
 
 
 def test_quick_tables_say_that_they_are_no_match_for_the_paper() -> None:
-    text = tables.markdown(tables.lines([row for row in rows.ROWS if "quick" in row.profiles], []))
+    text = tables.markdown(gather([row for row in rows.ROWS if "quick" in row.profiles], []))
     assert "not comparable with the paper's numbers" in text
     assert "| paper |" not in text
 
@@ -81,26 +82,29 @@ def test_check_finds_a_stale_file_and_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_insert_keeps_the_rest_of_the_page() -> None:
-    begin, end = tables.MARKERS
-    assert tables.insert("T", f"a\n{begin}\nold\n{end}\nb", "page") == f"a\n{begin}\n\nT\n{end}\nb"
-    with pytest.raises(UserError, match="page has no place for the tables"):
-        tables.insert("T", "nothing", "page")
+    begin, end = tables.marker("results")
+    assert tables.insert("results", "T", f"a\n{begin}\nold\n{end}\nb", "page") == f"a\n{begin}\n\nT\n{end}\nb"
+    with pytest.raises(UserError, match="page has no place for results"):
+        tables.insert("results", "T", "nothing", "page")
 
 
-def test_learning_curves_are_drawn_the_same_each_time() -> None:
-    table = tables.lines([MEDIUM_WITHOUT, MEDIUM], measured(MEDIUM_WITHOUT, 120.0, 130.0) + measured(MEDIUM, 90.0))
-    first, second = (figures.learning_curves(table, "title") for _ in range(2))
+def test_figures_are_drawn_the_same_each_time() -> None:
+    records = measured(MEDIUM_WITHOUT, 120.0, 130.0) + measured(MEDIUM, 90.0)
+    table = gather([MEDIUM_WITHOUT, MEDIUM], records)
+    first, second = (figures.draw(table) for _ in range(2))
     assert first == second
-    assert first is not None
+    assert set(first) == {"effects", "paper", "ptb"}
     for text in ("validation, dropout", "training, no dropout", "medium (1 or 2 seeds)", "epoch", "perplexity"):
-        assert text in first
-    assert figures.learning_curves(tables.lines([SMALL], []), "title") is None
+        assert text in first["ptb"]
+    assert "ptb, medium" not in first["effects"]  # the only size needs no name
+    assert "90.0 against 82.7" in first["paper"]
+    assert figures.draw(gather([SMALL], [])) == {}
 
 
 def test_what_needs_no_model_and_what_was_left_out_is_said_once() -> None:
     details = {"baselines": {"majority class": {"test_perplexity": 900.0}}, "left_out": {"too short": 3}}
     records = [make_record(SMALL, seed, details=details, metrics={"test_perplexity": 114.0}) for seed in (1, 2)]
-    text = tables.markdown(tables.lines([SMALL, MEDIUM], records))
+    text = tables.markdown(gather([SMALL, MEDIUM], records))
     (line,) = (line for line in text.splitlines() if line.startswith("| majority class"))
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells == ["majority class", "none", "–", "–", "–", "900.0", "–", "–", "no model"]
@@ -113,7 +117,6 @@ def test_an_effect_on_nothing_has_no_percentage() -> None:
         make_record(row, metrics={"validation_perplexity": 9.0, "test_perplexity": 8.0, "test_bleu": bleu})
         for row, bleu in ((plain, 0.0), (regularized, 1.5))
     ]
-    text = tables.markdown(tables.lines([plain, regularized], records))
-    assert "| regularized | 0.0 | 1.5 | +1.5 |  |" in text
-    assert "| effect of dropout | test perplexity without | with | change |  |" in text
+    text = tables.markdown(gather([plain, regularized], records))
+    assert "| regularized | test BLEU | 0.0 | 1.5 | +1.5 |  | one run |" in text
     assert "| 9.00 | 8.00 | 1.5 | 7.99 / 24.3 |" in text
