@@ -12,7 +12,7 @@ ARGS ?=
 TABLE := $(RNNREG) table --store results/records --output results --readme README.md
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test lint types table check-table clean
+.PHONY: help setup reproduce test lint types table check-table check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ table: setup ## make the committed tables, figures, report and the README's tabl
 
 check-table: setup ## fail when they are stale
 	$(TABLE) --check
+
+check: setup ## train a few rows and fail when a metric has moved from the committed baseline
+	$(RNNREG) check --data $(DATA) --wandb off --junit runs/check/junit.xml
 
 clean: ## remove the virtual environment and caches; data and runs stay
 	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .mypy_cache

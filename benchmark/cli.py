@@ -11,7 +11,7 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 
-from benchmark import UserError, commands, gallery, generation, rows
+from benchmark import UserError, baselines, commands, gallery, generation, regression, rows
 from benchmark.configs import Config, Row
 from benchmark.training import Interrupted, Options
 from datamodules.sources import DataError
@@ -23,6 +23,8 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "table": commands.table,
     "report": commands.report,
     "claims": commands.claims,
+    "check": regression.check,
+    "baseline": baselines.baseline,
     "collect": commands.collect,
     "sample": generation.sample,
     "translate": generation.translate,
@@ -67,14 +69,18 @@ def _parser(row: Row | None) -> ArgumentParser:
     for name, function in COMMANDS.items():
         summary = (inspect.getdoc(function) or "").split("\n\nArgs:")[0]
         sub = ArgumentParser(exit_on_error=False, description=summary)
-        by_hand: set[str | int] = {"options", "overrides", "check", "action", "names", "images"}
+        by_hand: set[str | int] = {"trained", "options", "overrides", "check", "action", "names", "images"}
         sub.add_function_arguments(
             function, skip=by_hand & set(inspect.signature(function).parameters), as_group=False, as_positional=True
         )
         if "check" in inspect.signature(function).parameters:
             sub.add_argument("--check", action="store_true", help="write nothing; fail when a file is stale")
+        if name == "check":
+            sub.add_argument("--trained", action="store_true", help="train nothing: compare what the store has")
         if name == "caption":
             sub.add_argument("images", nargs="+", type=Path, help="picture files, SVG among them")
+        if name == "baseline":
+            sub.add_argument("action", nargs="?", default="show", choices=["show", "update"], help="what to do")
         if name == "data":
             sub.add_argument(
                 "action", nargs="?", default="list", choices=["list", "fetch", "verify"], help="what to do"
@@ -82,6 +88,8 @@ def _parser(row: Row | None) -> ArgumentParser:
             sub.add_argument("names", nargs="*", default=[], help="of the sources; all if none is given")
         if "options" in inspect.signature(function).parameters:
             sub.add_class_arguments(Options, as_group=False)
+        if name == "check":
+            sub.set_defaults(store=Path("runs/check"))
         if name == "run" and row:
             sub.add_class_arguments(_with_defaults(row.config))
         subcommands.add_subcommand(name, sub, help=summary.splitlines()[0])

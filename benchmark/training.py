@@ -13,6 +13,7 @@ import time
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -296,9 +297,22 @@ def describe_device(trainer: Trainer) -> str:
 
 
 def describe_versions() -> dict[str, str]:
-    """Python and the packages that decide the numbers."""
+    """Python, the packages and the kind of processor that decide the numbers, to the last bit."""
     packages = ("torch", "lightning", "torchmetrics", "numpy")
-    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
+    found = {"python": platform.python_version(), **{package: version(package) for package in packages}}
+    return {**found, "processor": describe_processor()}
+
+
+def describe_processor() -> str:
+    """What tells processors apart that round differently: vendors sell several generations under one name."""
+    fields = dict.fromkeys(("cpu family", "model", "stepping"), "?")
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            name, _, value = (part.strip() for part in line.partition(":"))
+            if fields.get(name) == "?":
+                fields[name] = value
+    named = ", ".join(f"{name} {value}" for name, value in fields.items())
+    return f"{platform.machine()}, {named}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def describe_commit() -> str:

@@ -1,0 +1,50 @@
+"""`rnnreg check` as continuous integration calls it, on tiny rows."""
+
+from pathlib import Path
+
+import pytest
+from conftest import TINY
+
+
+@pytest.fixture
+def tiny(tmp_path, text_folder) -> list[object]:
+    """The options that make every command work on a tiny row in a store of its own."""
+    path = tmp_path / f"rows_check_{abs(hash(str(tmp_path)))}.py"
+    path.write_text(
+        "from benchmark.tasks import language_modeling\n"
+        f"ROWS = [language_modeling.PTB_SMALL.variant('tiny', source={str(text_folder)!r}, **{TINY!r})]\n"
+    )
+    return ["--rows_file", path]
+
+
+def test_reference_runs_then_a_check_that_passes_and_one_on_other_data(rnnreg, tiny, text_folder, tmp_path) -> None:
+    here = ["--wandb", "off", "--accelerator", "cpu", "--threads", 1, "--jobs", 1]
+    baseline = ["--baseline", tmp_path / "baseline.json"]
+    code, _, err = rnnreg("reproduce", "--only", "tiny", "--seeds", 5, "--store", tmp_path / "runs", *tiny, *here)
+    assert code == 0, err
+    update = ["--only", "tiny", "--reason", "first", "--store", tmp_path / "runs", *baseline, *tiny]
+    code, out, err = rnnreg("baseline", "update", *update)
+    assert code == 0, err
+    assert "tiny: 5 reference runs" in out
+    code, out, err = rnnreg("baseline", *baseline)
+    assert (code, out.count("\n")) == (0, 1), err
+
+    checking = ["check", "--store", tmp_path / "check", "--junit", tmp_path / "junit.xml", *baseline, *tiny, *here]
+    code, out, err = rnnreg(*checking)
+    assert code == 0, out + err
+    assert "tiny: 2 of 2 runs are the references' to the last bit" in out
+    assert 'tests="3" failures="0" errors="0"' in (tmp_path / "junit.xml").read_text()
+    assert len(list((tmp_path / "check").glob("*/tiny/seed-*/record.json"))) == 2
+
+    text = (text_folder / "train.txt").read_text()
+    (text_folder / "train.txt").write_text(text + "the dog sees you\n")
+    code, out, err = rnnreg(*checking)
+    assert code == 2, out + err
+    assert "trained on other data than the references" in out
+    assert len(list((tmp_path / "check").glob("*"))) == 2  # the first check's runs are still there
+
+
+def test_a_check_without_a_baseline_says_what_makes_one(rnnreg, tmp_path: Path) -> None:
+    code, _, err = rnnreg("check", "--baseline", tmp_path / "none.json")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "`rnnreg baseline update` makes one" in err
