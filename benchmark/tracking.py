@@ -2,18 +2,84 @@
 
 import logging
 import os
+import re
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch.loggers import Logger, WandbLogger
+from typing_extensions import override
 
 from benchmark import UserError
 from benchmark.configs import Row
+from benchmark.records import Record
+from datamodules.base import TaskData
 
 MODES = ("auto", "online", "offline", "off")
 
 PROJECT = "rnnreg"
+
+
+class RunLogger(WandbLogger):
+    """Lightning's logger for W&B, but that a failure of W&B's ends the logging and not the run."""
+
+    broken = False
+
+    @override
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        self.attempt(lambda: super(RunLogger, self).log_metrics(metrics, step))
+
+    @override
+    def log_hyperparams(self, params: Any) -> None:
+        """Nothing: the configuration is given at the start, and a model's own parameters hold its vocabulary."""
+
+    @override
+    def finalize(self, status: str) -> None:
+        self.attempt(lambda: super(RunLogger, self).finalize(status))
+
+    def attempt(self, log: Callable[[], Any]) -> None:
+        """Log something, unless it failed before."""
+        if self.broken:
+            return
+        try:
+            log()
+        except Exception as error:  # whatever is wrong with W&B must not cost a run
+            self.broken = True
+            _warn("W&B is off for the rest of this run", error)
+
+
+def log_record(logger: object, record: Record, folder: Path, data: TaskData) -> None:
+    """Log what a finished run leaves: its final metrics, samples as a table with their pictures, its record.
+
+    Args:
+        logger: the run's; nothing is done where it is not W&B's.
+        record: of the run.
+        folder: of the run in its store.
+        data: the run's data, which has the samples' pictures.
+    """
+    if not isinstance(logger, RunLogger):
+        return
+
+    def log() -> None:
+        import wandb
+
+        run = logger.experiment
+        run.summary.update({f"final/{name}": value for name, value in record.metrics.items()})
+        if samples := record.details.get("samples"):
+            pictures = [data.picture(sample) for sample in samples]
+            columns = [*samples[0], *(["image"] if any(pictures) else [])]
+            table = wandb.Table(columns=columns)
+            for sample, picture in zip(samples, pictures, strict=True):
+                texts = [", ".join(value) if isinstance(value, list) else value for value in sample.values()]
+                table.add_data(*texts, *([wandb.Image(picture)] if picture else []))
+            run.log({"samples": table})
+        artifact = wandb.Artifact(identifier(record.run), type="record", metadata=record.metrics)
+        artifact.add_file(str(folder / "record.json"))
+        run.log_artifact(artifact)
+
+    logger.attempt(log)
 
 
 def make_logger(mode: str, row: Row, seed: int, run: str, folder: Path) -> Logger | bool:
@@ -39,10 +105,10 @@ def make_logger(mode: str, row: Row, seed: int, run: str, folder: Path) -> Logge
 
         if mode == "auto":
             mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
-        logger = WandbLogger(
+        logger = RunLogger(
             project=PROJECT,
             name=f"{row.name} seed {seed}",
-            id=run.replace("/", "-"),
+            id=identifier(run),
             group=row.name,
             tags=[row.config.task, row.size, "dropout" if row.config.dropout else "no dropout", *row.profiles],
             save_dir=folder,
@@ -55,6 +121,7 @@ def make_logger(mode: str, row: Row, seed: int, run: str, folder: Path) -> Logge
                 disable_git=True,
                 disable_code=True,
                 x_disable_meta=True,
+                host="not logged",
                 silent=True,
                 init_timeout=20,
                 finish_timeout=60,
@@ -62,11 +129,14 @@ def make_logger(mode: str, row: Row, seed: int, run: str, folder: Path) -> Logge
         )
         _ = logger.experiment  # starts W&B now, where a failure can still be passed over
     except Exception as error:  # whatever is wrong with W&B must not cost a run
-        logging.getLogger("rnnreg").warning(
-            "W&B is off for this run: %s", str(error).splitlines()[0] if str(error) else error
-        )
+        _warn("W&B is off for this run", error)
         return False
     return logger
+
+
+def identifier(run: str) -> str:
+    """What W&B calls a run: its name in the store, in the letters that W&B allows."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", run)[-128:]
 
 
 def logged_in() -> bool:
@@ -85,4 +155,9 @@ def finish() -> None:
         try:
             wandb.finish()
         except Exception as error:
-            logging.getLogger("rnnreg").warning("W&B could not finish: %s", error)
+            _warn("W&B could not finish", error)
+
+
+def _warn(what: str, error: Exception) -> None:
+    lines = str(error).splitlines()
+    logging.getLogger("rnnreg").warning("%s: %s", what, lines[0] if lines else type(error).__name__)

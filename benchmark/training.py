@@ -28,11 +28,14 @@ from typing_extensions import override
 from benchmark import UserError
 from benchmark.configs import Row
 from benchmark.records import Record, Store, checksum_arrays, run_name
-from benchmark.tracking import make_logger
+from benchmark.tracking import log_record, make_logger
 from datamodules.base import TaskData
 from models.base import TaskModel
 
 CHECKPOINT = "last.ckpt"
+
+STEPS_BETWEEN_LOGS = 50
+"""Of the training loss; all else is logged once an epoch."""
 
 Progress = Callable[[int, int], None]
 """Called after each epoch with the number of epochs done and the number in all."""
@@ -99,13 +102,14 @@ def train(
     model = build_model(row, data)
     resume = check_checkpoint(folder / CHECKPOINT, model)
     curve = CurveRecorder(seed, data.units_per_epoch, progress)
+    logger = make_logger(options.wandb, row, seed, run, folder)
     trainer = Trainer(
         accelerator=options.accelerator,
         devices=1,
         max_epochs=row.config.epochs,
         gradient_clip_val=row.config.clip,
         callbacks=[curve, ModelCheckpoint(folder, "last", enable_version_counter=False, save_on_train_epoch_end=True)],
-        logger=make_logger(options.wandb, row, seed, run, folder),
+        logger=logger,
         default_root_dir=folder,
         num_sanity_val_steps=0,
         enable_progress_bar=on_terminal,
@@ -146,6 +150,7 @@ def train(
         details={**data.details, **model.details},
     )
     store.write(record, arrays)
+    log_record(logger, record, folder, data)
     return record
 
 
@@ -184,6 +189,13 @@ class CurveRecorder(Checkpoint):
             torch.manual_seed(mix(self.seed, trainer.current_epoch + 1))
 
     @override
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.loggers and trainer.global_step % STEPS_BETWEEN_LOGS == 0:
+            self._log(trainer, {"training_loss": float(outputs["loss"])})
+
+    @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
@@ -205,8 +217,13 @@ class CurveRecorder(Checkpoint):
                 "throughput": self.units_per_epoch / (self._trained - self._begin),
             }
         )
+        self._log(trainer, {name: self.epochs[-1][name] for name in ("lr", "seconds", "throughput")})
         if self.progress:
             self.progress(len(self.epochs), trainer.max_epochs or 0)
+
+    def _log(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        for logger in trainer.loggers:
+            logger.log_metrics({**metrics, "epoch": trainer.current_epoch}, trainer.global_step)
 
     @override
     def state_dict(self) -> dict[str, Any]:

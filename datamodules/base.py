@@ -1,6 +1,7 @@
 """What every task's data gives the suite."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -28,6 +29,10 @@ class TaskData(LightningDataModule):
     def details(self) -> dict[str, Any]:
         """What the data's preparation found that a reader of the record must know, as JSON: what was left out."""
         return {}
+
+    def picture(self, sample: Mapping[str, Any]) -> Any:
+        """The picture that a sample of the model's is about; None where it is about none."""
+        return None
 
     @property
     @abstractmethod

@@ -1,14 +1,16 @@
 """Pictures as vectors, with their captions (Vinyals et al. 2014)."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
+from typing_extensions import override
 
 from datamodules.base import TaskData
 from datamodules.caption_sources import FOLDERS, OPENMOJI, SPLITS, CaptionSet, Example, read_captions
@@ -153,6 +155,10 @@ class CaptionData(TaskData):
                 line = "\t".join((split, example.picture.id, example.picture.stamp, *example.captions))
                 digest.update(line.encode() + b"\n")
         self.sha256 = digest.hexdigest()
+
+    @override
+    def picture(self, sample: Mapping[str, Any]) -> Image:
+        return next(one.picture for one in self.examples["test"] if one.picture.id == sample["picture"]).read()
 
     @property
     def details(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 from typing_extensions import override
 
 from datamodules.speech import PADDING
@@ -68,6 +68,7 @@ class AcousticModel(TaskModel):
         self.train_accuracy = frame_accuracy(len(states))
         self.validation_accuracy = frame_accuracy(len(states))
         self.test_accuracies: Any = nn.ModuleList(frame_accuracy(len(states)) for _ in range(2))
+        self._confusion: Any = MulticlassConfusionMatrix(len(states), ignore_index=PADDING)
         self._collected: list[Tensor] = []
 
     def forward(self, features: Tensor) -> Tensor:
@@ -107,6 +108,7 @@ class AcousticModel(TaskModel):
         logits = self(features)
         self.test_accuracies[dataloader_idx].update(logits.flatten(0, 1), states.flatten())
         if dataloader_idx == 1:
+            self._confusion.update(logits.flatten(0, 1), states.flatten())
             loss = F.cross_entropy(logits.flatten(0, 1), states.flatten(), ignore_index=PADDING, reduction="none")
             by_utterance = loss.view_as(states).T  # frames of one utterance together, whatever the batches
             self._collected.append(-by_utterance[states.T != PADDING])
@@ -120,6 +122,27 @@ class AcousticModel(TaskModel):
         true = torch.cat(self._collected)
         self.log_probabilities = {"validation": true[:: math.ceil(len(true) / KEPT_FRAMES)]}
         self._collected = []
+        self.details = {"samples": confusions(self._confusion.compute(), self.hparams["states"])}
+        self._confusion.reset()
+
+
+def confusions(counts: Tensor, states: Sequence[str], shown: int = 10) -> list[dict[str, str]]:
+    """The commonest mistakes.
+
+    Args:
+        counts: frames, [true state, state taken for it].
+        states: names of the states.
+        shown: how many of them.
+    """
+    wrong = counts.clone().fill_diagonal_(0)
+    values, places = wrong.flatten().topk(min(shown, wrong.numel()))
+    found = []
+    for count, place in zip(values.tolist(), places.tolist(), strict=True):
+        true, taken = divmod(place, len(states))
+        if count:
+            share = count / int(counts[true].sum())
+            found.append({"state": states[true], "taken for": states[taken], "of its frames": f"{share:.0%}"})
+    return found
 
 
 def frame_accuracy(states: int) -> MulticlassAccuracy:

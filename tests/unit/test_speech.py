@@ -15,7 +15,7 @@ from benchmark.tasks import speech
 from datamodules.speech import PADDING, LengthBatches, SpeechData, Utterances, collate
 from datamodules.speech_preparation import Prepared, majority
 from models import acoustic_model
-from models.acoustic_model import AcousticModel
+from models.acoustic_model import AcousticModel, confusions
 from models.backbone import RegularizedLSTM
 
 SPEECH_ROWS = [row for row in rows.ROWS if row.config.task == "speech"]
@@ -292,3 +292,11 @@ def test_loss_is_averaged_over_frames_and_steps_are_plain_sgd() -> None:
     for parameter, value in zip(model.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.detach(), value, atol=1e-6, rtol=1e-4)
     assert math.isfinite(loss.item())
+
+
+def test_the_commonest_confusions_by_hand() -> None:
+    counts = torch.tensor([[8, 2, 0], [0, 5, 5], [0, 0, 3]])
+    assert confusions(counts, ["a", "b", "c"]) == [
+        {"state": "b", "taken for": "c", "of its frames": "50%"},
+        {"state": "a", "taken for": "b", "of its frames": "20%"},
+    ]

@@ -1,0 +1,35 @@
+"""Reads back what W&B stored of an offline run, from the file itself: LevelDB's log format, then protobuf."""
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+HEADER, BLOCK = 7, 32 * 1024
+
+
+def read(folder: Path) -> list[Any]:
+    """Every record of the only run under a folder."""
+    from wandb.proto import wandb_internal_pb2
+
+    (path,) = folder.rglob("run-*.wandb")
+    found = []
+    for content in _contents(path.read_bytes()):
+        record = wandb_internal_pb2.Record()
+        record.ParseFromString(content)
+        found.append(record)
+    return found
+
+
+def _contents(data: bytes) -> Iterator[bytes]:
+    position, part = HEADER, b""
+    while position + 7 <= len(data):
+        if BLOCK - position % BLOCK < 7:  # the rest of a block that holds no header
+            position += BLOCK - position % BLOCK
+            continue
+        _, length, kind = struct.unpack("<IHB", data[position : position + 7])
+        part += data[position + 7 : position + 7 + length]
+        position += 7 + length
+        if kind in (1, 4):  # whole, or the last of several parts
+            yield part
+            part = b""
