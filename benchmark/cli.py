@@ -11,7 +11,7 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 
-from benchmark import UserError, baselines, commands, gallery, generation, regression, rows
+from benchmark import UserError, baselines, commands, dashboards, gallery, generation, regression, rows
 from benchmark.configs import Config, Row
 from benchmark.training import Interrupted, Options
 from datamodules.sources import DataError
@@ -25,6 +25,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "claims": commands.claims,
     "check": regression.check,
     "baseline": baselines.baseline,
+    "dashboard": dashboards.dashboard,
     "collect": commands.collect,
     "sample": generation.sample,
     "translate": generation.translate,
@@ -69,12 +70,14 @@ def _parser(row: Row | None) -> ArgumentParser:
     for name, function in COMMANDS.items():
         summary = (inspect.getdoc(function) or "").split("\n\nArgs:")[0]
         sub = ArgumentParser(exit_on_error=False, description=summary)
-        by_hand: set[str | int] = {"trained", "options", "overrides", "check", "action", "names", "images"}
+        by_hand: set[str | int] = {"trained", "sync", "options", "overrides", "check", "action", "names", "images"}
         sub.add_function_arguments(
             function, skip=by_hand & set(inspect.signature(function).parameters), as_group=False, as_positional=True
         )
         if "check" in inspect.signature(function).parameters:
             sub.add_argument("--check", action="store_true", help="write nothing; fail when a file is stale")
+        if name == "dashboard":
+            sub.add_argument("--sync", action="store_true", help="first upload the runs that were logged offline")
         if name == "check":
             sub.add_argument("--trained", action="store_true", help="train nothing: compare what the store has")
         if name == "caption":

@@ -21,15 +21,27 @@ MODES = ("auto", "online", "offline", "off")
 
 PROJECT = "rnnreg"
 
+TASK = "task"
+"""Key of the task in a run's W&B configuration, besides the fields of its own."""
+PAPER = "paper/"
+"""Before a metric's name: the paper's value, the same at every step, which makes it a line among the curves."""
+
+
+def final(metric: str) -> str:
+    """Where a final metric stands in a run's W&B summary."""
+    return f"final/{metric}"
+
 
 class RunLogger(WandbLogger):
     """Lightning's logger for W&B, but that a failure of W&B's ends the logging and not the run."""
 
     broken = False
+    paper: Mapping[str, float] = {}
+    """The paper's values, logged with every metric."""
 
     @override
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        self.attempt(lambda: super(RunLogger, self).log_metrics(metrics, step))
+        self.attempt(lambda: super(RunLogger, self).log_metrics({**metrics, **self.paper}, step))
 
     @override
     def log_hyperparams(self, params: Any) -> None:
@@ -66,7 +78,7 @@ def log_record(logger: object, record: Record, folder: Path, data: TaskData) -> 
         import wandb
 
         run = logger.experiment
-        run.summary.update({f"final/{name}": value for name, value in record.metrics.items()})
+        run.summary.update({final(name): value for name, value in record.metrics.items()})
         if samples := record.details.get("samples"):
             pictures = [data.picture(sample) for sample in samples]
             columns = [*samples[0], *(["image"] if any(pictures) else [])]
@@ -113,7 +125,7 @@ def make_logger(mode: str, row: Row, seed: int, run: str, folder: Path) -> Logge
             tags=[row.config.task, row.size, "dropout" if row.config.dropout else "no dropout", *row.profiles],
             save_dir=folder,
             offline=mode != "online",
-            config={**asdict(row.config), "seed": seed},
+            config={**asdict(row.config), TASK: row.config.task, "seed": seed},
             settings=wandb.Settings(
                 # Nothing of the machine or the user beyond the run itself; short limits, so that no network is no wait.
                 mode="online" if mode == "online" else "offline",
@@ -127,6 +139,8 @@ def make_logger(mode: str, row: Row, seed: int, run: str, folder: Path) -> Logge
                 finish_timeout=60,
             ),
         )
+        if row.published and not row.published.on:
+            logger.paper = {PAPER + name: value for name, value in row.published.metrics.items()}
         _ = logger.experiment  # starts W&B now, where a failure can still be passed over
     except Exception as error:  # whatever is wrong with W&B must not cost a run
         _warn("W&B is off for this run", error)
