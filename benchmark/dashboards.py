@@ -78,9 +78,9 @@ def upload(store: Path, entity: str, project: str) -> list[str]:
     failed = []
     for number, folder in enumerate(waiting, 1):
         where = [*(["--entity", entity] if entity else []), "--project", project]
-        done = subprocess.run(
-            [sys.executable, "-m", "wandb", "sync", *where, str(folder)], capture_output=True, text=True
-        )
+        command = [sys.executable, "-m", "wandb", "sync", *where, str(folder.resolve())]
+        logs = {**os.environ, "WANDB_DIR": str(store.resolve())}
+        done = subprocess.run(command, capture_output=True, text=True, env=logs)
         name = folder.parent.parent.relative_to(store)
         arrived = done.returncode == 0 and list(folder.glob("*.synced"))
         print(f"[{number}/{len(waiting)}] {name}: {'uploaded' if arrived else 'FAILED'}", flush=True)

@@ -3,11 +3,14 @@
 import logging
 import os
 import re
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from lightning.pytorch.loggers import Logger, WandbLogger
 from typing_extensions import override
@@ -20,6 +23,11 @@ from datamodules.base import TaskData
 MODES = ("auto", "online", "offline", "off")
 
 PROJECT = "rnnreg"
+
+CONNECT_SECONDS = 3
+"""Waited for the server before a run is logged offline."""
+FINISH_SECONDS = 20
+"""Waited for the last of a run to arrive; what has not by then is on disk."""
 
 TASK = "task"
 """Key of the task in a run's W&B configuration, besides the fields of its own."""
@@ -117,6 +125,9 @@ def make_logger(mode: str, row: Row, seed: int, run: str, folder: Path) -> Logge
 
         if mode == "auto":
             mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
+        if mode == "online" and not reachable():
+            _warn("W&B is not reached, this run is logged offline", "`rnnreg dashboard --sync` uploads it later")
+            mode = "offline"
         logger = RunLogger(
             project=PROJECT,
             name=f"{row.name} seed {seed}",
@@ -136,7 +147,7 @@ def make_logger(mode: str, row: Row, seed: int, run: str, folder: Path) -> Logge
                 host="not logged",
                 silent=True,
                 init_timeout=20,
-                finish_timeout=60,
+                finish_timeout=FINISH_SECONDS,
             ),
         )
         if row.published and not row.published.on:
@@ -163,6 +174,24 @@ def logged_in() -> bool:
         return False
 
 
+def reachable() -> bool:
+    """Whether W&B's server takes a connection, so that a run need not wait to find out."""
+    import wandb
+
+    address = urlsplit(str(wandb.setup().settings.base_url))
+    port = address.port or {"http": 80}.get(address.scheme, 443)
+    try:
+        socket.create_connection((address.hostname or "", port), CONNECT_SECONDS).close()
+    except OSError:
+        return bool(proxy_for(address.scheme))  # behind a proxy it is the proxy's to say
+    return True
+
+
+def proxy_for(scheme: str) -> str:
+    """The proxy that the environment names for a scheme, empty if none."""
+    return getproxies().get(scheme, "")
+
+
 def finish() -> None:
     """Close the W&B run of this process, if there is one."""
     if wandb := sys.modules.get("wandb"):
@@ -172,6 +201,6 @@ def finish() -> None:
             _warn("W&B could not finish", error)
 
 
-def _warn(what: str, error: Exception) -> None:
+def _warn(what: str, error: Exception | str) -> None:
     lines = str(error).splitlines()
     logging.getLogger("rnnreg").warning("%s: %s", what, lines[0] if lines else type(error).__name__)

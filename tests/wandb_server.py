@@ -18,17 +18,28 @@ class StandIn:
         self.views: dict[str, dict[str, Any]] = {}
         self.requests: list[dict[str, Any]] = []
         self.projects: list[str] = []
+        self.runs: dict[str, dict[str, Any]] = {}
+        self.artifacts: list[dict[str, Any]] = []
+        self.streams: list[dict[str, Any]] = []
+        self.files: dict[str, bytes] = {}
         stand_in = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 content = self.rfile.read(int(self.headers.get("content-length", 0)))
-                if not self.path.startswith("/graphql"):
+                if self.path.endswith("/file_stream"):
+                    stand_in.streams.append(json.loads(content))
+                    self.answer(200 if key_is_right else 401, {})
+                elif not self.path.startswith("/graphql"):
                     self.answer(200, {})
                 elif not key_is_right:
                     self.answer(401, {"errors": [{"message": "user is not logged in"}]})
                 else:
                     self.answer(200, {"data": stand_in.graphql(json.loads(content))})
+
+            def do_PUT(self) -> None:
+                stand_in.files[self.path] = self.rfile.read(int(self.headers.get("content-length", 0)))
+                self.answer(200, {})
 
             def do_GET(self) -> None:
                 self.answer(200, {})
@@ -91,6 +102,23 @@ class StandIn:
     def answer_projectinternalid(self, given: dict[str, Any]) -> dict[str, Any]:
         known = given["projectName"] in self.projects
         return {"project": {"id": "UHJvamVjdDox", "internalId": "UHJvamVjdEludGVybmFsSWQ6MQ=="} if known else None}
+
+    def answer_upsertbucket(self, given: dict[str, Any]) -> dict[str, Any]:
+        new = given["name"] not in self.runs
+        self.runs[given["name"]] = given
+        project = {"id": "UHJvamVjdDox", "name": given["project"], "entity": {"id": "RW50aXR5OjE=", "name": "someone"}}
+        bucket = {"id": "UnVuOjE=", "name": given["name"], "displayName": given["displayName"], "project": project}
+        nothing = {"sweepName": None, "historyLineCount": 0, "config": "{}"}
+        return {"upsertBucket": {"bucket": {**bucket, **nothing}, "inserted": new}}
+
+    def answer_createartifact(self, given: dict[str, Any]) -> dict[str, Any]:
+        self.artifacts.append(given["input"])
+        artifact = {"id": f"QXJ0OjE{len(self.artifacts)}", "state": "COMMITTED"}
+        return {"createArtifact": {"artifact": {**artifact, "artifactSequence": {"latestArtifact": None}}}}
+
+    def answer_createrunfiles(self, given: dict[str, Any]) -> dict[str, Any]:
+        files = [{"name": name, "uploadUrl": f"{self.url}/upload/{name}"} for name in given["files"]]
+        return {"createRunFiles": {"runID": "UnVuOjE=", "uploadHeaders": [], "files": files}}
 
     def answer_upsertview(self, given: dict[str, Any]) -> dict[str, Any]:
         new = not given.get("id")

@@ -1,12 +1,15 @@
 """`rnnreg dashboard` against a stand-in for W&B's server."""
 
 import json
+import shutil
+import socket
 
 import pytest
 from wandb_server import StandIn
 
-from benchmark import rows
+from benchmark import rows, tracking
 from benchmark.dashboards import TITLE
+from benchmark.training import Options, train
 
 
 @pytest.fixture
@@ -14,9 +17,8 @@ def server(tmp_path, monkeypatch):
     """A server that takes the key, and a user who has one."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    monkeypatch.delenv("WANDB_BASE_URL", raising=False)
-    monkeypatch.setenv("WANDB_BASE_URL", "")  # put back after the test, which sets it
     stand_in = StandIn()
+    monkeypatch.setenv("WANDB_BASE_URL", stand_in.url)  # put back after the test, in which --base_url sets it
     yield stand_in
     stand_in.close()
 
@@ -62,3 +64,97 @@ def test_nothing_to_upload_says_so(rnnreg, server, tmp_path) -> None:
     code, out, err = rnnreg("dashboard", "--sync", "--store", tmp_path / "runs", "--base_url", server.url)
     assert code == 0, err
     assert out.startswith("nothing to upload\nworkspace: ")
+
+
+@pytest.fixture
+def options(tmp_path):
+    def make(mode: str) -> Options:
+        return Options(store=tmp_path / "runs", accelerator="cpu", threads=1, wandb=mode)
+
+    return make
+
+
+def quiet(epoch: int, epochs: int) -> None:
+    """In place of a progress bar."""
+
+
+def history(server: StandIn) -> list[dict[str, object]]:
+    """All that the server was told of a run's curves."""
+    parts = [stream.get("files", {}).get("wandb-history.jsonl", {}) for stream in server.streams]
+    return [json.loads(line) for part in parts for line in part.get("content", [])]
+
+
+@pytest.fixture
+def fresh_wandb(monkeypatch):
+    """W&B as a new process has it: it reads the server's address once."""
+    import wandb
+
+    wandb.teardown()
+    yield
+    tracking.finish()
+    wandb.teardown()
+
+
+def test_an_offline_run_is_uploaded_whole_and_once(rnnreg, server, tiny_row, tmp_path, options, fresh_wandb) -> None:
+    record = train(tiny_row, 1, options("offline"), progress=quiet)
+    tracking.finish()
+    call = ["dashboard", "--sync", "--store", tmp_path / "runs", "--base_url", server.url]
+    code, out, err = rnnreg(*call)
+    assert code == 0, err
+    assert f"[1/1] {record.run}: uploaded" in out
+    assert list(server.runs) == [record.run.replace("/", "-")]
+    seen = [line["validation_perplexity"] for line in history(server) if "validation_perplexity" in line]
+    assert seen[: len(record.curve)] == [point["validation_perplexity"] for point in record.curve]
+    assert {artifact["artifactTypeName"] for artifact in server.artifacts} == {"record", "run_table"}
+    assert any(name.endswith(".table.json") for name in server.files)
+    code, out, err = rnnreg(*call)
+    assert code == 0, err
+    assert out.startswith("nothing to upload")
+
+
+def test_what_the_server_refuses_is_kept_and_named(rnnreg, tiny_row, tmp_path, options, server, fresh_wandb) -> None:
+    record = train(tiny_row, 1, options("offline"), progress=quiet)
+    tracking.finish()
+    refusing = StandIn(key_is_right=False)
+    code, out, _ = rnnreg("dashboard", "--sync", "--store", tmp_path / "runs", "--base_url", refusing.url)
+    refusing.close()
+    assert code == 1
+    assert f"[1/1] {record.run}: FAILED" in out
+    assert not list((tmp_path / "runs").rglob("*.synced"))
+    assert list((tmp_path / "runs").rglob("run-*.wandb"))
+
+
+def test_an_online_run_reaches_the_server(server, tiny_row, options, monkeypatch, fresh_wandb) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    record = train(tiny_row, 1, options("online"), progress=quiet)
+    tracking.finish()
+    assert list(server.runs) == [record.run.replace("/", "-")]
+    assert any("validation_perplexity" in line for line in history(server))
+
+
+def test_no_server_means_offline_at_once(server, tiny_row, tmp_path, options, monkeypatch, caplog, fresh_wandb) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens here
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{taken.getsockname()[1]}")
+        train(tiny_row, 1, options("online"), progress=quiet)
+        tracking.finish()
+    assert "W&B is not reached, this run is logged offline" in caplog.text
+    assert list((tmp_path / "runs").rglob("offline-run-*/run-*.wandb"))
+
+
+def test_a_server_that_is_lost_in_the_middle_costs_nothing(
+    tiny_row, tmp_path, options, monkeypatch, server, fresh_wandb
+) -> None:
+    lost = StandIn()
+    monkeypatch.setenv("WANDB_BASE_URL", lost.url)
+    monkeypatch.setattr(tracking, "FINISH_SECONDS", 2)
+
+    def lose(epoch: int, epochs: int) -> None:
+        if epoch == 1:
+            lost.close()
+
+    record = train(tiny_row, 1, options("online"), progress=lose)
+    tracking.finish()
+    assert record.metrics["test_perplexity"] > 1
+    assert list((tmp_path / "runs").rglob("run-*.wandb"))
+    shutil.rmtree(tmp_path / "home", ignore_errors=True)
