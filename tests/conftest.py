@@ -2,12 +2,14 @@
 
 import random
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
+from benchmark import tracking
 from benchmark.cli import main
 from benchmark.configs import Row
 from benchmark.tasks import language_modeling
@@ -20,6 +22,13 @@ TINY = {"hidden_size": 8, "unroll": 4, "batch_size": 2, "epochs": 2, "flat_epoch
 def _reproducible(request: pytest.FixtureRequest) -> None:
     """Random numbers that depend on the test alone, not on the order of tests."""
     torch.manual_seed(zlib.crc32(request.node.nodeid.encode()))
+
+
+@pytest.fixture(autouse=True)
+def _no_wandb_run_is_left_open() -> Iterator[None]:
+    """A W&B run belongs to the test that began it."""
+    yield
+    tracking.finish()
 
 
 @pytest.fixture
