@@ -42,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 when it did what it was asked, 1 when it could not, 2 when it was asked wrongly, 130 when interrupted.
     """
     logging.basicConfig(format="rnnreg: %(message)s", level=logging.WARNING)
+    logging.raiseExceptions = False  # a library that cannot write its log, on a full disk, is no cause for a traceback
     argv = [_underscored(word) for word in (sys.argv[1:] if argv is None else argv)]
     try:
         row = _row_of(argv)
