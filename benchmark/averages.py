@@ -13,9 +13,10 @@ import torch
 
 from benchmark import UserError, rows
 from benchmark.configs import Config, Row
+from benchmark.environment import describe_commit, describe_versions
 from benchmark.lines import gather
 from benchmark.records import Record, Store, checksum_arrays, run_name
-from benchmark.training import CHECKPOINT, build_model, describe_commit, describe_versions
+from benchmark.training import CHECKPOINT, build_model
 from datamodules.base import TaskData
 from models.base import TaskModel
 

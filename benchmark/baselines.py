@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from benchmark import UserError, rows
 from benchmark.configs import Metric, Row
+from benchmark.environment import describe_commit
 from benchmark.lines import gather, model_name
 from benchmark.records import Record, Store
-from benchmark.training import describe_commit
 
 STORE = Path("runs")
 BASELINE = Path("results/baseline.json")

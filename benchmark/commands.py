@@ -13,6 +13,7 @@ from benchmark import UserError, averages, figures, rows, tables
 from benchmark.claims import judge
 from benchmark.configs import Profile, Row
 from benchmark.lines import Line, gather, placement
+from benchmark.processes import rank
 from benchmark.records import Record, Store
 from benchmark.report import page
 from benchmark.suite import Run, duration, headline, run_grid
@@ -65,8 +66,9 @@ def run(
         except ValueError as error:
             raise UserError(str(error)) from error
     record = train(chosen, seed, options, command=rebuild_command(row, seed, rows_file, changes))
-    print(f"{chosen.name} seed {seed}: {headline(chosen, record)}, {duration(record.wall_seconds)}")
-    print(f"record: {options.store / record.run / 'record.json'}")
+    if rank() == 0:
+        print(f"{chosen.name} seed {seed}: {headline(chosen, record)}, {duration(record.wall_seconds)}")
+        print(f"record: {options.store / record.run / 'record.json'}")
     return 0
 
 

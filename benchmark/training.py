@@ -1,34 +1,36 @@
 """One run: a row and a seed become a record."""
 
-import ctypes
 import datetime
 import logging
 import pickle
-import platform
 import shlex
 import statistics
-import subprocess
 import sys
+import tempfile
 import time
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from jsonargparse.typing import PositiveInt
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from typing_extensions import override
 
 from benchmark import UserError
 from benchmark.configs import Row
+from benchmark.environment import cores, describe_commit, describe_device, describe_versions, keep_freed_memory
+from benchmark.processes import check_devices, on_devices, rank, started_together
 from benchmark.records import Record, Store, checksum_arrays, run_name
 from benchmark.tracking import log_record, make_logger
+from benchmark.underway import Claim
 from datamodules.base import TaskData
 from models.base import TaskModel
 
@@ -55,8 +57,12 @@ class Options:
     """Folder that takes records, checkpoints and logs."""
     accelerator: str = "auto"
     """Device kind, as Lightning names it: auto, cpu, gpu."""
-    threads: int | None = None
-    """CPU threads of one run; as many as there are cores if not given."""
+    threads: PositiveInt | None = None
+    """CPU threads of one run on each of its devices; its part of the cores if not given."""
+    devices: PositiveInt = 1
+    """Devices of one run on each machine: GPUs, or processes on a CPU, among which its batches are split."""
+    num_nodes: PositiveInt = 1
+    """Machines of one run, all started by srun or torchrun."""
     wandb: str = "auto"
     """Weights & Biases: auto (online when logged in, else offline), online, offline or off."""
 
@@ -76,24 +82,41 @@ def train(
         command: what rebuilds the run, for the record.
 
     Raises:
-        UserError: bad data, an unusable output folder or checkpoint, a diverged training, an interrupt.
+        Claimed: another process is training it.
+        UserError: bad data, an unusable output folder or checkpoint, a diverged training, an interrupt, a number of
+            devices that cannot be.
     """
-    warnings.filterwarnings("ignore", ".*does not have many workers.*|.*exists and is not empty.*")
-    warnings.filterwarnings("ignore", ".*was called on a metric that|.*`isinstance\\(treespec, LeafSpec\\)`.*")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    on_terminal = progress is None and sys.stderr.isatty()
+    check_devices(options.devices, options.num_nodes, row.config.batch_size, options.accelerator)
+    claim = Claim(options.store, row.name, seed, row.config.fingerprint())
+    arguments = (row, seed, options, claim, progress, command)
+    with claim.held() if rank() == 0 else nullcontext():
+        if options.devices == 1 or started_together():
+            return train_claimed(*arguments)
+        row.config.datamodule(options.data).prepare_data()  # once, not by every process
+        try:
+            return on_devices(options.devices, train_claimed, *arguments)
+        except KeyboardInterrupt as stop:
+            raise interrupted(*claim.progress) from stop
+
+
+def train_claimed(
+    row: Row, seed: int, options: Options, claim: Claim, progress: Progress | None, command: str | None
+) -> Record:
+    """What `train` does once the run is its own, in one process or in each of several."""
+    on_terminal = progress is None and sys.stderr.isatty() and rank() == 0
     if progress is None and not on_terminal:
         progress = print_epoch
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    quieten()
+    on_cpu = options.accelerator == "cpu" or not torch.cuda.is_available()
+    if threads := options.threads or (max(1, cores() // options.devices) if on_cpu and options.devices > 1 else None):
+        torch.set_num_threads(threads)
     keep_freed_memory()
 
     data = row.config.datamodule(options.data)
     data.prepare_data()
     data.seed = seed
     data.setup("fit")
-    fingerprint = row.config.fingerprint()
-    run = run_name(row.name, seed, fingerprint, data.sha256)
+    run = run_name(row.name, seed, claim.fingerprint, data.sha256)
     store = Store(options.store)
     if record := store.find(run):
         return record
@@ -101,11 +124,16 @@ def train(
     torch.manual_seed(mix(seed, 0))
     model = build_model(row, data)
     resume = check_checkpoint(folder / CHECKPOINT, model)
-    curve = CurveRecorder(seed, data.units_per_epoch, progress)
-    logger = make_logger(options.wandb, row, seed, run, folder)
+    curve = CurveRecorder(seed, data.units_per_epoch, [claim.tell, *([progress] if progress else [])])
+    logger = make_logger(options.wandb, row, seed, run, folder) if rank() == 0 else False
+    alone = options.devices * options.num_nodes == 1
     trainer = Trainer(
         accelerator=options.accelerator,
-        devices=1,
+        devices=options.devices,
+        num_nodes=options.num_nodes,
+        strategy="auto" if alone else "ddp",
+        plugins=[LightningEnvironment()] if alone else None,  # a job of a cluster does not make it one of several
+        use_distributed_sampler=False,  # TaskData splits each batch
         max_epochs=row.config.epochs,
         gradient_clip_val=row.config.clip,
         callbacks=[curve, ModelCheckpoint(folder, "last", enable_version_counter=False, save_on_train_epoch_end=True)],
@@ -120,10 +148,7 @@ def train(
         begin = time.perf_counter()
         trainer.test(model, datamodule=data, verbose=False)
     except SystemExit as stop:  # Lightning's answer to Ctrl-C, after it has shut down in order
-        done = len(curve.epochs)
-        raise Interrupted(
-            f"interrupted after epoch {done} of {row.config.epochs}, which is kept; the same command goes on from there"
-        ) from stop
+        raise interrupted(len(curve.epochs), row.config.epochs) from stop
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     arrays = {split: values.cpu().numpy().astype(np.float16) for split, values in model.log_probabilities.items()}
 
@@ -132,7 +157,7 @@ def train(
         task=row.config.task,
         seed=seed,
         configuration=asdict(row.config),
-        fingerprint=fingerprint,
+        fingerprint=claim.fingerprint,
         protocol=row.config.protocol,
         data_sha256=data.sha256,
         metrics=metrics,
@@ -149,9 +174,31 @@ def train(
         log_probabilities_sha256=checksum_arrays(arrays),
         details={**data.details, **model.details},
     )
-    store.write(record, arrays)
-    log_record(logger, record, folder, data)
+    if trainer.is_global_zero:
+        store.write(record, arrays)
+        claim.forget()
+        log_record(logger, record, folder, data)
     return record
+
+
+def quieten() -> None:
+    """Silence what Lightning says of things that are as they should be."""
+    for message in (
+        ".*does not have many workers.*|.*exists and is not empty.*",
+        ".*was called on a metric that|.*`isinstance\\(treespec, LeafSpec\\)`.*",
+        ".*`srun` command is available.*",
+        ".*sync_dist=True.*",  # metrics are computed over all devices before they are logged
+    ):
+        warnings.filterwarnings("ignore", message)
+    for library in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(library).setLevel(logging.ERROR)
+
+
+def interrupted(done: int, epochs: int) -> Interrupted:
+    """What a user is told who has stopped a run."""
+    return Interrupted(
+        f"interrupted after epoch {done} of {epochs}, which is kept; the same command goes on from there"
+    )
 
 
 def rebuild_command(
@@ -173,7 +220,7 @@ class CurveRecorder(Checkpoint):
     A Checkpoint to Lightning, so that it is called after the model has logged the epoch and before it is saved.
     """
 
-    def __init__(self, seed: int, units_per_epoch: int, progress: Progress | None) -> None:
+    def __init__(self, seed: int, units_per_epoch: int, progress: Sequence[Progress]) -> None:
         self.seed, self.units_per_epoch, self.progress = seed, units_per_epoch, progress
         self.epochs: list[dict[str, float]] = []
         self._lr = self._begin = self._trained = 0.0
@@ -186,14 +233,15 @@ class CurveRecorder(Checkpoint):
     @override
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         if batch_idx == 0:  # not at the start of the epoch: a fresh data loader draws a number, a resumed one does not
-            torch.manual_seed(mix(self.seed, trainer.current_epoch + 1))
+            torch.manual_seed(mix(self.seed, trainer.current_epoch + 1, trainer.global_rank))
 
     @override
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if trainer.loggers and trainer.global_step % STEPS_BETWEEN_LOGS == 0:
-            self._log(trainer, {"training_loss": float(outputs["loss"])})
+            # Of several devices the first one's part of the loss, scaled to the whole.
+            self._log(trainer, {"training_loss": float(outputs["loss"]) * trainer.world_size})
 
     @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -218,8 +266,8 @@ class CurveRecorder(Checkpoint):
             }
         )
         self._log(trainer, {name: self.epochs[-1][name] for name in ("lr", "seconds", "throughput")})
-        if self.progress:
-            self.progress(len(self.epochs), trainer.max_epochs or 0)
+        for tell in self.progress if trainer.is_global_zero else ():
+            tell(len(self.epochs), trainer.max_epochs or 0)
 
     def _log(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         for logger in trainer.loggers:
@@ -234,23 +282,9 @@ class CurveRecorder(Checkpoint):
         self.epochs = state_dict["epochs"]
 
 
-def keep_freed_memory() -> None:
-    """Have glibc keep the large blocks that each step frees, instead of giving them back to the system.
-
-    Without it every step of a CPU run faults its logits in again page by page, which costs up to a third of its speed.
-    """
-    try:
-        libc = ctypes.CDLL(None)
-        libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
-        libc.mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD
-        libc.mallopt(-2, 1 << 28)  # M_TOP_PAD
-    except (OSError, AttributeError):
-        return  # another C library: only the speed differs
-
-
-def mix(seed: int, epoch: int) -> int:
-    """A seed for one epoch of one run, unrelated to that of any other; epoch 0 is the initialisation."""
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
+def mix(seed: int, epoch: int, rank: int = 0) -> int:
+    """A seed for one epoch of one run on one of its devices, unrelated to any other; epoch 0 is the initialisation."""
+    return int(np.random.SeedSequence([seed, epoch, *([rank] if rank else [])]).generate_state(1, np.uint64)[0] >> 1)
 
 
 def build_model(row: Row, data: TaskData) -> TaskModel:
@@ -294,50 +328,7 @@ def writable(folder: Path) -> Path:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / ".writable").touch()
-        (folder / ".writable").unlink()
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}; name another folder with --store") from error
     return folder
-
-
-def describe_device(trainer: Trainer) -> str:
-    """What a run trains on, as a reader would name it."""
-    if trainer.strategy.root_device.type == "cuda":
-        return torch.cuda.get_device_name(trainer.strategy.root_device)
-    try:
-        cpuinfo = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.split(":")[1].strip() for line in cpuinfo if line.startswith("model name"))
-    except (OSError, StopIteration):
-        name = platform.processor() or platform.machine()
-    return f"CPU {name}, {torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''}"
-
-
-def describe_versions() -> dict[str, str]:
-    """Python, the packages and the kind of processor that decide the numbers, to the last bit."""
-    packages = ("torch", "lightning", "torchmetrics", "numpy")
-    found = {"python": platform.python_version(), **{package: version(package) for package in packages}}
-    return {**found, "processor": describe_processor()}
-
-
-def describe_processor() -> str:
-    """What tells processors apart that round differently: vendors sell several generations under one name."""
-    fields = dict.fromkeys(("cpu family", "model", "stepping"), "?")
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            name, _, value = (part.strip() for part in line.partition(":"))
-            if fields.get(name) == "?":
-                fields[name] = value
-    named = ", ".join(f"{name} {value}" for name, value in fields.items())
-    return f"{platform.machine()}, {named}, {torch.backends.cpu.get_cpu_capability()}"
-
-
-def describe_commit() -> str:
-    """The suite's own commit, marked when its working tree had changes."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    try:
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return commit + ("-dirty" if changed.strip() else "")

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from lightning import LightningDataModule
+from typing_extensions import override
 
 
 class TaskData(LightningDataModule):
@@ -24,6 +25,27 @@ class TaskData(LightningDataModule):
         # Not trainer.current_epoch: where a run is resumed, Lightning opens the first data loader before it sets that.
         epoch = self.trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
         return torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+
+    @override
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """This device's share of a batch.
+
+        Every device reads the same batches in the same order and keeps its own sequences, so that updates are those of
+        one device. A batch of fewer sequences than devices leaves some with an empty share, which counts for nothing.
+        """
+        ranks = self.trainer.world_size if self.trainer else 1
+        if ranks == 1:
+            return batch
+        rank, size = self.trainer.global_rank, self.size(batch)  # type: ignore[union-attr]
+        return self.share(batch, slice(rank * size // ranks, (rank + 1) * size // ranks))
+
+    def size(self, batch: Any) -> int:
+        """Sequences of a batch; here of tensors [time, batch, ...]."""
+        return int(batch[0].shape[1])
+
+    def share(self, batch: Any, sequences: slice) -> Any:
+        """Some sequences of a batch, maybe none; here of tensors [time, batch, ...]."""
+        return tuple(tensor[:, sequences] for tensor in batch)
 
     @property
     def details(self) -> dict[str, Any]:

@@ -40,6 +40,10 @@ class CaptionBatch:
         """The same on a device."""
         return CaptionBatch(self.features.to(device), self.inputs.to(device), self.targets.to(device))
 
+    def share(self, some: slice) -> "CaptionBatch":
+        """Some of its captions."""
+        return CaptionBatch(self.features[some], self.inputs[:, some], self.targets[:, some])
+
 
 @dataclass(frozen=True)
 class PictureBatch:
@@ -53,6 +57,10 @@ class PictureBatch:
     def to(self, device: torch.device) -> "PictureBatch":
         """The same on a device."""
         return PictureBatch(self.ids, self.features.to(device), self.references)
+
+    def share(self, some: slice) -> "PictureBatch":
+        """Some of its pictures."""
+        return PictureBatch(self.ids[some], self.features[some], self.references[some])
 
 
 class Captions(Dataset[tuple[str, list[int]]]):
@@ -185,6 +193,14 @@ class CaptionData(TaskData):
     def units_per_epoch(self) -> int:
         """Words trained on in an epoch, `<eos>` included."""
         return sum(len(tokens) + 1 for _, tokens in self.captions["train"].items)
+
+    @override
+    def size(self, batch: CaptionBatch | PictureBatch) -> int:
+        return len(batch.features)
+
+    @override
+    def share(self, batch: CaptionBatch | PictureBatch, sequences: slice) -> CaptionBatch | PictureBatch:
+        return batch.share(sequences)
 
     def collate(self, items: Sequence[tuple[str, list[int]]]) -> CaptionBatch:
         """Put captions side by side, padded at the end."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
+from typing_extensions import override
 
 from datamodules.base import TaskData
 from datamodules.parallel_text import (
@@ -159,6 +160,15 @@ class TranslationData(TaskData):
             self.source_vocabulary.encode(tokenize(source, first)),
             self.target_vocabulary.encode(tokenize(target, second)),
         )
+
+    @override
+    def size(self, batch: PairBatch) -> int:
+        return len(batch.places)
+
+    @override
+    def share(self, batch: PairBatch, sequences: slice) -> PairBatch:
+        source, inputs, targets = (tensor[:, sequences] for tensor in batch[:3])
+        return PairBatch(source, inputs, targets, batch.places[sequences])
 
     def train_dataloader(self) -> DataLoader[PairBatch]:
         """Batches of an order that follows from the run's seed and the epoch."""

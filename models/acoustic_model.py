@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 from typing_extensions import override
 
@@ -80,8 +81,9 @@ class AcousticModel(TaskModel):
         """Cross-entropy of a batch, averaged over its frames."""
         features, states = batch
         logits = self(features)
-        self.train_accuracy.update(logits.detach().flatten(0, 1), states.flatten())
-        return F.cross_entropy(logits.flatten(0, 1), states.flatten(), ignore_index=PADDING)
+        count(self.train_accuracy, logits.detach(), states)
+        loss = F.cross_entropy(logits.flatten(0, 1), states.flatten(), ignore_index=PADDING, reduction="sum")
+        return loss / self.whole((states != PADDING).sum())
 
     @override
     def on_train_epoch_end(self) -> None:
@@ -91,7 +93,7 @@ class AcousticModel(TaskModel):
     @override
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         features, states = batch
-        self.validation_accuracy.update(self(features).flatten(0, 1), states.flatten())
+        count(self.validation_accuracy, self(features), states)
 
     @override
     def on_validation_epoch_end(self) -> None:
@@ -106,9 +108,9 @@ class AcousticModel(TaskModel):
         """One batch of the final evaluation, of the data loader in SpeechData.test_dataloader's order."""
         features, states = batch
         logits = self(features)
-        self.test_accuracies[dataloader_idx].update(logits.flatten(0, 1), states.flatten())
+        count(self.test_accuracies[dataloader_idx], logits, states)
         if dataloader_idx == 1:
-            self._confusion.update(logits.flatten(0, 1), states.flatten())
+            count(self._confusion, logits, states)
             loss = F.cross_entropy(logits.flatten(0, 1), states.flatten(), ignore_index=PADDING, reduction="none")
             by_utterance = loss.view_as(states).T  # frames of one utterance together, whatever the batches
             self._collected.append(-by_utterance[states.T != PADDING])
@@ -119,7 +121,7 @@ class AcousticModel(TaskModel):
         for name, accuracy in zip(names, self.test_accuracies, strict=True):
             self.log(name, 100 * accuracy.compute())
             accuracy.reset()
-        true = torch.cat(self._collected)
+        true = torch.cat(self.gathered(self._collected))
         self.log_probabilities = {"validation": true[:: math.ceil(len(true) / KEPT_FRAMES)]}
         self._collected = []
         self.details = {"samples": confusions(self._confusion.compute(), self.hparams["states"])}
@@ -143,6 +145,12 @@ def confusions(counts: Tensor, states: Sequence[str], shown: int = 10) -> list[d
             share = count / int(counts[true].sum())
             found.append({"state": states[true], "taken for": states[taken], "of its frames": f"{share:.0%}"})
     return found
+
+
+def count(metric: Metric, logits: Tensor, states: Tensor) -> None:
+    """Update a metric with logits [time, batch, states] and states [time, batch], of which there may be none."""
+    if states.numel():  # a device's share of a small batch may be empty, which torchmetrics does not take
+        metric.update(logits.flatten(0, 1), states.flatten())
 
 
 def frame_accuracy(states: int) -> MulticlassAccuracy:

@@ -4,11 +4,17 @@ from typing import Any
 
 import torch
 from lightning import LightningModule
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
+from typing_extensions import override
 
 
 class TaskModel(LightningModule):
     """A LightningModule that logs its metrics once an epoch, and whose test loop is the final evaluation.
+
+    On several devices each has a share of every batch (TaskData.on_before_batch_transfer). A training step returns its
+    share's part of the loss, the sum over its sequences divided by what the `whole` batch holds: the parts add up to
+    the loss of one device, and their gradients to its gradient.
 
     Args:
         lr: learning rate of plain SGD.
@@ -25,6 +31,32 @@ class TaskModel(LightningModule):
         super().__init__()
         self.lr, self.flat_epochs, self.decay = lr, flat_epochs, decay
         self.log_probabilities, self.details = {}, {}
+
+    @property
+    def ranks(self) -> int:
+        """Devices trained on together."""
+        return self.trainer.world_size if self._trainer else 1
+
+    def whole(self, count: Tensor | int) -> Tensor | int:
+        """The sum over all devices of a count of this one's share."""
+        if self.ranks == 1:
+            return count
+        total = torch.as_tensor(count, device=self.device).clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+    def gathered(self, collected: list[Any]) -> list[Any]:
+        """What all devices collected, an entry a batch and share, on the CPU, in the order of one device."""
+        if self.ranks == 1:
+            return collected
+        shares: list[Any] = [None] * self.ranks
+        torch.distributed.all_gather_object(shares, apply_to_collection(collected, Tensor, Tensor.cpu))
+        return [entry for of_batch in zip(*shares, strict=True) for entry in of_batch]
+
+    @override
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Gradients of the whole batch: DDP averages over devices where the parts of the loss add up."""
+        super().backward(loss * self.ranks if self.ranks > 1 else loss, *args, **kwargs)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say in the checkpoint whose it is."""

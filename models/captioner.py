@@ -83,7 +83,7 @@ class Captioner(TaskModel):
         self.train_perplexity = TokenPerplexity()
         self.validation_perplexity = TokenPerplexity()
         self._collected: list[list[Tensor]] = []
-        self._captioned: list[tuple[str, tuple[str, ...], str]] = []
+        self._captioned: list[list[tuple[str, tuple[str, ...], str]]] = []
 
     def look(self, features: Tensor) -> State:
         """State of the backbone after pictures with these vectors [batch, feature_size]."""
@@ -104,7 +104,7 @@ class Captioner(TaskModel):
         """Loss of a batch of captions: summed over the words, averaged over the captions."""
         log_probabilities = self._log_probabilities(batch)
         self.train_perplexity.update(log_probabilities.detach())
-        return -log_probabilities.sum() / len(batch.features)
+        return -log_probabilities.sum() / self.whole(len(batch.features))
 
     @override
     def on_train_epoch_end(self) -> None:
@@ -130,16 +130,16 @@ class Captioner(TaskModel):
             self._collected[dataloader_idx].append(self._log_probabilities(batch))
         else:
             found = caption([self], batch.features)
-            self._captioned += zip(batch.ids, batch.references, found, strict=True)
+            self._captioned.append(list(zip(batch.ids, batch.references, found, strict=True)))
 
     @override
     def on_test_epoch_end(self) -> None:
-        perplexity = TokenPerplexity().to(self.device)
+        perplexity = TokenPerplexity()
         for name, batches in zip(EVALUATIONS, self._collected, strict=True):
-            self.log(f"{name}_perplexity", perplexity(torch.cat(batches)))
+            self.log_probabilities[name] = torch.cat(self.gathered(batches)).cpu()
+            self.log(f"{name}_perplexity", perplexity(self.log_probabilities[name]))
             perplexity.reset()
-            self.log_probabilities[name] = torch.cat(batches)
-        metrics, self.details = score(self._captioned)
+        metrics, self.details = score([one for of_batch in self.gathered(self._captioned) for one in of_batch])
         self.log_dict(metrics)
         self._collected, self._captioned = [], []
 

@@ -100,7 +100,7 @@ class LanguageModel(TaskModel):
         """Loss of one window: summed over the unroll, averaged over the batch, as the authors' code clips it."""
         log_probabilities = self._log_probabilities(batch)
         self.train_perplexity.update(log_probabilities.detach())
-        return -log_probabilities.sum() / log_probabilities.shape[1]
+        return -log_probabilities.sum() / self.whole(log_probabilities.shape[1])
 
     @override
     def on_train_epoch_start(self) -> None:
@@ -136,10 +136,10 @@ class LanguageModel(TaskModel):
 
     @override
     def on_test_epoch_end(self) -> None:
-        *exact, convention = (torch.cat(windows) for windows in self._collected)
-        perplexity = TokenPerplexity().to(self.device)
+        *exact, convention = (torch.cat(self.gathered(windows)) for windows in self._collected)
+        perplexity = TokenPerplexity()
         for name, log_probabilities in zip(EVALUATIONS, exact, strict=True):
-            self.log(f"{name}_perplexity", perplexity(log_probabilities))
+            self.log(f"{name}_perplexity", perplexity(log_probabilities.cpu()))
             perplexity.reset()
         self.log_probabilities = dict(zip(EVALUATIONS, exact, strict=True))
 

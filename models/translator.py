@@ -1,6 +1,7 @@
 """Translation (paper section 4.3): one LSTM reads the sentence, reversed, and another writes its translation."""
 
 import math
+from collections import ChainMap
 from collections.abc import Sequence
 from typing import Any
 
@@ -89,7 +90,7 @@ class Translator(TaskModel):
         self.validation_perplexity = TokenPerplexity()
         self._pairs_seen = 0
         self._collected: dict[str, dict[int, Tensor]] = {}
-        self._translations: dict[int, Hypothesis] = {}
+        self._translations: dict[int, str] = {}
 
     def encode(self, source: Tensor) -> State:
         """State from which the translation starts, for sentences [time, batch] that are already reversed."""
@@ -126,7 +127,7 @@ class Translator(TaskModel):
         """Loss of one batch: summed over words, divided by the size of a full batch: all pairs weigh the same."""
         log_probabilities = self(batch)
         self.train_perplexity.update(log_probabilities.detach(), batch.targets != IGNORED)
-        self._pairs_seen += batch.source.shape[1]
+        self._pairs_seen += int(self.whole(batch.source.shape[1]))
         return -log_probabilities.sum() / self.batch_size
 
     @override
@@ -159,17 +160,20 @@ class Translator(TaskModel):
         for place, index in enumerate(batch.places):
             of_split[index] = log_probabilities[counted[:, place], place]
         if EVALUATIONS[dataloader_idx] == "test":
-            self._translations.update(zip(batch.places, self.translate(batch.source), strict=True))
+            found = map(self.text, self.translate(batch.source))
+            self._translations.update(zip(batch.places, found, strict=True))
 
     @override
     def on_test_epoch_end(self) -> None:
         data: TranslationData = self.trainer.datamodule  # type: ignore[attr-defined]
-        perplexity = TokenPerplexity().to(self.device)
-        for split, of_pairs in self._collected.items():
-            self.log_probabilities[split] = torch.cat([of_pairs[index] for index in sorted(of_pairs)])
+        perplexity = TokenPerplexity()
+        for split, own in self._collected.items():
+            of_pairs = dict(ChainMap(*self.gathered([own])))
+            self.log_probabilities[split] = torch.cat([of_pairs[index] for index in sorted(of_pairs)]).cpu()
             self.log(f"{split}_perplexity", perplexity(self.log_probabilities[split]))
             perplexity.reset()
-        written = [self.text(self._translations[index]) for index in range(len(data.references))]
+        translations = ChainMap(*self.gathered([self._translations]))
+        written = [translations[index] for index in range(len(data.references))]
         bleu, signature = corpus_bleu(written, [[reference] for reference in data.references])
         self.log("test_bleu", bleu)
         samples = zip(data.test_sources, data.references, written, strict=True)

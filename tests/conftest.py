@@ -34,7 +34,11 @@ def _no_wandb_run_is_left_open() -> Iterator[None]:
 @pytest.fixture
 def text_folder(tmp_path: Path) -> Path:
     """A folder with train.txt, valid.txt and test.txt of sentences that a model can learn something from."""
-    folder = tmp_path / "text"
+    return write_text(tmp_path / "text")
+
+
+def write_text(folder: Path) -> Path:
+    """Sentences that a language model can learn something from, in three splits."""
     folder.mkdir()
     generator = random.Random(0)
     for name, count in (("train", 200), ("valid", 30), ("test", 31)):
@@ -48,8 +52,12 @@ def text_folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def translation_folder(tmp_path: Path) -> Path:
     """A folder of English-French sentence pairs in three splits, 60 to train on."""
+    return write_pairs(tmp_path / "pairs")
+
+
+def write_pairs(folder: Path) -> Path:
+    """English-French sentence pairs in three splits, 60 to train on."""
     words = {"dog": "chien", "cat": "chat", "sees": "voit", "hears": "entend", "big": "grand", "old": "vieux"}
-    folder = tmp_path / "pairs"
     folder.mkdir()
     generator = random.Random(0)
     for name, count in (("train", 60), ("val", 9), ("test", 10)):
