@@ -34,6 +34,14 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "data": commands.data,
 }
 
+FLAGS = {
+    "check": "write nothing; fail when a file is stale",
+    "dry_run": "run nothing: say what would be run, and about how long it takes, from records of such runs",
+    "sync": "first upload the runs that were logged offline",
+    "trained": "train nothing: compare what the store has",
+}
+"""Parameters of commands that are given or not, without a value."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -71,16 +79,22 @@ def _parser(row: Row | None) -> ArgumentParser:
     for name, function in COMMANDS.items():
         summary = (inspect.getdoc(function) or "").split("\n\nArgs:")[0]
         sub = ArgumentParser(exit_on_error=False, description=summary)
-        by_hand: set[str | int] = {"trained", "sync", "options", "overrides", "check", "action", "names", "images"}
+        by_hand: set[str | int] = {
+            "trained",
+            "sync",
+            "options",
+            "overrides",
+            "check",
+            "dry_run",
+            "action",
+            "names",
+            "images",
+        }
         sub.add_function_arguments(
             function, skip=by_hand & set(inspect.signature(function).parameters), as_group=False, as_positional=True
         )
-        if "check" in inspect.signature(function).parameters:
-            sub.add_argument("--check", action="store_true", help="write nothing; fail when a file is stale")
-        if name == "dashboard":
-            sub.add_argument("--sync", action="store_true", help="first upload the runs that were logged offline")
-        if name == "check":
-            sub.add_argument("--trained", action="store_true", help="train nothing: compare what the store has")
+        for flag in FLAGS.keys() & inspect.signature(function).parameters.keys():
+            sub.add_argument(f"--{flag}", action="store_true", help=FLAGS[flag])
         if name == "caption":
             sub.add_argument("images", nargs="+", type=Path, help="picture files, SVG among them")
         if name == "baseline":

@@ -12,13 +12,19 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 from benchmark import UserError, averages, figures, rows, tables
 from benchmark.claims import judge
 from benchmark.configs import Profile, Row
+from benchmark.launchers import Kind, make_launcher
 from benchmark.lines import Line, gather, placement
+from benchmark.plan import plan
 from benchmark.processes import rank
+from benchmark.progress import duration
 from benchmark.records import Record, Store
 from benchmark.report import page
-from benchmark.suite import Run, duration, headline, run_grid
+from benchmark.suite import Run, headline, run_grid
 from benchmark.training import Options, rebuild_command, train
 from datamodules.sources import DataError, FolderSource, Source
+
+COMMITTED = Path("results/records")
+"""Records of the repository, from its top level."""
 
 LONGEST_NAME = 150
 """Of a variant, which names a folder; what the name leaves out still tells its runs apart, by their fingerprint."""
@@ -76,20 +82,32 @@ def reproduce(
     options: Options,
     profile: Profile = "quick",
     seeds: PositiveInt = 2,
-    jobs: PositiveInt | None = None,
     only: str = "",
+    launcher: Kind = "local",
+    jobs: PositiveInt | None = None,
+    runs_per_device: PositiveInt = 1,
+    slurm: dict[str, Any] | None = None,
+    retries: NonNegativeInt = 1,
+    dry_run: bool = False,
     rows_file: Path | None = None,
 ) -> int:
     """Train all rows of a profile, make the averages of models, and print the table.
 
-    Runs that have a record are not trained again, half-finished ones go on after their last epoch.
+    Runs that have a record are not trained again, half-finished ones go on after their last epoch. Several of these
+    commands may work on one store, on one machine or on many: each run is done by one of them.
 
     Args:
         options: where and how.
         profile: quick (CPU, minutes), standard (one GPU) or paper.
         seeds: runs of each row, with seeds 1 to this; rows that are averaged may ask for more.
-        jobs: runs at a time; as many as there are cores, or one on a GPU, if not given.
         only: names of the rows to run, separated by commas; all of the profile if not given.
+        launcher: local (this machine's GPUs, or its cores), ray (the cluster at RAY_ADDRESS, else a Ray of this
+            machine's) or slurm (jobs of the cluster that this machine submits to).
+        jobs: runs at a time; if not given, one a GPU, or as many as there are cores, or what the cluster has room for.
+        runs_per_device: runs that share a GPU.
+        slurm: parameters of SLURM's jobs, as submitit takes them: '{"slurm_partition": "gpu", "gpus_per_node": 1}'.
+        retries: how often a run is tried again that crashed or whose process died.
+        dry_run: say what would be run and about how long it takes, from records of such runs, and run nothing.
         rows_file: Python file with rows of your own, which join their profiles.
     """
     every = rows.load(rows_file)
@@ -105,7 +123,13 @@ def reproduce(
         for row in trained
         if seed <= max(seeds, row.seeds)
     ]
-    failures = run_grid(grid, options, jobs, rows_file)
+    if dry_run:
+        slots = make_launcher(launcher, options, jobs, runs_per_device, slurm).slots if launcher == "local" else jobs
+        table, words = plan(grid, options, slots, [options.store, COMMITTED])
+        _print_columns(table)
+        print("", *words, sep="\n")
+        return 0
+    failures = run_grid(grid, make_launcher(launcher, options, jobs, runs_per_device, slurm), retries, rows_file)
     device = "cuda" if options.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
     try:
         for record in averages.update(chosen, every, Store(options.store), options.data, device):
@@ -225,7 +249,7 @@ def _left_out(note: str) -> None:
     print(f"rnnreg: left out: {note}", file=sys.stderr)
 
 
-def collect(store: Path = Path("runs"), into: Path = Path("results/records")) -> int:
+def collect(store: Path = Path("runs"), into: Path = COMMITTED) -> int:
     """Copy the finished runs of shipped rows to where they are committed: records and log-probabilities only.
 
     Runs of changed configurations and of a changed working tree are named and left where they are.

@@ -25,6 +25,7 @@ from benchmark.baselines import (
     read,
 )
 from benchmark.configs import Metric
+from benchmark.launchers.local import Local
 from benchmark.lines import Line, gather
 from benchmark.records import Store
 from benchmark.suite import Run, run_grid
@@ -139,7 +140,7 @@ def check(
         grid = [
             Run(row, seed, rebuild_command(row.name, seed, rows_file)) for seed in range(1, seeds + 1) for row in chosen
         ]
-        failures = run_grid(grid, options, jobs, rows_file)
+        failures = run_grid(grid, Local(options, jobs), rows_file=rows_file)
     report = compare_all(gather(chosen, Store(options.store).records(skipped=[])), expected, level)
     print(report.markdown())
     try:

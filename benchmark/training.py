@@ -2,6 +2,7 @@
 
 import datetime
 import logging
+import os
 import pickle
 import shlex
 import statistics
@@ -21,6 +22,7 @@ import torch
 from jsonargparse.typing import PositiveInt
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.plugins import TorchCheckpointIO
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from typing_extensions import override
 
@@ -132,7 +134,8 @@ def train_claimed(
         devices=options.devices,
         num_nodes=options.num_nodes,
         strategy="auto" if alone else "ddp",
-        plugins=[LightningEnvironment()] if alone else None,  # a job of a cluster does not make it one of several
+        # A job of a cluster does not make a run one of several processes.
+        plugins=[WholeCheckpoints(), *([LightningEnvironment()] if alone else [])],
         use_distributed_sampler=False,  # TaskData splits each batch
         max_epochs=row.config.epochs,
         gradient_clip_val=row.config.clip,
@@ -147,7 +150,10 @@ def train_claimed(
         trainer.fit(model, datamodule=data, ckpt_path=resume, weights_only=True)
         begin = time.perf_counter()
         trainer.test(model, datamodule=data, verbose=False)
-    except SystemExit as stop:  # Lightning's answer to Ctrl-C, after it has shut down in order
+    except SystemExit as stop:
+        if not isinstance(stop.__context__, KeyboardInterrupt):  # a cluster's signal, which is its launcher's to answer
+            raise
+        # Lightning's answer to Ctrl-C, after it has shut down in order.
         raise interrupted(len(curve.epochs), row.config.epochs) from stop
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     arrays = {split: values.cpu().numpy().astype(np.float16) for split, values in model.log_probabilities.items()}
@@ -280,6 +286,19 @@ class CurveRecorder(Checkpoint):
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.epochs = state_dict["epochs"]
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Replaces a checkpoint by a whole one only: what a full disk cuts short leaves the last one as it was."""
+
+    @override
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        scratch = Path(path).with_suffix(".part")
+        try:
+            super().save_checkpoint(checkpoint, scratch, storage_options)
+            os.replace(scratch, path)
+        finally:
+            scratch.unlink(missing_ok=True)
 
 
 def mix(seed: int, epoch: int, rank: int = 0) -> int:

@@ -1,0 +1,37 @@
+"""Where the runs of a grid go: processes of this machine, Ray, or SLURM."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from benchmark import UserError
+from benchmark.launchers.base import Launcher
+from benchmark.launchers.local import Local
+from benchmark.launchers.on_ray import Ray
+from benchmark.launchers.on_slurm import Slurm
+from benchmark.training import Options
+
+Kind = Literal["local", "ray", "slurm"]
+
+
+def make_launcher(
+    kind: Kind, options: Options, jobs: int | None, runs_per_device: int, slurm: Mapping[str, Any] | None
+) -> Launcher:
+    """The launcher of that kind.
+
+    Args:
+        kind: local, ray or slurm.
+        options: of the runs.
+        jobs: runs at a time.
+        runs_per_device: runs that share a GPU; not for SLURM, whose jobs have their own.
+        slurm: parameters of its jobs.
+
+    Raises:
+        UserError: it is not installed, or cannot be had here.
+    """
+    if options.num_nodes > 1:
+        raise UserError("--num-nodes is for `rnnreg run`; a run of a grid stays on one machine")
+    if slurm and kind != "slurm":
+        raise UserError(f"--slurm is of no use to --launcher {kind}")
+    if kind == "slurm":
+        return Slurm(options, jobs, slurm or {})
+    return Ray(options, jobs, runs_per_device) if kind == "ray" else Local(options, jobs, runs_per_device)

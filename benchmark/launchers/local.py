@@ -1,0 +1,107 @@
+"""Runs in processes of this machine."""
+
+import multiprocessing
+import os
+import queue
+import signal
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from benchmark import UserError
+from benchmark.environment import cores
+from benchmark.launchers.base import Launcher, Work, WorkerDied, threads_each
+from benchmark.processes import follow_parent
+from benchmark.training import Options
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A share of this machine that does one run at a time, in a process that is kept for the next."""
+
+    environment: Mapping[str, str]
+    pools: list[ProcessPoolExecutor] = field(default_factory=list)
+    """The one of a single process; none before the first run, and after a process has died."""
+
+    def do(self, work: Work, argument: Any) -> Any:
+        """Do the work in this slot's process.
+
+        Raises:
+            WorkerDied: the process ended.
+        """
+        if not self.pools:
+            context = multiprocessing.get_context("spawn")
+            self.pools.append(ProcessPoolExecutor(1, context, _start_worker, (dict(self.environment),)))
+        try:
+            return self.pools[0].submit(work, argument).result()
+        except BrokenProcessPool as error:
+            self.pools.clear()
+            raise WorkerDied("its process was killed (out of memory?)") from error
+
+
+def _start_worker(environment: Mapping[str, str]) -> None:
+    os.environ.update(environment)  # before CUDA looks at it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to answer
+    follow_parent()
+
+
+class Local(Launcher):
+    """This machine: a slot for each GPU, or each group of GPUs or CPU cores; a free one takes the next run.
+
+    Args:
+        options: devices of one run, its threads.
+        jobs: runs at a time; if not given, on a CPU as many as there are cores for.
+        runs_per_device: runs that share a GPU.
+    """
+
+    def __init__(self, options: Options, jobs: int | None = None, runs_per_device: int = 1) -> None:
+        gpus = visible_gpus() if options.accelerator != "cpu" else []
+        if gpus:
+            groups = [gpus[begin : begin + options.devices] for begin in range(0, len(gpus), options.devices)]
+            named = [{"CUDA_VISIBLE_DEVICES": ",".join(group)} for group in groups if len(group) == options.devices]
+            environments = (named * runs_per_device)[:jobs]
+            if not environments:
+                raise UserError(f"--devices {options.devices}: this machine has {len(gpus)} GPUs")
+        else:
+            environments = [{}] * (jobs or max(1, cores() // (options.devices * (options.threads or 1))))
+        self.slots = len(environments)
+        threads = options.threads or max(1, cores() // (self.slots * options.devices))
+        self.options = replace(options, threads=threads)
+        self.description = f"{self.slots} at a time, {threads_each(threads)}"
+        self._slots = [Slot(environment) for environment in environments]
+        self._free: queue.SimpleQueue[Slot] = queue.SimpleQueue()
+        for slot in self._slots:
+            self._free.put(slot)
+        self._waiting = ThreadPoolExecutor(self.slots)
+
+    def launch(self, work: Work, arguments: Sequence[Any]) -> list[Future[Any]]:
+        """See Launcher."""
+        return [self._waiting.submit(self._on_a_free_slot, work, argument) for argument in arguments]
+
+    def _on_a_free_slot(self, work: Work, argument: Any) -> Any:
+        slot = self._free.get()
+        try:
+            return slot.do(work, argument)
+        finally:
+            self._free.put(slot)
+
+    def close(self, abort: bool) -> None:
+        """See Launcher."""
+        self._waiting.shutdown(wait=False, cancel_futures=True)
+        if abort:
+            for process in multiprocessing.active_children():
+                process.terminate()
+        for slot in self._slots:
+            for pool in slot.pools:
+                pool.shutdown(wait=not abort, cancel_futures=True)
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that this process sees, as CUDA_VISIBLE_DEVICES names them."""
+    count = torch.cuda.device_count()
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return named.split(",")[:count] if named else list(map(str, range(count)))

@@ -1,0 +1,75 @@
+"""Runs as tasks of Ray."""
+
+import logging
+import os
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any
+
+from benchmark import UserError
+from benchmark.environment import cores
+from benchmark.launchers.base import Launcher, Work, threads_each
+from benchmark.training import Options
+
+
+class Ray(Launcher):
+    """Tasks of Ray: of the cluster that RAY_ADDRESS names, else of a Ray that is started here and ends with the grid.
+
+    A task is not retried by Ray: what is done about a worker that died is the grid's to say, for all launchers alike.
+
+    Args:
+        options: devices of one run, its threads.
+        jobs: runs at a time: each takes its part of the CPUs.
+        runs_per_device: runs that share a GPU.
+    """
+
+    def __init__(self, options: Options, jobs: int | None, runs_per_device: int) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # else even a Ray of this machine writes a token to HOME
+        try:
+            import ray
+        except ImportError as error:
+            raise UserError("--launcher ray needs Ray: pip install 'rnnreg[ray]'") from error
+        address = os.environ.get("RAY_ADDRESS")
+        here: dict[str, Any] = {} if address else {"num_cpus": cores(), "include_dashboard": False}
+        try:
+            ray.init(
+                address=address or "local",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"env_vars": {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}},
+                **here,
+            )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise UserError(f"--launcher ray: no Ray at {address or 'this machine'}: {error}") from error
+        self._ray, self._tasks = ray, list[Any]()
+        has = ray.cluster_resources()
+        threads = options.threads or (max(1, int(has["CPU"]) // (jobs * options.devices)) if jobs else 1)
+        cpus, gpus = threads * options.devices, 0.0
+        self.slots = int(has["CPU"] // cpus)
+        if options.accelerator != "cpu" and has.get("GPU"):
+            gpus = options.devices / runs_per_device
+            self.slots = min(self.slots, int(has["GPU"] // gpus))
+        if not self.slots:
+            raise UserError(f"--launcher ray: a run needs {cpus} CPUs and {gpus:g} GPUs, and the cluster has {has}")
+        self._needs = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": 0}
+        self.options = replace(options, threads=threads)
+        self.description = f"{self.slots} at a time on Ray, {threads_each(threads)}"
+
+    def launch(self, work: Work, arguments: Sequence[Any]) -> list[Future[Any]]:
+        """See Launcher."""
+        task = self._ray.remote(**self._needs)(_call)
+        tasks = [task.remote(work, argument) for argument in arguments]
+        self._tasks += tasks
+        return [one.future() for one in tasks]
+
+    def close(self, abort: bool) -> None:
+        """See Launcher."""
+        for task in self._tasks if abort else ():
+            self._ray.cancel(task, force=True)
+        self._ray.shutdown()
+
+
+def _call(work: Work, argument: Any) -> Any:
+    return work(argument)
