@@ -70,13 +70,13 @@ class Claim:
     @property
     def is_held(self) -> bool:
         """Whether a process holds it now."""
+        if not self.path.exists():  # never claimed
+            return False
         lock = FileLock(self.path)
         try:
             lock.acquire(timeout=0)
         except Timeout:
             return True
-        except OSError:  # no such folder: nothing was ever claimed
-            return False
         lock.release()
         return False
 

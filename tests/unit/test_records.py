@@ -1,7 +1,7 @@
 """Records: what they hold, what makes two runs the same, and what is refused."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ def make_record(row: Row = language_modeling.PTB_SMALL, seed: int = 1, **changes
         row=row.name,
         task=row.config.task,
         seed=seed,
-        configuration={},
+        configuration=asdict(row.config),
         fingerprint=row.config.fingerprint(),
         protocol=1,
         data_sha256="d" * 64,

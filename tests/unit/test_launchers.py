@@ -1,0 +1,189 @@
+"""How a grid is spread over devices, what a plan says of it, and how far it is."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import TINY
+from test_records import make_record
+
+from benchmark import UserError, rows
+from benchmark.launchers import make_launcher
+from benchmark.launchers.local import Local
+from benchmark.plan import estimate_of, plan
+from benchmark.progress import View
+from benchmark.suite import Run
+from benchmark.training import Options, train
+from benchmark.underway import Claim, Claimed
+
+
+def options(**changes) -> Options:
+    return Options(accelerator="cpu", **changes)
+
+
+def with_gpus(monkeypatch: pytest.MonkeyPatch, count: int, visible: str | None) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+
+
+def environment(_: object) -> tuple[int, str]:
+    return os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES", "")
+
+
+@pytest.mark.parametrize(
+    ("count", "visible", "devices", "per_device", "jobs", "expected"),
+    [
+        (2, None, 1, 1, None, ["0", "1"]),
+        (2, "5,7", 1, 1, None, ["5", "7"]),
+        (2, "5,7", 1, 2, None, ["5", "5", "7", "7"]),
+        (4, None, 2, 1, None, ["0,1", "2,3"]),
+        (3, None, 2, 1, None, ["0,1"]),
+        (4, None, 1, 1, 3, ["0", "1", "2"]),
+    ],
+)
+def test_each_gpu_or_group_of_them_has_its_runs(monkeypatch, count, visible, devices, per_device, jobs, expected):
+    with_gpus(monkeypatch, count, visible)
+    launcher = Local(Options(devices=devices, threads=1), jobs, per_device)
+    assert launcher.slots == len(expected)
+    assert sorted(slot.environment["CUDA_VISIBLE_DEVICES"] for slot in launcher._slots) == expected
+    launcher.close(abort=True)
+
+
+def test_free_slots_take_the_next_run_each_in_its_own_environment(monkeypatch) -> None:
+    with_gpus(monkeypatch, 2, "3,4")
+    launcher = Local(Options(threads=1))
+    done = [future.result() for future in launcher.launch(environment, range(6))]
+    launcher.close(abort=False)
+    assert {visible for _, visible in done} == {"3", "4"}
+    assert len({process for process, _ in done}) == 2
+
+
+def test_on_a_cpu_cores_are_shared_out(monkeypatch) -> None:
+    monkeypatch.setattr("benchmark.launchers.local.cores", lambda: 8)
+    for given, jobs, slots, threads in (
+        (options(), None, 8, 1),
+        (options(), 2, 2, 4),
+        (options(threads=4), None, 2, 4),
+        (options(devices=2), None, 4, 1),
+    ):
+        launcher = Local(given, jobs)
+        assert (launcher.slots, launcher.options.threads) == (slots, threads)
+        launcher.close(abort=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "slurm", "message"),
+    [
+        ("local", {"num_nodes": 2}, None, "--num-nodes is for `rnnreg run`"),
+        ("local", {}, {"timeout_min": 5}, "--slurm is of no use to --launcher local"),
+        ("ray", {}, None, "--launcher ray needs Ray: pip install 'rnnreg[ray]'"),
+        ("slurm", {}, None, "--launcher slurm needs submitit: pip install 'rnnreg[slurm]'"),
+    ],
+)
+def test_a_launcher_that_cannot_be_had_is_said_in_one_line(monkeypatch, kind, changes, slurm, message) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(UserError, match=re.escape(message)):
+        make_launcher(kind, options(**changes), None, 1, slurm)
+
+
+def test_slurm_without_its_commands_or_with_unknown_parameters_is_said_in_one_line(monkeypatch, tmp_path) -> None:
+    pytest.importorskip("submitit")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="--launcher slurm: "):
+        make_launcher("slurm", options(store=tmp_path), None, 1, {})
+
+
+def test_a_run_is_claimed_once_and_its_progress_is_there_for_all(tmp_path) -> None:
+    claim = Claim(tmp_path, "tiny", 1, "abcdef0123")
+    assert not claim.is_held
+    assert claim.progress == (0, 0)
+    with claim.held():
+        claim.tell(3, 13)
+        assert claim.is_held
+        assert Claim(tmp_path, "tiny", 1, "abcdef0123").progress == (3, 13)
+        with pytest.raises(Claimed, match=rf"tiny seed 1 is being trained by process {os.getpid()} on "):
+            Claim(tmp_path, "tiny", 1, "abcdef0123").held().__enter__()
+        with Claim(tmp_path, "tiny", 2, "abcdef0123").held():
+            pass  # another run is free
+    assert not claim.is_held
+    assert claim.progress == (3, 13)  # of a run that was stopped, which goes on from there
+    claim.forget()
+    assert claim.progress == (0, 0)
+
+
+def test_a_claim_in_a_folder_that_cannot_be_is_said_in_one_line(tmp_path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(UserError, match=r"cannot write to .*file/runs: "),
+        Claim(tmp_path / "file/runs", "r", 1, "f").held(),
+    ):
+        pass
+
+
+def test_the_view_follows_the_claims_of_all_and_tells_the_time_left(tmp_path, monkeypatch, capsys) -> None:
+    now = [0.0]
+    monkeypatch.setattr("benchmark.progress.time.perf_counter", lambda: now[0])
+    claims = {name: Claim(tmp_path, name, 1, "abcdef0123") for name in "abc"}
+    with claims["c"].held():
+        claims["c"].tell(2, 4)  # half of it was done by an earlier grid
+    view = View({name: (float(work), claims[name]) for name, work in zip("abc", (100, 200, 100), strict=True)})
+    assert view.remaining() == "ETA unknown"
+    claims["a"].tell(1, 2)
+    now[0] = 10.0
+    view.look()
+    assert view.remaining() == "ETA 60 s"  # 50 of 350 done in 10 s
+    claims["c"].tell(3, 4)
+    view.finished("a", "perplexity 80", 12.0)
+    now[0] = 25.0
+    view.look()
+    assert view.remaining() == "ETA 45 s"  # 125 of 350 done in 25 s
+    view.failed("b", "no luck")
+    view.finished("c", "perplexity 90", 12.0)
+    assert view.failures == ["b: no luck"]
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "[1/3] a: perplexity 80, 12 s; ETA 25 s"
+    assert printed[1] == "[2/3] b: FAILED: no luck; ETA 5 s"
+    assert printed[2] == "[3/3] c: perplexity 90, 12 s; all done"
+
+
+def test_estimates_come_from_the_rows_own_records_or_by_its_work_from_its_neighbour() -> None:
+    small, large = rows.find("sotu-small"), rows.find("sotu-large")
+    records = [make_record(small, wall_seconds=seconds) for seconds in (10.0, 30.0, 20.0)]
+    assert estimate_of(small, records).seconds == 20.0
+    ratio = large.config.work / small.config.work
+    estimate = estimate_of(large, records)
+    assert estimate.seconds == pytest.approx(20.0 * ratio)
+    assert estimate.basis.startswith("sotu-small, by its work; 3 records: ")
+    assert estimate_of(rows.find("ptb-small"), records).seconds is None  # other data, another vocabulary
+
+
+def test_a_plan_counts_what_is_done_under_way_and_left(tiny_row, tmp_path) -> None:
+    where = options(store=tmp_path / "runs", threads=1, wandb="off")
+    record = train(tiny_row, 1, where, progress=lambda *_: None)
+    grid = [Run(row, seed, "") for row in (tiny_row, tiny_row.variant("twice", hidden_size=16)) for seed in (1, 2, 3)]
+    with grid[1].claim(where.store).held():
+        grid[1].claim(where.store).tell(1, 2)
+        table, words = plan(grid, where, 2, [where.store])
+    assert table[1][:4] == ("tiny", "3", "1", "1")
+    assert table[2][:4] == ("twice", "3", "0", "0")
+    assert "by its work" in table[2][-1]
+    ratio = grid[3].row.config.work / tiny_row.config.work
+    hours = record.wall_seconds * (1.5 + 3 * ratio) / 3600
+    assert words[0].startswith(f"5 runs to do, {hours:.2f} device hours, about ")
+    assert words[0].endswith(" with 2 at a time")
+    assert TINY["epochs"] == 2
+    assert not list(Path(where.store).glob("twice*"))
+
+
+def test_the_grid_is_planned_and_not_run(rnnreg, tmp_path) -> None:
+    code, out, err = rnnreg("reproduce", "--dry-run", "--store", tmp_path / "runs", "--launcher", "slurm", "--jobs", 4)
+    assert code == 0, err
+    assert re.search(r"^sotu-small +2 +0 +0 +\d+ s ", out, re.M)
+    assert re.search(r"^54 runs to do, \d\.\d\d device hours, about .* with 4 at a time$", out, re.M)
+    assert not (tmp_path / "runs").exists()
