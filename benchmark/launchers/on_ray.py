@@ -12,6 +12,13 @@ from benchmark.environment import cores
 from benchmark.launchers.base import Launcher, Work, threads_each
 from benchmark.training import Options
 
+SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "disabled",  # else even a Ray of this machine alone writes a token to HOME
+    "RAY_worker_niceness": "0",  # else runs give way to whatever else the machine does
+}
+"""Of a Ray that is started here, unless the user has others."""
+
 
 class Ray(Launcher):
     """Tasks of Ray: of the cluster that RAY_ADDRESS names, else of a Ray that is started here and ends with the grid.
@@ -25,8 +32,8 @@ class Ray(Launcher):
     """
 
     def __init__(self, options: Options, jobs: int | None, runs_per_device: int) -> None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # else even a Ray of this machine writes a token to HOME
+        for name, value in SETTINGS.items():
+            os.environ.setdefault(name, value)
         try:
             import ray
         except ImportError as error:

@@ -1,11 +1,14 @@
 """One run on two devices is the run that one device would have done: two CPU processes, for each task."""
 
 import json
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY, TINY_TRANSLATION, draw_pictures, write_pairs, write_text
+from conftest import TINY, TINY_TRANSLATION, draw_pictures, tiny_flags, write_pairs, write_text
 from devices import quiet, train_each
 from scipy.stats import ks_2samp
 from speech_data import RATE, write_corpus
@@ -140,6 +143,34 @@ def test_a_killed_rank_ends_the_run_with_a_message_and_the_run_goes_on(text_fold
     resumed = train(row, 1, options(tmp_path, "killed", 2), progress=quiet)
     assert resumed.metrics == whole.metrics
     assert resumed.log_probabilities_sha256 == whole.log_probabilities_sha256
+
+
+def test_two_machines_under_torchrun_make_one_run(text_folder, tmp_path) -> None:
+    """Both here: two agents with a process each; both print the record that one of them wrote."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    words = ["-m", "benchmark", "run", "ptb-small", *tiny_flags(text_folder), "--store", tmp_path / "runs", "--wandb"]
+    words += ["off", "--accelerator", "cpu", "--threads", 1, "--num-nodes", 2]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1"]
+    meeting = ["--master-addr=localhost", f"--master-port={port}"]
+    agents = [
+        subprocess.Popen(
+            [*torchrun, *meeting, f"--node-rank={node}", *map(str, words)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+        for node in (0, 1)
+    ]
+    printed = [agent.communicate(timeout=200) for agent in agents]
+    assert [agent.returncode for agent in agents] == [0, 0], printed
+    assert [out.count("record: ") for out, _ in printed] == [1, 0]
+    record = next(Store(tmp_path / "runs").records())
+    assert record.device.startswith("2 x CPU")
+    row = language_modeling.PTB_SMALL.variant("tiny", source=str(text_folder), **TINY)
+    assert record.metrics == pytest.approx(train(row, 1, options(tmp_path, "one"), progress=quiet).metrics, rel=1e-5)
 
 
 def test_what_is_wrong_on_every_device_is_said_once_in_one_line(text_folder, tmp_path) -> None:
