@@ -47,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 when it did what it was asked, 1 when it could not, 2 when it was asked wrongly, 130 when interrupted.
+        0 when it did what it was asked, 1 when it could not, 2 when it was asked wrongly, 130 when interrupted; of
+        `check`, 1 when a metric has moved and 2 when that could not be decided.
     """
     logging.basicConfig(format="rnnreg: %(message)s", level=logging.WARNING)
     logging.raiseExceptions = False  # a library that cannot write its log, on a full disk, is no cause for a traceback
@@ -60,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _call(COMMANDS[parsed.subcommand], vars(parsed[parsed.subcommand]), row)
     except (UserError, DataError) as error:
-        return _fail(_readable(str(error)), 130 if isinstance(error, Interrupted) else 1)
+        could_not = 2 if parsed.subcommand == "check" else 1
+        return _fail(_readable(str(error)), 130 if isinstance(error, Interrupted) else could_not)
     except KeyboardInterrupt:
         return _fail(
             "interrupted; finished runs and the last epoch of the others are kept: the same command goes on", 130

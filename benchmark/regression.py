@@ -239,5 +239,8 @@ def _bits(line: Line, references: Sequence[Reference]) -> str:
     here = [(record, one) for record, one in pairs if platform(record) == one.platform]
     if not here:
         return "no reference run of these seeds on this platform, bits are not compared"
-    same = sum(all_metrics(record, line.row) == one.metrics for record, one in here)
+    same = sum(
+        all_metrics(record, line.row) == one.metrics and record.log_probabilities_sha256 == one.log_probabilities_sha256
+        for record, one in here
+    )
     return f"{same} of {len(here)} runs are the references' to the last bit"

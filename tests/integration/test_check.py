@@ -46,5 +46,13 @@ def test_reference_runs_then_a_check_that_passes_and_one_on_other_data(rnnreg, t
 
 def test_a_check_without_a_baseline_says_what_makes_one(rnnreg, tmp_path: Path) -> None:
     code, _, err = rnnreg("check", "--baseline", tmp_path / "none.json")
-    assert (code, err.count("\n")) == (1, 1)
+    assert (code, err.count("\n")) == (2, 1)
     assert "`rnnreg baseline update` makes one" in err
+
+
+def test_a_check_without_data_is_undecided(rnnreg, tmp_path: Path) -> None:
+    (tmp_path / "baseline.json").write_text('{"samromur": {"references": [], "accepted": []}}')
+    here = ["--store", tmp_path / "check", "--data", tmp_path / "data", "--wandb", "off"]
+    code, _, err = rnnreg("check", "--baseline", tmp_path / "baseline.json", *here)
+    assert (code, err.count("\n")) == (2, 1), err
+    assert str(tmp_path / "data" / "samromur") in err

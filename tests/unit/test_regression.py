@@ -104,6 +104,8 @@ def test_what_cannot_be_decided_says_why(new: list[Record], old: list[Record], r
 def test_bits_are_compared_on_the_same_platform_only() -> None:
     assert compare(runs(*SPREAD[:2])).bits[ROW.name] == "2 of 2 runs are the references' to the last bit"
     assert compare(runs(100, 100.9)).bits[ROW.name] == "1 of 2 runs are the references' to the last bit"
+    other_tokens = compare(runs(*SPREAD[:2], log_probabilities_sha256="other")).bits[ROW.name]
+    assert other_tokens == "0 of 2 runs are the references' to the last bit"
     elsewhere = compare(runs(*SPREAD[:2], device="another")).bits[ROW.name]
     assert elsewhere == "no reference run of these seeds on this platform, bits are not compared"
 
