@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -128,34 +128,49 @@ def make_logger(mode: str, row: Row, seed: int, run: str, folder: Path) -> Logge
         if mode == "online" and not reachable():
             _warn("W&B is not reached, this run is logged offline", "`rnnreg dashboard --sync` uploads it later")
             mode = "offline"
-        logger = RunLogger(
-            project=PROJECT,
-            name=f"{row.name} seed {seed}",
-            id=identifier(run),
-            group=row.name,
-            tags=[row.config.task, row.size, "dropout" if row.config.dropout else "no dropout", *row.profiles],
-            save_dir=folder,
-            offline=mode != "online",
-            config={**asdict(row.config), TASK: row.config.task, "seed": seed},
-            settings=wandb.Settings(
-                # Nothing of the machine or the user beyond the run itself; short limits, so that no network is no wait.
-                mode="online" if mode == "online" else "offline",
-                console="off",
-                disable_git=True,
-                disable_code=True,
-                x_disable_meta=True,
-                host="not logged",
-                silent=True,
-                init_timeout=20,
-                finish_timeout=FINISH_SECONDS,
-            ),
-        )
-        if row.published and not row.published.on:
-            logger.paper = {PAPER + name: value for name, value in row.published.metrics.items()}
-        _ = logger.experiment  # starts W&B now, where a failure can still be passed over
+        if mode == "online":
+            try:
+                return _start(row, seed, run, folder, "online")
+            except Exception as error:  # such as a wrong key
+                _warn("W&B refuses this run, it is logged offline", error)
+                wandb.teardown()  # which otherwise takes the run to be open
+        return _start(row, seed, run, folder, "offline")
     except Exception as error:  # whatever is wrong with W&B must not cost a run
         _warn("W&B is off for this run", error)
         return False
+
+
+def _start(row: Row, seed: int, run: str, folder: Path, mode: Literal["online", "offline"]) -> RunLogger:
+    """Start W&B now, where a failure can still be passed over."""
+    import wandb
+
+    logger = RunLogger(
+        project=PROJECT,
+        name=f"{row.name} seed {seed}",
+        id=identifier(run),
+        group=row.name,
+        tags=[row.config.task, row.size, "dropout" if row.config.dropout else "no dropout", *row.profiles],
+        save_dir=folder,
+        offline=mode == "offline",
+        config={**asdict(row.config), TASK: row.config.task, "seed": seed},
+        settings=wandb.Settings(
+            # Nothing of the machine or the user beyond the run itself; short limits, so that no network is no wait.
+            mode=mode,
+            console="off",
+            disable_git=True,
+            disable_code=True,
+            x_disable_meta=True,
+            x_save_requirements=False,
+            program="rnnreg",  # not where it is installed
+            host="not logged",
+            silent=True,
+            init_timeout=20,
+            finish_timeout=FINISH_SECONDS,
+        ),
+    )
+    if row.published and not row.published.on:
+        logger.paper = {PAPER + name: value for name, value in row.published.metrics.items()}
+    _ = logger.experiment
     return logger
 
 

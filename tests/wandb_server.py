@@ -111,6 +111,9 @@ class StandIn:
         nothing = {"sweepName": None, "historyLineCount": 0, "config": "{}"}
         return {"upsertBucket": {"bucket": {**bucket, **nothing}, "inserted": new}}
 
+    def answer_artifacttype(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"project": {"artifact": None}}  # not there yet
+
     def answer_createartifact(self, given: dict[str, Any]) -> dict[str, Any]:
         self.artifacts.append(given["input"])
         artifact = {"id": f"QXJ0OjE{len(self.artifacts)}", "state": "COMMITTED"}

@@ -1,8 +1,10 @@
 """`rnnreg dashboard` against a stand-in for W&B's server."""
 
+import getpass
 import json
 import shutil
 import socket
+from pathlib import Path
 
 import pytest
 from wandb_server import StandIn
@@ -124,12 +126,36 @@ def test_what_the_server_refuses_is_kept_and_named(rnnreg, tiny_row, tmp_path, o
     assert list((tmp_path / "runs").rglob("run-*.wandb"))
 
 
-def test_an_online_run_reaches_the_server(server, tiny_row, options, monkeypatch, fresh_wandb) -> None:
-    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+def test_an_online_run_reaches_the_server_whole(server, tiny_row, options, fresh_wandb, caplog) -> None:
     record = train(tiny_row, 1, options("online"), progress=quiet)
     tracking.finish()
     assert list(server.runs) == [record.run.replace("/", "-")]
     assert any("validation_perplexity" in line for line in history(server))
+    assert {artifact["artifactTypeName"] for artifact in server.artifacts} == {"record", "run_table"}
+    assert "W&B" not in caplog.text
+
+
+def test_an_online_run_tells_nothing_of_the_machine_or_its_user(server, tiny_row, options, fresh_wandb) -> None:
+    train(tiny_row, 1, options("online"), progress=quiet)
+    tracking.finish()
+    source = tiny_row.config.source  # the user's own words, part of the configuration
+    told = " ".join([json.dumps([server.requests, server.streams]), *map(str, server.files.values())])
+    told = told.replace(source, "").replace("\\", "")
+    for private in (socket.gethostname(), str(Path.home()), getpass.getuser(), str(Path(source).parent), "0" * 40):
+        assert f'"{private}' not in told, private
+    starts = [one["variables"] for one in server.requests if "upsertBucket" in one["query"]]
+    assert {start.get("program") for start in starts} == {"rnnreg", None}
+    assert not [name for name in server.files if "requirements" in name or "metadata" in name]
+
+
+def test_a_wrong_key_means_offline(tiny_row, tmp_path, options, monkeypatch, server, caplog, fresh_wandb) -> None:
+    refusing = StandIn(key_is_right=False)
+    monkeypatch.setenv("WANDB_BASE_URL", refusing.url)
+    train(tiny_row, 1, options("online"), progress=quiet)
+    tracking.finish()
+    refusing.close()
+    assert caplog.text.count("W&B refuses this run, it is logged offline: ") == 1
+    assert list((tmp_path / "runs").rglob("offline-run-*/run-*.wandb"))
 
 
 def test_no_server_means_offline_at_once(server, tiny_row, tmp_path, options, monkeypatch, caplog, fresh_wandb) -> None:
