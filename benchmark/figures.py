@@ -186,11 +186,10 @@ def ensemble_sizes(group: Sequence[Line], title: str) -> Figure | None:
 def against_the_paper(table: Sequence[Line]) -> Figure | None:
     """How far our means are from the paper's figures, on its own data sets, with the spread over seeds."""
     found = [
-        (f"{line.row.name}, {metric.label}", sample, line.row.published.metrics[metric.name], metric)
+        (f"{line.row.name}, {metric.label}", sample, line.comparable[metric.name], metric)
         for line in table
-        if line.row.published and not line.row.published.on
         for metric in line.row.config.headline
-        if metric.name in line.row.published.metrics and (sample := line.sample(metric.name))
+        if metric.name in line.comparable and (sample := line.sample(metric.name))
     ]
     if not found:
         return None

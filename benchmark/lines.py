@@ -1,7 +1,7 @@
 """The rows of the suite with the records that are theirs: what tables, figures, claims and averages are made of."""
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmark.configs import Config, Metric, Row
@@ -53,6 +53,14 @@ class Line:
         """Whether it is an average that has been made of as many models as its row asks for."""
         made = [len(record.details["members"]) for record in self.records] if self.row.average_of else []
         return self.row.members in made
+
+    @property
+    def comparable(self) -> Mapping[str, float]:
+        """The paper's figures that the line's own are held against: on the same data, of as many models averaged."""
+        paper = self.row.published
+        if not paper or paper.on or (self.row.average_of and not self.is_whole_average):
+            return {}
+        return paper.metrics
 
     def sample(self, name: str) -> Sample | None:
         """A metric over the seeds, of the last epoch where it is not a final metric. None where no run has it."""

@@ -66,7 +66,7 @@ def _source(
         "curves": svg.get(name),
         "ensembles": svg.get(f"{name}-ensembles"),
         "picture": base64.b64encode(picture).decode() if picture else None,
-        "samples": [(line.row.name, line.records[0].seed, samples) for line in group if (samples := _samples(line))],
+        "samples": [(_name(line.records[0]), samples) for line in group if (samples := _samples(line))],
         "runs": [_run(record, line) for line in group for record in line.records],
     }
 
@@ -80,11 +80,15 @@ def _samples(line: Line) -> list[dict[str, str]]:
     ]
 
 
+def _name(record: Record) -> str:
+    return f"{record.row}, {'average' if 'members' in record.details else f'seed {record.seed}'}"
+
+
 def _run(record: Record, line: Line) -> dict[str, Any]:
     digits = line.row.config.headline[-1].digits + 1
     details = {name: value for name, value in record.details.items() if name != "samples"}
     return {
-        "name": f"{record.row}, {'average' if 'members' in record.details else f'seed {record.seed}'}",
+        "name": _name(record),
         "metrics": ", ".join(f"{name} {value:.{digits}f}" for name, value in record.metrics.items()),
         "facts": {
             "rebuild with": record.command,

@@ -147,13 +147,12 @@ def _as_given(value: float, digits: int) -> str:
 
 
 def _difference(line: Line, metrics: Sequence[Metric]) -> str:
-    if not (line.row.published and line.records):
-        return "–"
-    return " / ".join(
-        f"{sample.mean - line.row.published.metrics[metric.name]:+.{metric.digits}f}"
+    differences = [
+        f"{sample.mean - line.comparable[metric.name]:+.{metric.digits}f}"
         for metric in metrics
-        if metric.name in line.row.published.metrics and (sample := line.sample(metric.name))
-    )
+        if metric.name in line.comparable and (sample := line.sample(metric.name))
+    ]
+    return " / ".join(differences) or "–"
 
 
 def effects(group: Sequence[Line]) -> dict[str, list[Effect]]:
@@ -252,7 +251,7 @@ def as_csv(table: Sequence[Line]) -> str:
                 sample and sample.mean,
                 sample and sample.sd,
                 paper,
-                sample.mean - paper if sample and paper is not None else None,
+                sample.mean - line.comparable[name] if sample and name in line.comparable else None,
             )
             cells += ["" if number is None else f"{number:.4f}" for number in numbers]
         cells += (

@@ -1,5 +1,7 @@
 """Claims and report as a user asks for them; the page in a headless browser."""
 
+import html
+import json
 import re
 import shutil
 import subprocess
@@ -7,6 +9,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+
+from benchmark.records import Store
 
 RECORDS = Path(__file__).parents[2] / "results" / "records"
 
@@ -59,6 +63,19 @@ def test_every_number_of_the_tables_is_on_the_page_and_nothing_is_fetched(rnnreg
     counted = Count()
     counted.feed(text)
     assert len(counted.ids) == len(set(counted.ids))
+
+
+def test_every_run_is_there_with_what_rebuilds_it_and_what_it_wrote(report) -> None:
+    text = html.unescape(report.read_text())
+    records = list(Store(RECORDS).records())
+    assert records
+    for record in records:
+        assert record.command in text
+        assert json.dumps(record.configuration) in text
+    first = {record.row: record for record in reversed(records)}
+    written = [record.details["samples"][0] for record in first.values() if record.details.get("samples")]
+    assert {"translation", "caption"} <= {key for sample in written for key in sample}
+    assert all(str(sample[key]) in text for sample in written for key in ("translation", "caption") if key in sample)
 
 
 @needs_chromium

@@ -1,5 +1,7 @@
 """Averages of models from saved log-probabilities."""
 
+import csv
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 from test_records import make_record
 
-from benchmark import UserError, averages, tables
+from benchmark import UserError, averages, figures, rows, tables
 from benchmark.configs import Row
 from benchmark.lines import gather
 from benchmark.records import Store, checksum_arrays
@@ -67,6 +69,19 @@ def test_the_table_says_how_many_members_there_are(tmp_path: Path) -> None:
     assert "mean of its members'" in text
 
 
+def test_only_a_whole_average_is_held_against_the_papers(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed, difference in ((1, ""), (2, ""), (3, "-111.7")):  # of a single one none is made
+        add_member(store, seed, 0.5, 0.25)
+        averages.update(ROWS, ROWS, store)
+        table = gather(ROWS, store.records())
+        cells = [line.split(" | ") for line in tables.markdown(table).splitlines() if "| average of 3" in line]
+        assert cells[0][7] == (difference or "–")
+        csv_line = list(csv.DictReader(io.StringIO(tables.as_csv(table))))[1]
+        assert bool(csv_line["test_perplexity_difference"]) == bool(difference)
+        assert ("ptb-small-average" in figures.draw(table)["paper"]) == bool(difference)
+
+
 def test_an_average_of_a_dirty_run_is_dirty(tmp_path: Path) -> None:
     store = Store(tmp_path)
     add_member(store, 1, 0.5)
@@ -83,3 +98,24 @@ def test_altered_log_probabilities_are_not_averaged(tmp_path: Path) -> None:
     np.savez_compressed(path, test=np.zeros(1, np.float16))
     with pytest.raises(UserError, match="is not what its record was written with"):
         averages.update(ROWS, ROWS, store)
+
+
+def test_the_standard_profile_has_every_figure_of_table_1() -> None:
+    paper = {
+        ("ptb-small", 1): (120.7, 114.5),
+        ("ptb-small", 2): (100.4, 96.1),
+        ("ptb-small", 5): (87.9, 84.1),
+        ("ptb-small", 10): (83.5, 80.0),
+        ("ptb-medium-dropout", 1): (86.2, 82.7),
+        ("ptb-medium-dropout", 2): (80.6, 77.0),
+        ("ptb-medium-dropout", 5): (76.7, 73.3),
+        ("ptb-medium-dropout", 10): (75.2, 72.0),
+        ("ptb-large-dropout", 1): (82.2, 78.4),
+        ("ptb-large-dropout", 2): (76.9, 73.6),
+        ("ptb-large-dropout", 10): (72.8, 69.5),
+        ("ptb-large-dropout", 38): (71.9, 68.7),
+    }
+    ours = [row for row in rows.ROWS if row.published and row.published.source == "Table 1"]
+    assert all({"standard", "paper"} <= set(row.profiles) for row in ours)
+    found = {(row.average_of or row.name, row.members): tuple(row.published.metrics.values()) for row in ours}
+    assert found == paper
