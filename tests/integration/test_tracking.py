@@ -4,12 +4,15 @@ import getpass
 import json
 import signal
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import wandb_files
+from conftest import TINY_TRANSLATION
 from lightning.pytorch.loggers import WandbLogger
+from speech_data import RATE, write_corpus
 
 from benchmark import rows, tracking, training
 from benchmark.configs import Row
@@ -113,6 +116,24 @@ def test_pictures_stand_beside_their_captions(picture_folder: Path, tmp_path: Pa
         (picture_folder / "Images" / line[0]).read_bytes() for line in content["data"]
     }  # the same one is kept once
     assert sum(path.endswith(".png") for path in stored) == len(shown)
+
+
+def test_translations_and_confusions_are_samples_too(translation_folder: Path, tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "tones", labels=True)
+    shape = {"hidden_size": 8, "batch_size": 2, "unroll": 40, "epochs": 1, "flat_epochs": 1, "sample_rate": RATE}
+    translator = rows.find("bible-small").variant("tiny", **{**TINY_TRANSLATION, "source": str(translation_folder)})
+    listener = rows.find("espeak-small-dropout").variant("tiny", source=str(corpus), **shape)
+    columns_of = ["source", "reference", "translation"], ["state", "taken for", "of its frames"]
+    for row, columns in zip((translator, listener), columns_of, strict=True):
+        here = replace(options(tmp_path), store=tmp_path / row.config.task)
+        record = train(row, 1, here, progress=quiet)
+        tracking.finish()
+        (table,) = here.store.rglob("*.table.json")
+        content = json.loads(table.read_text())
+        assert content["columns"] == columns
+        assert content["data"] == [list(sample.values()) for sample in record.details["samples"]]
+        (run,) = kinds(wandb_files.read(here.store), "run")[:1]
+        assert {row.config.task, "dropout" if row.config.dropout else "no dropout", "quick"} <= set(run.tags)
 
 
 def test_wandb_failing_in_the_middle_ends_the_logging_and_not_the_run(
