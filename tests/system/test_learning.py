@@ -50,7 +50,9 @@ def test_it_learns_and_dropout_helps_a_model_that_overfits(real_text: Path, tmp_
         row = language_modeling.SOTU_MEDIUM.variant(
             f"system-{dropout:g}", source=str(real_text), dropout=dropout, epochs=10, flat_epochs=6
         )
-        record = train(row, seed, Options(store=tmp_path, accelerator="cpu", wandb="off"), progress=lambda *_: None)
+        record = train(
+            row, seed, Options(store=tmp_path, accelerator="cpu", threads=1, wandb="off"), progress=lambda *_: None
+        )
         found[dropout] = record
         print(dropout, record.metrics, record.curve[-1])
     data = language_modeling.SOTU_MEDIUM.variant("data", source=str(real_text)).config.datamodule(tmp_path)
@@ -82,7 +84,7 @@ def test_captions_say_what_the_pictures_show(tmp_path: Path) -> None:
         min_count=1,
         max_length=9,
     )
-    options = Options(data=tmp_path / "data", store=tmp_path / "runs", accelerator="cpu", wandb="off")
+    options = Options(data=tmp_path / "data", store=tmp_path / "runs", accelerator="cpu", threads=1, wandb="off")
     record = train(row, seed, options, progress=lambda *_: None)
     print(record.metrics, record.details["samples"])
 
