@@ -5,7 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmark import tracking
+
 HEADER, BLOCK = 7, 32 * 1024
+
+
+def finish() -> None:
+    """Close the run of this process and wait until all of it is on disk, which W&B's own process writes."""
+    import wandb
+
+    tracking.finish()
+    wandb.teardown()
 
 
 def read(folder: Path) -> list[Any]:

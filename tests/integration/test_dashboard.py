@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
+import wandb_files
 from wandb_server import StandIn
 
 from benchmark import rows, tracking
@@ -99,7 +100,7 @@ def fresh_wandb(monkeypatch):
 
 def test_an_offline_run_is_uploaded_whole_and_once(rnnreg, server, tiny_row, tmp_path, options, fresh_wandb) -> None:
     record = train(tiny_row, 1, options("offline"), progress=quiet)
-    tracking.finish()
+    wandb_files.finish()
     call = ["dashboard", "--sync", "--store", tmp_path / "runs", "--base_url", server.url]
     code, out, err = rnnreg(*call)
     assert code == 0, err
@@ -116,7 +117,7 @@ def test_an_offline_run_is_uploaded_whole_and_once(rnnreg, server, tiny_row, tmp
 
 def test_what_the_server_refuses_is_kept_and_named(rnnreg, tiny_row, tmp_path, options, server, fresh_wandb) -> None:
     record = train(tiny_row, 1, options("offline"), progress=quiet)
-    tracking.finish()
+    wandb_files.finish()
     refusing = StandIn(key_is_right=False)
     code, out, _ = rnnreg("dashboard", "--sync", "--store", tmp_path / "runs", "--base_url", refusing.url)
     refusing.close()

@@ -14,7 +14,7 @@ from conftest import TINY_TRANSLATION
 from lightning.pytorch.loggers import WandbLogger
 from speech_data import RATE, write_corpus
 
-from benchmark import rows, tracking, training
+from benchmark import rows, training
 from benchmark.configs import Row
 from benchmark.training import Interrupted, Options, train
 from models.language_model import LanguageModel
@@ -44,7 +44,7 @@ def history(records: list[Any]) -> dict[str, list[Any]]:
 def test_what_a_run_logs(tiny_row: Row, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(training, "STEPS_BETWEEN_LOGS", 10)
     record = train(tiny_row, 1, options(tmp_path), progress=quiet)
-    tracking.finish()
+    wandb_files.finish()
     records = wandb_files.read(tmp_path / "runs")
     run = kinds(records, "run")[0]
     assert run.run_group == tiny_row.name
@@ -67,7 +67,7 @@ def test_what_a_run_logs(tiny_row: Row, tmp_path: Path, monkeypatch) -> None:
 
 def test_nothing_of_the_machine_or_its_user_is_logged(tiny_row: Row, tmp_path: Path) -> None:
     train(tiny_row, 1, options(tmp_path), progress=quiet)
-    tracking.finish()
+    wandb_files.finish()
     for record in wandb_files.read(tmp_path / "runs"):
         if record.WhichOneof("record_type") == "run":
             assert record.run.host == "not logged"
@@ -91,10 +91,10 @@ def test_a_resumed_run_goes_on_in_its_own_curve(tiny_row: Row, tmp_path: Path, m
     with pytest.raises(Interrupted):
         train(tiny_row, 1, options(tmp_path), progress=quiet)
     signal.signal(signal.SIGINT, handler)
-    tracking.finish()
+    wandb_files.finish()
     monkeypatch.setattr(LanguageModel, "training_step", step)
     record = train(tiny_row, 1, options(tmp_path), progress=quiet)
-    tracking.finish()
+    wandb_files.finish()
     files = sorted((tmp_path / "runs").rglob("run-*.wandb"))
     assert len(files) == 2
     assert {path.name for path in files} == {f"run-{record.run.replace('/', '-')}.wandb"}
@@ -105,7 +105,7 @@ def test_pictures_stand_beside_their_captions(picture_folder: Path, tmp_path: Pa
         "tiny", source=str(picture_folder), hidden_size=8, epochs=1, batch_size=8, min_count=1
     )
     record = train(row, 1, options(tmp_path), progress=quiet)
-    tracking.finish()
+    wandb_files.finish()
     (table,) = (tmp_path / "runs").rglob("*.table.json")
     content = json.loads(table.read_text())
     assert content["columns"] == ["picture", "references", "caption", "image"]
@@ -127,7 +127,7 @@ def test_translations_and_confusions_are_samples_too(translation_folder: Path, t
     for row, columns in zip((translator, listener), columns_of, strict=True):
         here = replace(options(tmp_path), store=tmp_path / row.config.task)
         record = train(row, 1, here, progress=quiet)
-        tracking.finish()
+        wandb_files.finish()
         (table,) = here.store.rglob("*.table.json")
         content = json.loads(table.read_text())
         assert content["columns"] == columns
@@ -147,7 +147,7 @@ def test_wandb_failing_in_the_middle_ends_the_logging_and_not_the_run(
 
     monkeypatch.setattr(WandbLogger, "log_metrics", full)
     record = train(tiny_row, 1, options(tmp_path), progress=quiet)
-    tracking.finish()
+    wandb_files.finish()
     assert record.metrics["test_perplexity"] > 1
     assert len(calls) == 1
     assert caplog.text.count("W&B is off for the rest of this run: no space left on device") == 1
