@@ -5,8 +5,6 @@ import json
 import logging
 import multiprocessing
 import os
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -21,6 +19,7 @@ from torch import Tensor
 from datamodules import acoustic_features
 from datamodules.acoustic_features import FEATURES, Audio, LeftOut, log_mel, normalised, read_audio
 from datamodules.alignment import Aligner, make_aligner, read_labels, states_of
+from datamodules.preparation import prepared
 from datamodules.sources import DataError
 from datamodules.speech_corpus import SPLITS, SpeechCorpus, Utterance
 
@@ -72,30 +71,7 @@ def prepare(corpus: SpeechCorpus, aligner: str, rate: int, data: Path) -> Prepar
     aligner = aligner or corpus.aligner
     inputs = (VERSION, acoustic_features.VERSION, corpus.identity(), aligner_identity(aligner), rate)
     name = hashlib.sha256(repr(inputs).encode()).hexdigest()[:16]
-    places = [data / "prepared", Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rnnreg"]
-    for place in places:
-        if (place / name / "about.json").is_file():
-            return load(place / name)
-    utterances = corpus.utterances()
-    for place in places:
-        try:
-            place.mkdir(parents=True, exist_ok=True)
-            scratch = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=place))
-            break
-        except OSError as error:
-            refusal = error
-    else:
-        raise DataError(f"cannot write to {places[0]} ({refusal.strerror}); name another folder with --data")
-    try:
-        compute(utterances, aligner, rate, scratch)
-        try:
-            os.rename(scratch, place / name)
-        except OSError:  # another process was faster, and has made the same
-            if not (place / name / "about.json").is_file():
-                raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return load(place / name)
+    return load(prepared(name, data, lambda folder: compute(corpus.utterances(), aligner, rate, folder)))
 
 
 def aligner_identity(aligner: str) -> str:

@@ -1,7 +1,6 @@
 """Sentence pairs: what is read, what is left out, how it is batched."""
 
 import gzip
-import json
 import sqlite3
 import zipfile
 from collections import Counter
@@ -11,7 +10,7 @@ import pytest
 import torch
 from lightning import Trainer
 
-from datamodules import parallel_text, translation
+from datamodules import encoded_pairs, parallel_text, translation
 from datamodules.parallel_text import AlignedFiles, clean_verse, read_bible, read_folder, read_parallel_text
 from datamodules.sources import DataError
 from datamodules.tokenization import detokenize, tokenize
@@ -153,7 +152,7 @@ def pairs(count: int) -> list[tuple[list[int], list[int]]]:
 
 def test_batches_have_one_source_length_and_hold_every_pair_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(translation, "POOL", 10)
-    shuffled = PairBatches(lambda: pairs(25), 4, 0, lambda: torch.Generator().manual_seed(1))
+    shuffled = PairBatches(pairs(25), 4, 0, lambda: torch.Generator().manual_seed(1))
     batches = list(shuffled)
     assert sorted(index for batch in batches for index in batch.places) == list(range(25))
     assert all(batch.source.shape == (1 + batch.places[0] % 3, len(batch.places)) for batch in batches)
@@ -162,26 +161,53 @@ def test_batches_have_one_source_length_and_hold_every_pair_once(monkeypatch: py
     assert all(len(pools) == 1 for pools in seen)  # only one pool is in memory
     again = [batch.places for batch in shuffled]
     assert again == [batch.places for batch in batches]
-    other = [batch.places for batch in PairBatches(lambda: pairs(25), 4, 0, lambda: torch.Generator().manual_seed(2))]
+    other = [batch.places for batch in PairBatches(pairs(25), 4, 0, lambda: torch.Generator().manual_seed(2))]
     assert other != again
 
 
 def test_evaluation_keeps_the_order_within_a_length() -> None:
-    batches = list(PairBatches(lambda: pairs(9), 2, 0))
+    batches = list(PairBatches(pairs(9), 2, 0))
     assert [batch.places for batch in batches] == [[0, 3], [6], [1, 4], [7], [2, 5], [8]]
 
 
-def test_a_large_corpus_streams_and_its_survey_is_kept(translation_folder: Path, monkeypatch) -> None:
+def test_a_large_corpus_streams_and_is_tokenised_once(translation_folder: Path, monkeypatch) -> None:
+    whole = data_of(translation_folder)
     monkeypatch.setattr(translation, "POOL", 7)
+    monkeypatch.setattr(encoded_pairs, "BLOCK_PAIRS", 9)
+    monkeypatch.setattr(encoded_pairs, "tokenize_pairs", lambda *_, **__: pytest.fail("tokenised again"))
     data = data_of(translation_folder)
     assert "train" not in data.sentences
+    assert list(data.training) == list(data.training) == whole.sentences["train"]
     assert sum(len(batch.places) for batch in data.train_dataloader()) == data.details["pairs"] == 60
-    (cache,) = (translation_folder / ".cache").iterdir()
-    assert json.loads(cache.read_text())["pairs"] == 60
-    monkeypatch.setattr(translation, "take_survey", lambda *_: pytest.fail("surveyed again"))
-    again = data_of(translation_folder)
-    assert again.sha256 == data.sha256
-    assert again.sentences == data.sentences
+    assert data.sha256 == whole.sha256
+    monkeypatch.undo()
+    source = translation_folder / "train.en"
+    source.write_text(source.read_text().replace("dog", "wolf"))
+    assert "wolf" in data_of(translation_folder).source_vocabulary.words
+
+
+def test_all_cores_tokenise_as_one_process_does(translation_folder: Path, tmp_path: Path, monkeypatch) -> None:
+    text = read_parallel_text(str(translation_folder), tmp_path, ("en", "fr")).splits["train"]
+    arguments = (text, "pairs", ("en", "fr"), 8, 50, 6)
+    alone = encoded_pairs.encoded_pairs(*arguments, tmp_path / "alone")
+    monkeypatch.setattr(encoded_pairs, "CHUNK", 3)
+    monkeypatch.setattr(encoded_pairs, "ALONE", 9)
+    monkeypatch.setattr(encoded_pairs, "BLOCK", 10)
+    together = encoded_pairs.encoded_pairs(*arguments, tmp_path / "together")
+    assert together.survey == alone.survey
+    assert list(together) == list(alone)
+    assert len(list(alone)) == 60
+    expected = [Vocabulary(alone.survey.target_words).encode(tokenize(target, "fr")) for _, target in text]
+    assert [target for _, target in alone] == expected
+    assert len(alone.survey.target_words) == 6
+
+
+def test_damaged_preparation_is_named(translation_folder: Path) -> None:
+    data_of(translation_folder)
+    (about,) = translation_folder.glob("prepared/*/about.json")
+    about.write_text("{")
+    with pytest.raises(DataError, match=r"prepared/\w+ is damaged .*; delete it, it is made again"):
+        data_of(translation_folder)
 
 
 def test_the_order_follows_from_seed_and_epoch() -> None:
