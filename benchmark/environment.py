@@ -1,7 +1,6 @@
 """The machine that a run is on: what decides its numbers and its speed."""
 
 import ctypes
-import os
 import platform
 import subprocess
 from contextlib import suppress
@@ -10,11 +9,6 @@ from pathlib import Path
 
 import torch
 from lightning import Trainer
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def keep_freed_memory() -> None:

@@ -2,7 +2,6 @@
 
 import datetime
 import logging
-import os
 import pickle
 import shlex
 import statistics
@@ -11,7 +10,7 @@ import tempfile
 import time
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,29 +19,23 @@ from typing import Any
 import numpy as np
 import torch
 from jsonargparse.typing import PositiveInt
-from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
-from lightning.pytorch.plugins import TorchCheckpointIO
+from lightning import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.environments import LightningEnvironment
-from typing_extensions import override
 
 from benchmark import UserError
+from benchmark.callbacks import CurveRecorder, Progress, WholeCheckpoints, mix
 from benchmark.configs import Row
-from benchmark.environment import cores, describe_commit, describe_device, describe_versions, keep_freed_memory
+from benchmark.environment import describe_commit, describe_device, describe_versions, keep_freed_memory
 from benchmark.processes import check_devices, on_devices, rank, started_together
 from benchmark.records import Record, Store, checksum_arrays, run_name
 from benchmark.tracking import log_record, make_logger
 from benchmark.underway import Claim
 from datamodules.base import TaskData
+from datamodules.preparation import cores
 from models.base import TaskModel
 
 CHECKPOINT = "last.ckpt"
-
-STEPS_BETWEEN_LOGS = 50
-"""Of the training loss; all else is logged once an epoch."""
-
-Progress = Callable[[int, int], None]
-"""Called after each epoch with the number of epochs done and the number in all."""
 
 
 class Interrupted(UserError):
@@ -218,92 +211,6 @@ def rebuild_command(
 def print_epoch(epoch: int, epochs: int) -> None:
     """One line for a log."""
     print(f"epoch {epoch} of {epochs}", flush=True)
-
-
-class CurveRecorder(Checkpoint):
-    """Keeps the learning curve, and gives each epoch its own random numbers, so that a resumed run is the same run.
-
-    A Checkpoint to Lightning, so that it is called after the model has logged the epoch and before it is saved.
-    """
-
-    def __init__(self, seed: int, units_per_epoch: int, progress: Sequence[Progress]) -> None:
-        self.seed, self.units_per_epoch, self.progress = seed, units_per_epoch, progress
-        self.epochs: list[dict[str, float]] = []
-        self._lr = self._begin = self._trained = 0.0
-
-    @override
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._lr = trainer.optimizers[0].param_groups[0]["lr"]
-        self._begin = time.perf_counter()
-
-    @override
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        if batch_idx == 0:  # not at the start of the epoch: a fresh data loader draws a number, a resumed one does not
-            torch.manual_seed(mix(self.seed, trainer.current_epoch + 1, trainer.global_rank))
-
-    @override
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        if trainer.loggers and trainer.global_step % STEPS_BETWEEN_LOGS == 0:
-            # Of several devices the first one's part of the loss, scaled to the whole.
-            self._log(trainer, {"training_loss": float(outputs["loss"]) * trainer.world_size})
-
-    @override
-    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        self._trained = time.perf_counter()
-
-    @override
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        if not all(np.isfinite(list(metrics.values()))):
-            raise UserError(
-                f"training diverged in epoch {trainer.current_epoch + 1}: {metrics}; a smaller lr or clip may help"
-            )
-        self.epochs.append(
-            {
-                "epoch": trainer.current_epoch + 1,
-                "lr": self._lr,
-                **metrics,
-                "seconds": time.perf_counter() - self._begin,
-                "throughput": self.units_per_epoch / (self._trained - self._begin),
-            }
-        )
-        self._log(trainer, {name: self.epochs[-1][name] for name in ("lr", "seconds", "throughput")})
-        for tell in self.progress if trainer.is_global_zero else ():
-            tell(len(self.epochs), trainer.max_epochs or 0)
-
-    def _log(self, trainer: Trainer, metrics: dict[str, float]) -> None:
-        for logger in trainer.loggers:
-            logger.log_metrics({**metrics, "epoch": trainer.current_epoch}, trainer.global_step)
-
-    @override
-    def state_dict(self) -> dict[str, Any]:
-        return {"epochs": self.epochs}
-
-    @override
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.epochs = state_dict["epochs"]
-
-
-class WholeCheckpoints(TorchCheckpointIO):
-    """Replaces a checkpoint by a whole one only: what a full disk cuts short leaves the last one as it was."""
-
-    @override
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        scratch = Path(path).with_suffix(".part")
-        try:
-            super().save_checkpoint(checkpoint, scratch, storage_options)
-            os.replace(scratch, path)
-        finally:
-            scratch.unlink(missing_ok=True)
-
-
-def mix(seed: int, epoch: int, rank: int = 0) -> int:
-    """A seed for one epoch of one run on one of its devices, unrelated to any other; epoch 0 is the initialisation."""
-    return int(np.random.SeedSequence([seed, epoch, *([rank] if rank else [])]).generate_state(1, np.uint64)[0] >> 1)
 
 
 def build_model(row: Row, data: TaskData) -> TaskModel:

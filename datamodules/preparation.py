@@ -55,6 +55,11 @@ def prepared(name: str, data: Path, compute: Callable[[Path], None]) -> Path:
     return place / name
 
 
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def on_all_cores(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
     """Each item with the function's value of it, in order, a few items ahead of what is taken.
 
@@ -62,12 +67,11 @@ def on_all_cores(function: Callable[[Item], Result], items: Iterable[Item]) -> I
         function: of a module, or a partial or an instance of one, that can be pickled.
         items: read as they are needed, so that they may be more than memory holds.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     waiting: deque[Any] = deque()
-    with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(cores(), multiprocessing.get_context("spawn")) as pool:
         for item in items:
             waiting.append((item, pool.submit(function, item)))
-            if len(waiting) > 3 * cores:
+            if len(waiting) > 3 * cores():
                 first, value = waiting.popleft()
                 yield first, value.result()
         for first, value in waiting:

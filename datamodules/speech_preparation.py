@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import multiprocessing
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -19,7 +18,7 @@ from torch import Tensor
 from datamodules import acoustic_features
 from datamodules.acoustic_features import FEATURES, Audio, LeftOut, log_mel, normalised, read_audio
 from datamodules.alignment import Aligner, make_aligner, read_labels, states_of
-from datamodules.preparation import prepared
+from datamodules.preparation import cores, prepared
 from datamodules.sources import DataError
 from datamodules.speech_corpus import SPLITS, SpeechCorpus, Utterance
 
@@ -166,12 +165,11 @@ Result = tuple[Tensor, list[str], str]
 def _each(utterances: list[Utterance], aligner: str, rate: int) -> Iterator[Result | LeftOut]:
     needed = any(utterance.phones is None and utterance.labels is None for utterance in utterances)
     worker = Worker(make_aligner(aligner) if needed else None, rate)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not (worker.aligner and worker.aligner.parallel and len(utterances) >= PARALLEL_FROM and cores > 1):
+    if not (worker.aligner and worker.aligner.parallel and len(utterances) >= PARALLEL_FROM and cores() > 1):
         yield from map(worker, utterances)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(cores, context, _start, (aligner, rate)) as pool:
+    with ProcessPoolExecutor(cores(), context, _start, (aligner, rate)) as pool:
         yield from pool.map(_work, utterances, chunksize=32)
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 
 from benchmark import UserError
-from benchmark.environment import cores
 from benchmark.launchers.base import Launcher, Work, WorkerDied, threads_each
 from benchmark.processes import follow_parent
 from benchmark.training import Options
+from datamodules.preparation import cores
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from benchmark import UserError
-from benchmark.environment import cores
 from benchmark.launchers.base import Launcher, Work, threads_each
 from benchmark.training import Options
+from datamodules.preparation import cores
 
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",

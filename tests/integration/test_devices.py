@@ -14,11 +14,12 @@ from scipy.stats import ks_2samp
 from speech_data import RATE, write_corpus
 
 from benchmark import UserError
+from benchmark.callbacks import mix
 from benchmark.configs import Row
 from benchmark.processes import check_devices, on_devices
 from benchmark.records import Record, Store
 from benchmark.tasks import captioning, language_modeling, speech, translation
-from benchmark.training import Options, mix, train
+from benchmark.training import Options, train
 
 SAID = ("text", "translation", "caption")
 

@@ -14,7 +14,7 @@ from conftest import TINY_TRANSLATION
 from lightning.pytorch.loggers import WandbLogger
 from speech_data import RATE, write_corpus
 
-from benchmark import rows, training
+from benchmark import callbacks, rows
 from benchmark.configs import Row
 from benchmark.training import Interrupted, Options, train
 from models.language_model import LanguageModel
@@ -42,7 +42,7 @@ def history(records: list[Any]) -> dict[str, list[Any]]:
 
 
 def test_what_a_run_logs(tiny_row: Row, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(training, "STEPS_BETWEEN_LOGS", 10)
+    monkeypatch.setattr(callbacks, "STEPS_BETWEEN_LOGS", 10)
     record = train(tiny_row, 1, options(tmp_path), progress=quiet)
     wandb_files.finish()
     records = wandb_files.read(tmp_path / "runs")

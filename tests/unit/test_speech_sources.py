@@ -441,7 +441,7 @@ def test_alignment_is_shared_among_processes_with_the_same_result(tmp_path, tone
     alone = prepare(FolderCorpus(folder), str(tones_model), RATE, tmp_path / "alone")
     monkeypatch.setattr(speech_preparation, "PARALLEL_FROM", 1)
     monkeypatch.setattr(CTCAligner, "parallel", True)
-    monkeypatch.setattr(speech_preparation.os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
     shared = prepare(FolderCorpus(folder), str(tones_model), RATE, tmp_path / "shared")
     assert shared.sha256 == alone.sha256
     np.testing.assert_allclose(shared.features, alone.features, atol=1e-2)
