@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import queue
 import signal
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -34,17 +35,32 @@ class Slot:
             WorkerDied: the process ended.
         """
         if not self.pools:
-            context = multiprocessing.get_context("spawn")
-            self.pools.append(ProcessPoolExecutor(1, context, _start_worker, (dict(self.environment),)))
+            self.pools.append(self._start())
         try:
             return self.pools[0].submit(work, argument).result()
         except BrokenProcessPool as error:
             self.pools.clear()
             raise WorkerDied("its process was killed (out of memory?)") from error
 
+    def _start(self) -> ProcessPoolExecutor:
+        """Begin the process, in its environment from the first: a library may look at the GPUs when it is imported."""
+        pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _start_worker)
+        with _starting:
+            before = {name: os.environ.get(name) for name in self.environment}
+            os.environ.update(self.environment)
+            try:
+                pool.submit(os.getpid)  # begins it
+            finally:
+                for name, value in before.items():
+                    os.environ.pop(name) if value is None else os.environ.update({name: value})
+        return pool
 
-def _start_worker(environment: Mapping[str, str]) -> None:
-    os.environ.update(environment)  # before CUDA looks at it
+
+_starting = threading.Lock()
+"""One process of a grid begins at a time, as the environment it takes along is this process's."""
+
+
+def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to answer
     follow_parent()
 

@@ -60,6 +60,7 @@ def test_free_slots_take_the_next_run_each_in_its_own_environment(monkeypatch) -
     done = [future.result() for future in launcher.launch(environment, range(6))]
     launcher.close(abort=False)
     assert {visible for _, visible in done} == {"3", "4"}
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "3,4"  # this process's own is as it was
     assert len({process for process, _ in done}) == 2
 
 
