@@ -174,7 +174,7 @@ ROWS: tuple[Row, ...] = (
     *_pair("paper", "small", TranslationConfig(hidden_size=250, layers=1), 0.2, note=NOT_IN_PAPER),
     *_pair("paper", "medium", TranslationConfig(hidden_size=500, layers=2), 0.2, note=NOT_IN_PAPER),
     *_pair("paper", "large", TranslationConfig(), 0.2, PAPER),
-    *_pair("standard", "small", MULTI30K_CONFIG, 0.2, BESIDE),
+    *_pair("standard", "small", MULTI30K_CONFIG, 0.1, BESIDE),
     *_pair("standard", "medium", replace(MULTI30K_CONFIG, hidden_size=256), 0.3, BESIDE),
     *_pair("standard", "large", replace(MULTI30K_CONFIG, hidden_size=512), 0.5, BESIDE),
     *_pair("quick", "small", BIBLE_CONFIG, 0.3, BESIDE),
