@@ -8,6 +8,8 @@ from tqdm import tqdm
 
 from benchmark.underway import Claim
 
+LOOK_SECONDS = 2.0
+
 
 class View:
     """One line per finished run, and on a terminal a bar per run under way.
@@ -24,7 +26,7 @@ class View:
         """Part of each run that is done; of a run that was stopped before, some."""
         self.counted = 0.0
         """Work that was done since the beginning: what the speed is measured by."""
-        self.begin = time.perf_counter()
+        self.begin = self.looked = time.perf_counter()
         self.ended = 0
         self.failures: list[str] = []
         self.bars: dict[str, tqdm] = {}
@@ -34,7 +36,10 @@ class View:
         return epoch / epochs if epochs else 0.0
 
     def look(self) -> None:
-        """See how far the runs are."""
+        """See how far the runs are, now and then: a store may be on a file system that many share."""
+        if (now := time.perf_counter()) - self.looked < LOOK_SECONDS:
+            return
+        self.looked = now
         for label in self.claims:
             if (fraction := self._fraction(label)) > self.done[label]:
                 self._moved(label, fraction)
