@@ -81,21 +81,11 @@ def _parser(row: Row | None) -> ArgumentParser:
     for name, function in COMMANDS.items():
         summary = (inspect.getdoc(function) or "").split("\n\nArgs:")[0]
         sub = ArgumentParser(exit_on_error=False, description=summary)
-        by_hand: set[str | int] = {
-            "trained",
-            "sync",
-            "options",
-            "overrides",
-            "check",
-            "dry_run",
-            "action",
-            "names",
-            "images",
-        }
+        by_hand: set[str | int] = {*FLAGS, "options", "overrides", "action", "names", "images"}
         sub.add_function_arguments(
             function, skip=by_hand & set(inspect.signature(function).parameters), as_group=False, as_positional=True
         )
-        for flag in FLAGS.keys() & inspect.signature(function).parameters.keys():
+        for flag in sorted(FLAGS.keys() & inspect.signature(function).parameters.keys()):
             sub.add_argument(f"--{flag}", action="store_true", help=FLAGS[flag])
         if name == "caption":
             sub.add_argument("images", nargs="+", type=Path, help="picture files, SVG among them")

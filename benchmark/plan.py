@@ -70,8 +70,8 @@ def finished_if_readable(grid: Sequence[Run], options: Options) -> dict[str, Rec
 
 def estimate_of(row: Row, records: Sequence[Record]) -> Estimate:
     """Time of a run of a row: that of its own records, else by its work from the most similar row on the same data."""
-    config = row.config
-    if own := [record for record in records if record.fingerprint == config.fingerprint() and record.curve]:
+    config, fingerprint = row.config, row.config.fingerprint()
+    if own := [record for record in records if record.fingerprint == fingerprint and record.curve]:
         return Estimate(statistics.median(record.wall_seconds for record in own), _basis(own))
     similar = [
         (record, type(config)(**record.configuration).work / config.work)

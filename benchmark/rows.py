@@ -48,7 +48,8 @@ def load(path: Path | None) -> tuple[Row, ...]:
         return ROWS
     if not path.is_file():
         raise UserError(f"--rows_file {path}: there is no such file")
-    sys.path.insert(0, str(path.resolve().parent))
+    if (folder := str(path.resolve().parent)) != sys.path[0]:
+        sys.path.insert(0, folder)
     try:
         own = tuple(importlib.import_module(path.stem).ROWS)
     except Exception as error:  # anything can go wrong in a user's file

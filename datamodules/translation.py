@@ -81,6 +81,8 @@ class TranslationData(TaskData):
 
     def prepare_data(self) -> None:
         """Download a named source where it is missing, and tokenise the training text unless that has been done."""
+        if self.sentences:  # set up already: Lightning asks again before each of its loops
+            return
         for source in (BIBLE, MULTI30K):
             if source.name == self.source:
                 source.fetch(self.data)
