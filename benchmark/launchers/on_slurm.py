@@ -1,5 +1,6 @@
 """Runs as jobs of SLURM."""
 
+import signal
 import subprocess
 import threading
 from collections import Counter
@@ -34,6 +35,9 @@ class Requeued:
         """What submitit queues when SLURM says that it is about to stop the job."""
         import submitit
 
+        # SLURM ends the job as soon as `scontrol requeue` has asked it to, and that command with it: unless it inherits
+        # this, submitit often takes its death for a failure of the run.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         return submitit.helpers.DelayedSubmission(self)
 
 

@@ -275,10 +275,27 @@ def test_a_requeued_job_goes_on_from_its_checkpoint(grid, undisturbed, slurm) ->
     assert grid.results == undisturbed
 
 
-def test_a_preempted_job_is_queued_again(grid, undisturbed, slurm) -> None:
-    """By the signal that submitit has SLURM send before it stops a job."""
+def test_a_signalled_job_is_queued_again(grid, undisturbed, slurm) -> None:
+    """By the signal that submitit has SLURM send before a job's time is up."""
     printed = in_the_middle(grid, ["scancel", "--signal=USR2"])
     assert "FAILED" not in printed
+    assert grid.begun > 4
+    assert grid.results == undisturbed
+
+
+def test_a_job_that_a_higher_partition_preempts_goes_on_after_it(grid, undisturbed, slurm) -> None:
+    partitions = subprocess.run(["sinfo", "--noheader", "--format=%R"], capture_output=True, text=True, check=True)
+    if "high" not in partitions.stdout.split():
+        pytest.skip("this cluster has no partition 'high' that preempts; tests/system/slurm.sh makes one with it")
+    driver = grid.start(*JOBS)
+    grid.wait_for_progress(driver)
+    # It takes the whole node, so what runs there must give way first.
+    urgent = ["srun", "--partition=high", "--exclusive", "--immediate=60", "true"]
+    subprocess.run(urgent, check=True, timeout=120)
+    printed = driver.communicate(timeout=300)[0]
+    assert driver.returncode == 0, printed
+    assert "FAILED" not in printed
+    assert "trying again" not in printed  # it is SLURM that does
     assert grid.begun > 4
     assert grid.results == undisturbed
 
