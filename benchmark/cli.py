@@ -2,7 +2,10 @@
 
 import inspect
 import logging
+import os
 import re
+import select
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import field, fields, make_dataclass
@@ -47,8 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 when it did what it was asked, 1 when it could not, 2 when it was asked wrongly, 130 when interrupted; of
-        `check`, 1 when a metric has moved and 2 when that could not be decided.
+        0 when it did what it was asked, 1 when it could not, 2 when it was asked wrongly, 130 when interrupted, 141
+        when what reads its output ended first; of `check`, 1 when a metric has moved and 2 when that could not be
+        decided.
     """
     logging.basicConfig(format="rnnreg: %(message)s", level=logging.WARNING)
     logging.raiseExceptions = False  # a library that cannot write its log, on a full disk, is no cause for a traceback
@@ -59,7 +63,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ArgumentError, UserError) as error:
         return _fail(_readable(str(error)), 2)
     try:
-        return _call(COMMANDS[parsed.subcommand], vars(parsed[parsed.subcommand]), row)
+        code = _call(COMMANDS[parsed.subcommand], vars(parsed[parsed.subcommand]), row)
+        sys.stdout.flush()
+        return code
     except (UserError, DataError) as error:
         could_not = 2 if parsed.subcommand == "check" else 1
         return _fail(_readable(str(error)), 130 if isinstance(error, Interrupted) else could_not)
@@ -67,6 +73,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(
             "interrupted; finished runs and the last epoch of the others are kept: the same command goes on", 130
         )
+    except BrokenPipeError:
+        if not _reader_left():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more as it ends
+        return 128 + signal.SIGPIPE
+
+
+def _reader_left() -> bool:
+    """Whether nobody reads any more what is printed, as after `| head`."""
+    poll = select.poll()
+    poll.register(sys.stdout, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _parser(row: Row | None) -> ArgumentParser:

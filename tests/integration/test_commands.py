@@ -3,6 +3,8 @@
 import json
 import re
 import signal
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -75,6 +77,15 @@ def test_list_shows_every_row_and_its_published_target(rnnreg) -> None:
     _, quick, _ = rnnreg("list", "--profile", "quick")
     assert "sotu-small" in quick
     assert "ptb-small" not in quick
+
+
+def test_a_reader_that_has_enough_is_no_cause_for_a_traceback() -> None:
+    """As in `rnnreg list | head -1`."""
+    command = [sys.executable, "-m", "benchmark", "list"]
+    lister = subprocess.Popen(command, cwd=README.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    lister.stdout.close()
+    assert lister.communicate()[1] == b""
+    assert lister.returncode == 128 + signal.SIGPIPE
 
 
 def test_run_leaves_a_whole_record_and_does_not_train_it_again(run_tiny, tmp_path, text_folder) -> None:
