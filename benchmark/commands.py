@@ -3,6 +3,7 @@
 import shutil
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -123,13 +124,14 @@ def reproduce(
         for row in trained
         if seed <= max(seeds, row.seeds)
     ]
+    make = partial(make_launcher, launcher, options, len(grid), jobs, runs_per_device, slurm)
     if dry_run:
-        slots = make_launcher(launcher, options, jobs, runs_per_device, slurm).slots if launcher == "local" else jobs
+        slots = make().slots if launcher == "local" else jobs
         table, words = plan(grid, options, slots, [options.store, COMMITTED])
         _print_columns(table)
         print("", *words, sep="\n")
         return 0
-    failures = run_grid(grid, make_launcher(launcher, options, jobs, runs_per_device, slurm), retries, rows_file)
+    failures = run_grid(grid, make(), retries, rows_file)
     device = "cuda" if options.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
     try:
         for record in averages.update(chosen, every, Store(options.store), options.data, device):

@@ -14,13 +14,19 @@ Kind = Literal["local", "ray", "slurm"]
 
 
 def make_launcher(
-    kind: Kind, options: Options, jobs: int | None, runs_per_device: int, slurm: Mapping[str, Any] | None
+    kind: Kind,
+    options: Options,
+    runs: int,
+    jobs: int | None = None,
+    runs_per_device: int = 1,
+    slurm: Mapping[str, Any] | None = None,
 ) -> Launcher:
     """The launcher of that kind.
 
     Args:
         kind: local, ray or slurm.
         options: of the runs.
+        runs: how many there are to do.
         jobs: runs at a time.
         runs_per_device: runs that share a GPU; not for SLURM, whose jobs have their own.
         slurm: parameters of its jobs.
@@ -34,4 +40,4 @@ def make_launcher(
         raise UserError(f"--slurm is of no use to --launcher {kind}")
     if kind == "slurm":
         return Slurm(options, jobs, slurm or {})
-    return Ray(options, jobs, runs_per_device) if kind == "ray" else Local(options, jobs, runs_per_device)
+    return Ray(options, jobs, runs_per_device) if kind == "ray" else Local(options, jobs, runs_per_device, runs)

@@ -72,9 +72,12 @@ class Local(Launcher):
         options: devices of one run, its threads.
         jobs: runs at a time; if not given, on a CPU as many as there are cores for.
         runs_per_device: runs that share a GPU.
+        runs: of the grid, where that is known: fewer than there are cores have more of them each.
     """
 
-    def __init__(self, options: Options, jobs: int | None = None, runs_per_device: int = 1) -> None:
+    def __init__(
+        self, options: Options, jobs: int | None = None, runs_per_device: int = 1, runs: int | None = None
+    ) -> None:
         gpus = visible_gpus() if options.accelerator != "cpu" else []
         if gpus:
             groups = [gpus[begin : begin + options.devices] for begin in range(0, len(gpus), options.devices)]
@@ -84,6 +87,7 @@ class Local(Launcher):
                 raise UserError(f"--devices {options.devices}: this machine has {len(gpus)} GPUs")
         else:
             environments = [{}] * (jobs or max(1, cores() // (options.devices * (options.threads or 1))))
+        environments = environments[:runs]
         self.slots = len(environments)
         threads = options.threads or max(1, cores() // (self.slots * options.devices))
         self.options = replace(options, threads=threads)

@@ -66,13 +66,18 @@ def test_free_slots_take_the_next_run_each_in_its_own_environment(monkeypatch) -
 
 def test_on_a_cpu_cores_are_shared_out(monkeypatch) -> None:
     monkeypatch.setattr("benchmark.launchers.local.cores", lambda: 8)
-    for given, jobs, slots, threads in (
-        (options(), None, 8, 1),
-        (options(), 2, 2, 4),
-        (options(threads=4), None, 2, 4),
-        (options(devices=2), None, 4, 1),
+    for given, jobs, runs, slots, threads in (
+        (options(), None, None, 8, 1),
+        (options(), None, 20, 8, 1),
+        (options(), None, 3, 3, 2),
+        (options(), 2, 20, 2, 4),
+        (options(), 2, 1, 1, 8),
+        (options(threads=4), None, 20, 2, 4),
+        (options(threads=1), None, 3, 3, 1),
+        (options(devices=2), None, 20, 4, 1),
+        (options(devices=2), None, 1, 1, 4),
     ):
-        launcher = Local(given, jobs)
+        launcher = Local(given, jobs, runs=runs)
         assert (launcher.slots, launcher.options.threads) == (slots, threads)
         launcher.close(abort=True)
 
@@ -90,14 +95,14 @@ def test_a_launcher_that_cannot_be_had_is_said_in_one_line(monkeypatch, kind, ch
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.setitem(sys.modules, "submitit", None)
     with pytest.raises(UserError, match=re.escape(message)):
-        make_launcher(kind, options(**changes), None, 1, slurm)
+        make_launcher(kind, options(**changes), 4, slurm=slurm)
 
 
 def test_slurm_without_its_commands_or_with_unknown_parameters_is_said_in_one_line(monkeypatch, tmp_path) -> None:
     pytest.importorskip("submitit")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="--launcher slurm: "):
-        make_launcher("slurm", options(store=tmp_path), None, 1, {})
+        make_launcher("slurm", options(store=tmp_path), 4)
 
 
 def test_a_run_is_claimed_once_and_its_progress_is_there_for_all(tmp_path) -> None:
