@@ -63,7 +63,7 @@ class Outcome:
 def run_grid(
     grid: Sequence[Run], launcher: Launcher, retries: int = 0, rows_file: Path | None = None
 ) -> dict[str, int]:
-    """Train every run of a grid that has no record yet, the longest first.
+    """Train every run of a grid that has no record yet.
 
     A run that another grid is training in the same store is waited for, and done here if that one gives it up. Where
     the data of a source cannot be had, its runs fail together and the others go on.
@@ -88,7 +88,7 @@ def run_grid(
         writable(options.store)
         grid, unusable = prepare(grid, options)
         found = finished(grid, options)
-        todo = sorted((run for run in grid if run.label not in found), key=lambda run: -run.row.config.work)
+        todo = in_order([run for run in grid if run.label not in found], launcher.slots)
         if found:
             print(f"{len(found)} of {len(grid)} runs are in the store already", flush=True)
         print(f"{len(todo)} runs, {launcher.description}", flush=True)
@@ -97,6 +97,15 @@ def run_grid(
     finally:
         launcher.close(abort)
     return {**unusable, **dict.fromkeys(failures, 1)}
+
+
+def in_order(runs: Sequence[Run], slots: int | None) -> list[Run]:
+    """The order in which runs begin.
+
+    Side by side the longest first, so that they end at about the same time. One at a time as they were asked for, seed
+    by seed, so that a grid that is stopped has runs of every row.
+    """
+    return list(runs) if slots == 1 else sorted(runs, key=lambda run: -run.row.config.work)
 
 
 def _run_all(todo: Sequence[Run], launcher: Launcher, retries: int, do: "partial[Outcome]") -> list[str]:

@@ -15,7 +15,7 @@ from benchmark.launchers import make_launcher
 from benchmark.launchers.local import Local
 from benchmark.plan import estimate_of, plan
 from benchmark.progress import View
-from benchmark.suite import Run
+from benchmark.suite import Run, in_order
 from benchmark.training import Options, train
 from benchmark.underway import Claim, Claimed
 
@@ -80,6 +80,19 @@ def test_on_a_cpu_cores_are_shared_out(monkeypatch) -> None:
         launcher = Local(given, jobs, runs=runs)
         assert (launcher.slots, launcher.options.threads) == (slots, threads)
         launcher.close(abort=True)
+
+
+@pytest.mark.parametrize(
+    ("slots", "expected"),
+    [
+        (1, ["ptb-medium seed 1", "ptb-large seed 1", "ptb-medium seed 2", "ptb-large seed 2"]),
+        (2, ["ptb-large seed 1", "ptb-large seed 2", "ptb-medium seed 1", "ptb-medium seed 2"]),
+        (None, ["ptb-large seed 1", "ptb-large seed 2", "ptb-medium seed 1", "ptb-medium seed 2"]),
+    ],
+)
+def test_runs_begin_as_asked_for_one_at_a_time_and_the_longest_first_side_by_side(slots, expected) -> None:
+    runs = [Run(rows.find(name), seed, "") for seed in (1, 2) for name in ("ptb-medium", "ptb-large")]
+    assert [run.label for run in in_order(runs, slots)] == expected
 
 
 @pytest.mark.parametrize(
