@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,13 @@ from lightning.pytorch.plugins import TorchCheckpointIO
 from typing_extensions import override
 
 from benchmark import UserError
+from benchmark.underway import Claim
 
 STEPS_BETWEEN_LOGS = 50
 """Of the training loss; all else is logged once an epoch."""
+
+SECONDS_BETWEEN_TELLS = 5.0
+"""How often a run says how far it is within an epoch, which may take hours."""
 
 Progress = Callable[[int, int], None]
 """Called after each epoch with the number of epochs done and the number in all."""
@@ -26,17 +30,23 @@ class CurveRecorder(Checkpoint):
     """Keeps the learning curve, and gives each epoch its own random numbers, so that a resumed run is the same run.
 
     A Checkpoint to Lightning, so that it is called after the model has logged the epoch and before it is saved.
+
+    Args:
+        seed: of the run.
+        units_per_epoch: what throughput counts.
+        claim: is told how far the run is, within an epoch too.
+        progress: told of each epoch.
     """
 
-    def __init__(self, seed: int, units_per_epoch: int, progress: Sequence[Progress]) -> None:
-        self.seed, self.units_per_epoch, self.progress = seed, units_per_epoch, progress
+    def __init__(self, seed: int, units_per_epoch: int, claim: Claim, progress: Progress | None) -> None:
+        self.seed, self.units_per_epoch, self.claim, self.progress = seed, units_per_epoch, claim, progress
         self.epochs: list[dict[str, float]] = []
-        self._lr = self._begin = self._trained = 0.0
+        self._lr = self._begin = self._trained = self._told = 0.0
 
     @override
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._lr = trainer.optimizers[0].param_groups[0]["lr"]
-        self._begin = time.perf_counter()
+        self._begin = self._told = time.perf_counter()
 
     @override
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -50,6 +60,10 @@ class CurveRecorder(Checkpoint):
         if trainer.loggers and trainer.global_step % STEPS_BETWEEN_LOGS == 0:
             # Of several devices the first one's part of the loss, scaled to the whole.
             self._log(trainer, {"training_loss": float(outputs["loss"]) * trainer.world_size})
+        if trainer.is_global_zero and (now := time.perf_counter()) - self._told > SECONDS_BETWEEN_TELLS:
+            self._told = now
+            part = (batch_idx + 1) / (trainer.num_training_batches + 1)  # its validation, and its checkpoint, are left
+            self.claim.tell(trainer.current_epoch + part, trainer.max_epochs or 0)
 
     @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -74,8 +88,10 @@ class CurveRecorder(Checkpoint):
             }
         )
         self._log(trainer, {name: self.epochs[-1][name] for name in ("lr", "seconds", "throughput")})
-        for tell in self.progress if trainer.is_global_zero else ():
-            tell(len(self.epochs), trainer.max_epochs or 0)
+        if trainer.is_global_zero:
+            self.claim.tell(len(self.epochs), trainer.max_epochs or 0)
+            if self.progress:
+                self.progress(len(self.epochs), trainer.max_epochs or 0)
 
     def _log(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         for logger in trainer.loggers:

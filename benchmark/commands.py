@@ -18,13 +18,12 @@ from benchmark.lines import Line, gather, placement
 from benchmark.plan import plan
 from benchmark.processes import rank
 from benchmark.progress import duration
-from benchmark.records import Record, Store
+from benchmark.records import COMMITTED, Record, Store
 from benchmark.report import page
 from benchmark.suite import Run, headline, run_grid
 from benchmark.training import Options, rebuild_command, train
 from datamodules.sources import DataError, FolderSource, Source
 
-COMMITTED = Path("results/records")
 """Records of the repository, from its top level."""
 
 LONGEST_NAME = 150
@@ -127,7 +126,7 @@ def reproduce(
     make = partial(make_launcher, launcher, options, len(grid), jobs, runs_per_device, slurm)
     if dry_run:
         slots = make().slots if launcher == "local" else jobs
-        table, words = plan(grid, options, slots, [options.store, COMMITTED])
+        table, words = plan(grid, options, slots)
         _print_columns(table)
         print("", *words, sep="\n")
         return 0

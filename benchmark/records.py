@@ -12,6 +12,9 @@ import numpy as np
 
 from benchmark import UserError
 
+COMMITTED = Path("results/records")
+"""Where the project's own records are, seen from its top folder."""
+
 
 class CorruptRecord(UserError):
     """A record that cannot be trusted; the message names the file."""

@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,9 +12,10 @@ from pathlib import Path
 
 from benchmark import UserError, rows
 from benchmark.configs import Row
+from benchmark.estimates import shares
 from benchmark.launchers.base import Launcher
 from benchmark.progress import View
-from benchmark.records import Record, Store
+from benchmark.records import COMMITTED, Record, Store
 from benchmark.tracking import finish
 from benchmark.training import Options, train, writable
 from benchmark.underway import Claim, Claimed
@@ -87,31 +88,33 @@ def run_grid(
     try:
         writable(options.store)
         grid, unusable = prepare(grid, options)
-        found = finished(grid, options)
-        todo = in_order([run for run in grid if run.label not in found], launcher.slots)
+        records = list(Store(options.store).records(skipped=[]))
+        found = finished(grid, options, records)
+        costs = shares((run.row for run in grid), [*records, *Store(COMMITTED).records(skipped=[])])
+        todo = in_order([run for run in grid if run.label not in found], launcher.slots, costs)
         if found:
             print(f"{len(found)} of {len(grid)} runs are in the store already", flush=True)
         print(f"{len(todo)} runs, {launcher.description}", flush=True)
-        failures = _run_all(todo, launcher, retries, partial(work, options=options, rows_file=rows_file))
+        view = View({run.label: (costs[run.row.name], run.claim(options.store)) for run in todo})
+        failures = _run_all(todo, launcher, view, retries, partial(work, options=options, rows_file=rows_file))
         abort = False
     finally:
         launcher.close(abort)
     return {**unusable, **dict.fromkeys(failures, 1)}
 
 
-def in_order(runs: Sequence[Run], slots: int | None) -> list[Run]:
+def in_order(runs: Sequence[Run], slots: int | None, costs: Mapping[str, float]) -> list[Run]:
     """The order in which runs begin.
 
     Side by side the longest first, so that they end at about the same time. One at a time as they were asked for, seed
     by seed, so that a grid that is stopped has runs of every row.
     """
-    return list(runs) if slots == 1 else sorted(runs, key=lambda run: -run.row.config.work)
+    return list(runs) if slots == 1 else sorted(runs, key=lambda run: -costs[run.row.name])
 
 
-def _run_all(todo: Sequence[Run], launcher: Launcher, retries: int, do: "partial[Outcome]") -> list[str]:
+def _run_all(todo: Sequence[Run], launcher: Launcher, view: View, retries: int, do: "partial[Outcome]") -> list[str]:
     """Have runs done; gives a line for each that failed."""
     store = launcher.options.store
-    view = View({run.label: (run.row.config.work, run.claim(store)) for run in todo})
     elsewhere: list[Run] = []
     tried: Counter[str] = Counter()
 
@@ -181,13 +184,13 @@ def _outcome(future: "Future[Outcome]") -> Outcome:
         return Outcome(failure=lines[-1] if lines else type(error).__name__, crashed=True)
 
 
-def finished(grid: Iterable[Run], options: Options) -> dict[str, Record]:
-    """The runs of a grid that the store has a record of already, by label.
+def finished(grid: Iterable[Run], options: Options, records: Iterable[Record]) -> dict[str, Record]:
+    """The runs of a grid that are among the records of the store already, by label.
 
-    Where it may have one, the data is read, since a record of other data does not count.
+    Where one may be, the data is read, since a record of other data does not count.
     """
     candidates: dict[tuple[str, int, str], list[Record]] = {}
-    for record in Store(options.store).records(skipped=[]):
+    for record in records:
         candidates.setdefault((record.row, record.seed, record.fingerprint), []).append(record)
     data: dict[tuple[str, str], str] = {}
     found = {}

@@ -28,6 +28,7 @@ from benchmark.callbacks import CurveRecorder, Progress, WholeCheckpoints, mix
 from benchmark.configs import Row
 from benchmark.environment import describe_commit, describe_device, describe_versions, keep_freed_memory
 from benchmark.processes import check_devices, on_devices, rank, started_together
+from benchmark.progress import duration
 from benchmark.records import Record, Store, checksum_arrays, run_name
 from benchmark.tracking import log_record, make_logger
 from benchmark.underway import Claim
@@ -91,7 +92,8 @@ def train(
         try:
             return on_devices(options.devices, train_claimed, *arguments)
         except KeyboardInterrupt as stop:
-            raise interrupted(*claim.progress) from stop
+            epoch, epochs = claim.progress
+            raise interrupted(int(epoch), epochs) from stop
 
 
 def train_claimed(
@@ -100,7 +102,7 @@ def train_claimed(
     """What `train` does once the run is its own, in one process or in each of several."""
     on_terminal = progress is None and sys.stderr.isatty() and rank() == 0
     if progress is None and not on_terminal:
-        progress = print_epoch
+        progress = EpochLines()
     quieten()
     on_cpu = options.accelerator == "cpu" or not torch.cuda.is_available()
     if threads := options.threads or (max(1, cores() // options.devices) if on_cpu and options.devices > 1 else None):
@@ -119,7 +121,7 @@ def train_claimed(
     torch.manual_seed(mix(seed, 0))
     model = build_model(row, data)
     resume = check_checkpoint(folder / CHECKPOINT, model)
-    curve = CurveRecorder(seed, data.units_per_epoch, [claim.tell, *([progress] if progress else [])])
+    curve = CurveRecorder(seed, data.units_per_epoch, claim, progress)
     logger = make_logger(options.wandb, row, seed, run, folder) if rank() == 0 else False
     alone = options.devices * options.num_nodes == 1
     trainer = Trainer(
@@ -208,9 +210,19 @@ def rebuild_command(
     return shlex.join([*words, *(f"--{name}={value}" for name, value in (changes or {}).items())])
 
 
-def print_epoch(epoch: int, epochs: int) -> None:
-    """One line for a log."""
-    print(f"epoch {epoch} of {epochs}", flush=True)
+class EpochLines:
+    """One line an epoch for a log, with the time left."""
+
+    def __init__(self) -> None:
+        self.begin = time.perf_counter()
+        self.before: int | None = None
+        """Epochs of an earlier sitting."""
+
+    def __call__(self, epoch: int, epochs: int) -> None:
+        """Print the line of an epoch."""
+        self.before = epoch - 1 if self.before is None else self.before
+        left = (epochs - epoch) * (time.perf_counter() - self.begin) / (epoch - self.before)
+        print(f"epoch {epoch} of {epochs}, {f'ETA {duration(left)}' if left else 'evaluating'}", flush=True)
 
 
 def build_model(row: Row, data: TaskData) -> TaskModel:

@@ -80,8 +80,8 @@ class Claim:
         lock.release()
         return False
 
-    def tell(self, epoch: int, epochs: int) -> None:
-        """Say how many epochs are done, of how many; a disk that is full costs the progress bar, not the run."""
+    def tell(self, epoch: float, epochs: int) -> None:
+        """Say how many epochs are done, part of one too; a disk that is full costs the progress bar, not the run."""
         said = {"epoch": epoch, "epochs": epochs, "host": socket.gethostname(), "process": os.getpid()}
         scratch = self.path.with_suffix(f".{os.getpid()}")
         with suppress(OSError):
@@ -94,10 +94,16 @@ class Claim:
             self.path.with_suffix(".json").unlink()
 
     @property
-    def progress(self) -> tuple[int, int]:
+    def progress(self) -> tuple[float, int]:
         """Epochs done, by this process or those before it, and epochs in all; (0, 0) where nothing was said."""
         said = self._said()
         return said.get("epoch", 0), said.get("epochs", 0)
+
+    @property
+    def kept(self) -> float:
+        """Part of the run that is done for good: whole epochs, after which it goes on if it is stopped."""
+        epoch, epochs = self.progress
+        return int(epoch) / epochs if epochs else 0.0
 
     @property
     def holder(self) -> str:

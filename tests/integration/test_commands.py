@@ -17,6 +17,7 @@ from benchmark import UserError, rows
 from benchmark.records import Record, Store
 from benchmark.tasks import language_modeling
 from benchmark.training import Interrupted, Options, train
+from benchmark.underway import Claim
 from models.language_model import LanguageModel
 
 README = Path(__file__).parents[2] / "README.md"
@@ -152,6 +153,23 @@ def test_an_interrupted_run_resumes_and_ends_as_if_it_had_not_been(tiny_row, tmp
         assert {name: point[name] for name in point.keys() - timing} == {
             name: expected[name] for name in point.keys() - timing
         }
+
+
+def test_a_run_says_how_far_it_is_within_an_epoch_too(tiny_row, tmp_path, monkeypatch, capsys) -> None:
+    told: list[float] = []
+    monkeypatch.setattr("benchmark.callbacks.SECONDS_BETWEEN_TELLS", 0.0)
+    monkeypatch.setattr(Claim, "tell", lambda self, epoch, epochs: told.append(epoch))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False)
+    train(tiny_row, 1, options(tmp_path))
+    data = tiny_row.config.datamodule(tmp_path)
+    data.setup()
+    steps = len(data.train_dataloader())
+    within = [step / (steps + 1) for step in range(1, steps + 1)]
+    assert told == pytest.approx([*within, 1, *(1 + part for part in within), 2])
+    assert [re.sub(r"\d+ s$", "_ s", line) for line in capsys.readouterr().out.splitlines()] == [
+        "epoch 1 of 2, ETA _ s",
+        "epoch 2 of 2, evaluating",
+    ]
 
 
 def test_checkpoints_load_without_running_code(tiny_row, tmp_path) -> None:

@@ -11,9 +11,10 @@ from conftest import TINY
 from test_records import make_record
 
 from benchmark import UserError, rows
+from benchmark.estimates import estimate_of, shares
 from benchmark.launchers import make_launcher
 from benchmark.launchers.local import Local
-from benchmark.plan import estimate_of, plan
+from benchmark.plan import plan
 from benchmark.progress import View
 from benchmark.suite import Run, in_order
 from benchmark.training import Options, train
@@ -92,7 +93,7 @@ def test_on_a_cpu_cores_are_shared_out(monkeypatch) -> None:
 )
 def test_runs_begin_as_asked_for_one_at_a_time_and_the_longest_first_side_by_side(slots, expected) -> None:
     runs = [Run(rows.find(name), seed, "") for seed in (1, 2) for name in ("ptb-medium", "ptb-large")]
-    assert [run.label for run in in_order(runs, slots)] == expected
+    assert [run.label for run in in_order(runs, slots, {"ptb-medium": 1.0, "ptb-large": 2.0})] == expected
 
 
 @pytest.mark.parametrize(
@@ -132,6 +133,9 @@ def test_a_run_is_claimed_once_and_its_progress_is_there_for_all(tmp_path) -> No
             pass  # another run is free
     assert not claim.is_held
     assert claim.progress == (3, 13)  # of a run that was stopped, which goes on from there
+    claim.tell(3.7, 13)
+    assert claim.progress == (3.7, 13)
+    assert claim.kept == 3 / 13
     claim.forget()
     assert claim.progress == (0, 0)
 
@@ -171,6 +175,49 @@ def test_the_view_follows_the_claims_of_all_and_tells_the_time_left(tmp_path, mo
     assert printed[2] == "[3/3] c: perplexity 90, 12 s; all done"
 
 
+def test_an_epoch_that_a_stopped_run_begins_again_is_not_counted_as_done_now(tmp_path, monkeypatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("benchmark.progress.time.perf_counter", lambda: now[0])
+    claim = Claim(tmp_path, "a", 1, "abcdef0123")
+    with claim.held():
+        claim.tell(1.9, 4)
+    view = View({"a": (400.0, claim)})
+    now[0] = 10.0
+    view.look()
+    assert view.summary() == "0 of 1 runs, ETA unknown"
+    claim.tell(1.5, 4)
+    now[0] = 20.0
+    view.look()
+    assert view.summary() == "0 of 1 runs, ETA 2 min"  # half of an epoch in 20 s, 2.5 are left
+
+
+def test_a_log_has_a_line_of_long_runs_now_and_then(tmp_path, monkeypatch, capsys) -> None:
+    now = [0.0]
+    monkeypatch.setattr("benchmark.progress.time.perf_counter", lambda: now[0])
+    claims = {name: Claim(tmp_path, name, 1, "abcdef0123") for name in "abc"}
+    with claims["a"].held():
+        view = View({name: (100.0, claim) for name, claim in claims.items()})
+        for now[0] in range(0, 1000, 10):  # 500 s an epoch
+            claims["a"].tell(now[0] / 500, 39)
+            view.look()
+    assert capsys.readouterr().out.splitlines() == [
+        "0 of 3 runs, ETA 16.2 h; under way: a at epoch 0.6 of 39",
+        "0 of 3 runs, ETA 16.1 h; under way: a at epoch 1.2 of 39",
+        "0 of 3 runs, ETA 16.0 h; under way: a at epoch 1.9 of 39",
+    ]
+
+
+def test_what_rows_cost_is_in_seconds_of_records_and_else_by_work() -> None:
+    small, large, other = (rows.find(name) for name in ("sotu-small", "sotu-large", "ptb-small"))
+    records = [make_record(small, wall_seconds=30.0)]
+    costs = shares([small, large, other], records)
+    second = small.config.work / 30.0
+    assert costs["sotu-small"] == 30.0
+    assert costs["sotu-large"] == pytest.approx(large.config.work / second)
+    assert costs["ptb-small"] == pytest.approx(other.config.work / second)
+    assert shares([other], []) == {"ptb-small": other.config.work}
+
+
 def test_estimates_come_from_the_rows_own_records_or_by_its_work_from_its_neighbour() -> None:
     small, large = rows.find("sotu-small"), rows.find("sotu-large")
     records = [make_record(small, wall_seconds=seconds) for seconds in (10.0, 30.0, 20.0)]
@@ -187,8 +234,8 @@ def test_a_plan_counts_what_is_done_under_way_and_left(tiny_row, tmp_path) -> No
     record = train(tiny_row, 1, where, progress=lambda *_: None)
     grid = [Run(row, seed, "") for row in (tiny_row, tiny_row.variant("twice", hidden_size=16)) for seed in (1, 2, 3)]
     with grid[1].claim(where.store).held():
-        grid[1].claim(where.store).tell(1, 2)
-        table, words = plan(grid, where, 2, [where.store])
+        grid[1].claim(where.store).tell(1.7, 2)  # stopped now, it would go on after one epoch
+        table, words = plan(grid, where, 2)
     assert table[1][:4] == ("tiny", "3", "1", "1")
     assert table[2][:4] == ("twice", "3", "0", "0")
     assert "by its work" in table[2][-1]
