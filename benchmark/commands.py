@@ -327,8 +327,9 @@ def paper(row: Row) -> str:
     """The paper's figures for a row, in short."""
     if not row.published:
         return "–"
-    figures = " / ".join(f"{value:g}" for value in row.published.metrics.values())
-    return f"{row.published.source}: {figures}"
+    metrics = {metric.name: metric for metric in (row.config.training, *row.config.headline)}
+    figures = [metrics[name].as_given(value) for name, value in row.published.metrics.items()]
+    return f"{row.published.source}: {' / '.join(figures)}"
 
 
 def _print_columns(table: Sequence[tuple[str, ...]]) -> None:

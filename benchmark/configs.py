@@ -34,6 +34,10 @@ class Metric:
     digits: int = 1
     """Decimals shown."""
 
+    def as_given(self, published: float) -> str:
+        """A published figure with the decimals that it was given with, or as many as ours have."""
+        return f"{published:.{max(self.digits, len(f'{published:g}'.partition('.')[2]))}f}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config(ABC):

@@ -198,7 +198,7 @@ def against_the_paper(table: Sequence[Line]) -> Figure | None:
     for place, (_, sample, paper, metric) in enumerate(found):
         away, spread = 100 * (sample.mean / paper - 1), 100 * (sample.sd or 0) / paper
         axis.errorbar(away, place, xerr=spread, fmt="o", color=WITH, capsize=3)
-        shown = f"{sample.mean:.{metric.digits}f} against {paper:g}"
+        shown = f"{sample.mean:.{metric.digits}f} against {metric.as_given(paper)}"
         axis.annotate(shown, (away, place), (0, 7), textcoords="offset points", ha="center", fontsize=9)
         reach = max(reach, 1.3 * (abs(away) + spread))
     axis.axvline(0, color=INK, linewidth=0.8)

@@ -79,7 +79,7 @@ def summary(table: Sequence[Line]) -> str:
 def _papers(row: Row, metric: Metric) -> str:
     if not row.published or row.published.on or metric.name not in row.published.metrics:
         return "–"
-    return _as_given(row.published.metrics[metric.name], metric.digits)
+    return metric.as_given(row.published.metrics[metric.name])
 
 
 def results(group: Sequence[Line]) -> Table:
@@ -137,13 +137,8 @@ def _seeds(line: Line) -> str:
 def _published(line: Line, metrics: Sequence[Metric]) -> str:
     if not (paper := line.row.published):
         return "–"
-    figures = [(paper.metrics.get(metric.name), metric.digits) for metric in metrics]
-    return " / ".join("–" if value is None else _as_given(value, digits) for value, digits in figures)
-
-
-def _as_given(value: float, digits: int) -> str:
-    """A published figure with the decimals that it was given with, or as many as ours have."""
-    return f"{value:.{max(digits, len(f'{value:g}'.partition('.')[2]))}f}"
+    figures = [(metric, paper.metrics.get(metric.name)) for metric in metrics]
+    return " / ".join("–" if value is None else metric.as_given(value) for metric, value in figures)
 
 
 def _difference(line: Line, metrics: Sequence[Metric]) -> str:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,7 @@ class Grid:
     def wait_for_progress(self, driver: "subprocess.Popen[str]") -> None:
         """Until a run has finished its first epoch."""
         for _ in range(3000):
-            if any(json.loads(path.read_text())["epoch"] for path in self.store.glob(".under-way/*.json")):
+            if any(json.loads(path.read_text())["epoch"] >= 1 for path in self.store.glob(".under-way/*.json")):
                 return
             assert driver.poll() is None, driver.communicate()[0]
             time.sleep(0.02)  # the state of another process: there is nothing to wait on
@@ -257,19 +257,30 @@ def test_slurm(grid, undisturbed, slurm, fate) -> None:
     assert grid.results == undisturbed
 
 
-def in_the_middle(grid: Grid, do: Sequence[str]) -> str:
-    """What a grid on SLURM prints whose running jobs meet a command."""
+def in_the_middle(grid: Grid, do: Callable[[], None]) -> str:
+    """What a grid on SLURM prints to which something happens while its jobs run."""
     driver = grid.start(*JOBS)
     grid.wait_for_progress(driver)
-    met = [subprocess.run([*do, one], capture_output=True).returncode for one in jobs()]
-    assert 0 in met, "no job was there any more"
+    do()
     printed = driver.communicate(timeout=300)[0]
     assert driver.returncode == 0, printed
     return printed
 
 
+def on_jobs(*command: str) -> None:
+    """Do something to every job."""
+    met = [subprocess.run([*command, one], capture_output=True).returncode for one in jobs()]
+    assert 0 in met, "no job was there any more"
+
+
+def take_the_node() -> None:
+    """What runs there must give way first."""
+    urgent = ["srun", "--partition=high", "--exclusive", "--immediate=60", "true"]
+    subprocess.run(urgent, check=True, timeout=120)
+
+
 def test_a_requeued_job_goes_on_from_its_checkpoint(grid, undisturbed, slurm) -> None:
-    printed = in_the_middle(grid, ["scontrol", "requeue"])
+    printed = in_the_middle(grid, lambda: on_jobs("scontrol", "requeue"))
     assert "trying again" not in printed  # it is SLURM that does
     assert grid.begun > 4
     assert grid.results == undisturbed
@@ -277,7 +288,7 @@ def test_a_requeued_job_goes_on_from_its_checkpoint(grid, undisturbed, slurm) ->
 
 def test_a_signalled_job_is_queued_again(grid, undisturbed, slurm) -> None:
     """By the signal that submitit has SLURM send before a job's time is up."""
-    printed = in_the_middle(grid, ["scancel", "--signal=USR2"])
+    printed = in_the_middle(grid, lambda: on_jobs("scancel", "--signal=USR2"))
     assert "FAILED" not in printed
     assert grid.begun > 4
     assert grid.results == undisturbed
@@ -287,13 +298,7 @@ def test_a_job_that_a_higher_partition_preempts_goes_on_after_it(grid, undisturb
     partitions = subprocess.run(["sinfo", "--noheader", "--format=%R"], capture_output=True, text=True, check=True)
     if "high" not in partitions.stdout.split():
         pytest.skip("this cluster has no partition 'high' that preempts; tests/system/slurm.sh makes one with it")
-    driver = grid.start(*JOBS)
-    grid.wait_for_progress(driver)
-    # It takes the whole node, so what runs there must give way first.
-    urgent = ["srun", "--partition=high", "--exclusive", "--immediate=60", "true"]
-    subprocess.run(urgent, check=True, timeout=120)
-    printed = driver.communicate(timeout=300)[0]
-    assert driver.returncode == 0, printed
+    printed = in_the_middle(grid, take_the_node)
     assert "FAILED" not in printed
     assert "trying again" not in printed  # it is SLURM that does
     assert grid.begun > 4
