@@ -38,11 +38,21 @@ def describe_device(trainer: Trainer) -> str:
     return f"{several}CPU {name}, {torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''}"
 
 
-def describe_versions() -> dict[str, str]:
-    """Python, the packages and the kind of processor that decide the numbers, to the last bit."""
+def describe_versions(device: torch.device | None = None) -> dict[str, str]:
+    """Python, the packages and the kind of processor that decide the numbers, to the last bit; of a GPU CUDA too."""
     packages = ("torch", "lightning", "torchmetrics", "numpy")
     found = {"python": platform.python_version(), **{package: version(package) for package in packages}}
+    if device and device.type == "cuda":
+        found["cuda"] = describe_cuda(device)
     return {**found, "processor": describe_processor()}
+
+
+def describe_cuda(device: torch.device) -> str:
+    """CUDA, cuDNN and how they multiply: unless told not to, cuDNN's LSTM rounds to TF32 where a GPU has it."""
+    tf32 = torch.cuda.get_device_capability(device) >= (8, 0)
+    lstm = "TF32" if tf32 and torch.backends.cudnn.allow_tf32 else "float32"
+    other = "TF32" if tf32 and torch.backends.cuda.matmul.allow_tf32 else "float32"
+    return f"{torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}, LSTM in {lstm}, other products in {other}"
 
 
 def describe_processor() -> str:

@@ -168,7 +168,7 @@ def train_claimed(
         unit=row.config.unit,
         wall_seconds=sum(epoch["seconds"] for epoch in curve.epochs) + time.perf_counter() - begin,
         device=describe_device(trainer),
-        versions=describe_versions(),
+        versions=describe_versions(trainer.strategy.root_device),
         commit=describe_commit(),
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         command=command or rebuild_command(row.name, seed),
