@@ -2,6 +2,7 @@
 
 import datetime
 import logging
+import os
 import pickle
 import shlex
 import statistics
@@ -104,9 +105,12 @@ def train_claimed(
     if progress is None and not on_terminal:
         progress = EpochLines()
     quieten()
+    alone = options.devices * options.num_nodes == 1
     on_cpu = options.accelerator == "cpu" or not torch.cuda.is_available()
     if threads := options.threads or (max(1, cores() // options.devices) if on_cpu and options.devices > 1 else None):
         torch.set_num_threads(threads)
+        if not alone:
+            os.environ["OMP_NUM_THREADS"] = str(threads)  # else Lightning's DDP sets a number of its own
     keep_freed_memory()
 
     data = row.config.datamodule(options.data)
@@ -123,7 +127,6 @@ def train_claimed(
     resume = check_checkpoint(folder / CHECKPOINT, model)
     curve = CurveRecorder(seed, data.units_per_epoch, claim, progress)
     logger = make_logger(options.wandb, row, seed, run, folder) if rank() == 0 else False
-    alone = options.devices * options.num_nodes == 1
     trainer = Trainer(
         accelerator=options.accelerator,
         devices=options.devices,

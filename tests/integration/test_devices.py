@@ -1,6 +1,7 @@
 """One run on two devices is the run that one device would have done: two CPU processes, for each task."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -169,7 +170,7 @@ def test_two_machines_under_torchrun_make_one_run(text_folder, tmp_path) -> None
     assert [agent.returncode for agent in agents] == [0, 0], printed
     assert [out.count("record: ") for out, _ in printed] == [1, 0]
     record = next(Store(tmp_path / "runs").records())
-    assert record.device.startswith("2 x CPU")
+    assert re.fullmatch("2 x CPU .*, 1 thread", record.device)
     row = language_modeling.PTB_SMALL.variant("tiny", source=str(text_folder), **TINY)
     assert record.metrics == pytest.approx(train(row, 1, options(tmp_path, "one"), progress=quiet).metrics, rel=1e-5)
 
