@@ -257,6 +257,18 @@ def test_slurm(grid, undisturbed, slurm, fate) -> None:
     assert grid.results == undisturbed
 
 
+def test_srun_makes_one_run_of_its_tasks(grid, undisturbed, slurm) -> None:
+    words = ["run", "tiny", "--devices", 2, "--rows-file", grid.folder / "fated_rows.py", "--store", grid.store]
+    words += ["--wandb", "off", "--accelerator", "cpu", "--threads", 1]
+    command = ["srun", "--ntasks-per-node", "2", sys.executable, "-m", "benchmark", *map(str, words)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("record: ") == 1
+    record = next(Store(grid.store).records())
+    assert re.fullmatch("2 x CPU .*, 1 thread", record.device)
+    assert record.metrics == pytest.approx(undisturbed[("tiny", 1)][0], rel=1e-5)
+
+
 def in_the_middle(grid: Grid, do: Callable[[], None]) -> str:
     """What a grid on SLURM prints to which something happens while its jobs run."""
     driver = grid.start(*JOBS)
