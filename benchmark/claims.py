@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from benchmark.configs import Metric, Profile
@@ -73,6 +74,13 @@ class Judgement:
         if "not reproduced" in found:
             return "not reproduced"
         return "reproduced" if found == {"reproduced"} else "not enough runs"
+
+    @property
+    def in_short(self) -> str:
+        """The verdict with the data's name, and how many comparisons bear the claim out where not all do."""
+        bear_out = sum(finding.verdict == "reproduced" for finding in self.findings)
+        count = "" if bear_out == len(self.findings) else f": {bear_out} of {len(self.findings)}"
+        return f"{self.verdict} ({Path(self.source).name}{count})"
 
 
 def judge(table: Iterable[Line]) -> list[Judgement]:
@@ -217,6 +225,12 @@ def _as_good_as_ten(group: Group) -> Iterator[Finding]:
                 )
                 yield Finding(metric.label, figures, _decide(effect), names)
 
+
+HOW_TO_READ = (
+    "A claim is reproduced on data where every comparison bears it out, and not reproduced where one does not. An "
+    f"interval that has zero in it asks for more runs while there are fewer than {ENOUGH} on a side, and from then on "
+    "counts as not reproduced, on whichever side of zero its middle is."
+)
 
 INTERVAL = "the 95 % interval of the difference of means over seeds is on the claim's side of zero"
 

@@ -122,24 +122,30 @@ def effects_of_dropout(table: Sequence[Line]) -> Figure | None:
         lower = several[0][1].metric.better == "lower"
         scales = [100 / effect.before.mean if lower else 1.0 for _, effect in several]
         changes = [effect.change * scale for (_, effect), scale in zip(several, scales, strict=True)]
-        reach = 1.3 * max(map(abs, changes)) or 1.0
+        reach = 2 * max(map(abs, changes)) or 1.0  # an interval of two runs may be far wider than anything else
+        ends = [0.0, *changes]
         for place, ((_, effect), scale, change) in enumerate(zip(several, scales, changes, strict=True)):
             colour = WITH if (change < 0) == lower else WITHOUT
             if effect.interval:
-                low, high = (min(max(end * scale, -2 * reach), 2 * reach) for end in effect.interval)
+                low, high = (min(max(end * scale, -reach), reach) for end in effect.interval)
                 axis.plot([low, high], [place, place], color=colour, linewidth=1.6)
+                for end, at, arrow in zip(effect.interval, (low, high), "<>", strict=True):
+                    if end * scale != at:
+                        axis.plot(at, place, arrow, color=colour, markersize=5)
+                ends += [low, high]
             axis.plot(
                 change, place, "o", color=colour, markersize=6, markerfacecolor=colour if effect.interval else PAPER
             )
         axis.axvline(0, color=INK, linewidth=0.8)
-        axis.set_xlim(-reach, reach)
+        margin = 0.04 * (max(ends) - min(ends))
+        axis.set_xlim(min(ends) - margin, max(ends) + margin)
         axis.set_yticks(range(len(several)), [name for name, _ in several])
         axis.set_ylim(len(several) - 0.5, -0.5)
         axis.set_xlabel(
             f"change of {label} with dropout{', %' if lower else ''} ({'left' if lower else 'right'} is better)"
         )
         axis.grid(axis="x", alpha=0.25, linewidth=0.5)
-    figure.suptitle("What dropout does: mean over seeds and 95 % interval (open: a single run)")
+    figure.suptitle("What dropout does: mean over seeds and 95 % interval (open: a single run; arrow: wider)")
     return figure
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark import UserError
-from benchmark.claims import judge
+from benchmark.claims import HOW_TO_READ, judge
 from benchmark.configs import Metric, Row
 from benchmark.effects import Effect, compare
 from benchmark.lines import (
@@ -177,7 +177,7 @@ def effect_table(found: dict[str, list[Effect]]) -> Table:
 
 def claims(table: Sequence[Line]) -> str:
     """Every claim of the paper with its test, and what was found on each source that has runs."""
-    parts = ["# What the paper says, and what these runs show"]
+    parts = ["# What the paper says, and what these runs show", HOW_TO_READ]
     judged = [judgement for judgement in judge(table) if judgement.is_run]
     for claim in dict.fromkeys(judgement.claim for judgement in judged):
         parts += [f"## {claim.says}", f"Section {claim.section}. Test: {claim.test}."]
@@ -199,7 +199,7 @@ def claims_summary(table: Sequence[Line]) -> Table:
         cells = []
         for quick in (True, False):
             mine = [one for one in judged if one.claim is claim and ("quick" in one.profiles) == quick]
-            cells.append("; ".join(f"{one.verdict} ({Path(one.source).name})" for one in mine) or NOT_RUN)
+            cells.append("; ".join(one.in_short for one in mine) or NOT_RUN)
         body.append((claim.section, claim.says, *cells))
     return Table(("section", "claim", "quick profile", "real data"), tuple(body))
 
