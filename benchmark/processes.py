@@ -43,7 +43,7 @@ def check_devices(devices: int, nodes: int, batch_size: int, accelerator: str) -
             f"a batch has {batch_size} sequences, too few for {devices * nodes} devices; each must have at least one"
         )
     gpus = torch.cuda.device_count()
-    if gpus < devices and (gpus or accelerator in ("gpu", "cuda")) and accelerator != "cpu":
+    if gpus < devices and (gpus or accelerator == "gpu") and accelerator != "cpu":
         raise UserError(f"--devices {devices}: this machine has {gpus} GPUs; --accelerator cpu takes CPU processes")
     if nodes > 1 and not started_together():
         raise UserError(

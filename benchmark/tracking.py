@@ -15,12 +15,9 @@ from urllib.request import getproxies
 from lightning.pytorch.loggers import Logger, WandbLogger
 from typing_extensions import override
 
-from benchmark import UserError
 from benchmark.configs import Row
 from benchmark.records import Record
 from datamodules.base import TaskData
-
-MODES = ("auto", "online", "offline", "off")
 
 PROJECT = "rnnreg"
 
@@ -111,12 +108,7 @@ def make_logger(mode: str, row: Row, seed: int, run: str, folder: Path) -> Logge
         seed: part of the configuration.
         run: name of the run in its store; the W&B id follows from it, so that a resumed run goes on in its own curve.
         folder: takes the W&B files.
-
-    Raises:
-        UserError: there is no such mode.
     """
-    if mode not in MODES:
-        raise UserError(f"--wandb {mode}: must be one of {', '.join(MODES)}")
     if mode == "off":
         return False
     os.environ.setdefault("WANDB_SILENT", "true")  # its hints would break the progress bars

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -52,15 +52,15 @@ class Options:
     """Folder that holds the data, one folder per source."""
     store: Path = Path("runs")
     """Folder that takes records, checkpoints and logs."""
-    accelerator: str = "auto"
-    """Device kind, as Lightning names it: auto, cpu, gpu."""
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    """Device kind: auto takes GPUs where there are any."""
     threads: PositiveInt | None = None
     """CPU threads of one run on each of its devices; its part of the cores if not given."""
     devices: PositiveInt = 1
     """Devices of one run on each machine: GPUs, or processes on a CPU, among which its batches are split."""
     num_nodes: PositiveInt = 1
     """Machines of one run, all started by srun or torchrun."""
-    wandb: str = "auto"
+    wandb: Literal["auto", "online", "offline", "off"] = "auto"
     """Weights & Biases: auto (online when logged in, else offline), online, offline or off."""
 
 

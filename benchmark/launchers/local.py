@@ -79,7 +79,7 @@ class Local(Launcher):
         self, options: Options, jobs: int | None = None, runs_per_device: int = 1, runs: int | None = None
     ) -> None:
         gpus = visible_gpus() if options.accelerator != "cpu" else []
-        if gpus:
+        if gpus or options.accelerator == "gpu":
             groups = [gpus[begin : begin + options.devices] for begin in range(0, len(gpus), options.devices)]
             named = [{"CUDA_VISIBLE_DEVICES": ",".join(group)} for group in groups if len(group) == options.devices]
             environments = (named * runs_per_device)[:jobs]

@@ -55,9 +55,9 @@ class Ray(Launcher):
         threads = options.threads or (max(1, int(has["CPU"]) // (jobs * options.devices)) if jobs else 1)
         cpus, gpus = threads * options.devices, 0.0
         self.slots = int(has["CPU"] // cpus)
-        if options.accelerator != "cpu" and has.get("GPU"):
+        if options.accelerator == "gpu" or (options.accelerator == "auto" and has.get("GPU")):
             gpus = options.devices / runs_per_device
-            self.slots = min(self.slots, int(has["GPU"] // gpus))
+            self.slots = min(self.slots, int(has.get("GPU", 0) // gpus))
         if not self.slots:
             raise UserError(f"--launcher ray: a run needs {cpus} CPUs and {gpus:g} GPUs, and the cluster has {has}")
         self._needs = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": 0}

@@ -55,6 +55,13 @@ def test_each_gpu_or_group_of_them_has_its_runs(monkeypatch, count, visible, dev
     launcher.close(abort=True)
 
 
+@pytest.mark.parametrize(("devices", "accelerator", "gpus"), [(1, "gpu", 0), (2, "gpu", 1), (2, "auto", 1)])
+def test_a_grid_without_its_gpus_is_refused_before_it_begins(monkeypatch, devices, accelerator, gpus) -> None:
+    with_gpus(monkeypatch, gpus, None)
+    with pytest.raises(UserError, match=f"--devices {devices}: this machine has {gpus} GPUs"):
+        Local(Options(devices=devices, accelerator=accelerator))
+
+
 def test_free_slots_take_the_next_run_each_in_its_own_environment(monkeypatch) -> None:
     with_gpus(monkeypatch, 2, "3,4")
     launcher = Local(Options(threads=1))
