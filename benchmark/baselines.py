@@ -88,6 +88,8 @@ def baseline(
     if not reason.strip():
         raise UserError("--reason: say why these runs are what is expected from now on")
     names = only.split(",") if only else list(expected)
+    if not names:
+        raise UserError(f"{baseline} has no rows yet; name those to take up with --only")
     every = rows.load(rows_file)
     table = gather([rows.find(name, every) for name in names], Store(store).records(skipped=[]))
     accepted = {

@@ -45,6 +45,15 @@ FLAGS = {
 }
 """Parameters of commands that are given or not, without a value."""
 
+NUMBERS = {
+    "PositiveInt": "a whole number >0",
+    "NonNegativeInt": "a whole number >=0",
+    "PositiveFloat": "a number >0",
+    "NonNegativeFloat": "a number >=0",
+    "OpenUnitInterval": "a number between 0 and 1",
+}
+"""What jsonargparse's types of restricted numbers are to a reader."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -172,10 +181,18 @@ def _fail(message: str, code: int) -> int:
 
 def _readable(message: str) -> str:
     """A message on one line, a parser's in the words of the command line."""
-    message = re.sub(r"<class '(\w+)'>", r"\1", " ".join(message.split()))
-    message = re.sub(r"(are required: )(?:\w+\.)?", r"\1", message.replace("typing.Literal", "one of "))
+    message = re.sub(r"(are required: )(?:\w+\.)?", r"\1", " ".join(message.split()))
     message = re.sub(r'^Parser key "(?:\w+\.)?(\w+)": ', r"--\1: ", message)
+    # An option that may be left out is a union with None, which nobody can type.
     message = re.sub(
-        r"Not of type \w+: (.+) does not conform to restriction v(.+)$", r"expected a number \2, got \1", message
+        r"Does not validate against any of the Union.* Errors: - (.*) - Expected a <class 'NoneType'>.* Given value: ",
+        r"\1. Got value: ",
+        message,
     )
-    return re.sub(r"Expected an? (.+)\. Got value: (.*)$", r"expected \1, got \2", message)
+    message = re.sub(
+        rf"Not of type ({'|'.join(NUMBERS)}): (?:.*Got value: |.*: ')?(.*?)'?(?: does not conform.*)?$",
+        lambda found: f"expected {NUMBERS[found[1]]}, got {found[2]}",
+        message,
+    )
+    message = re.sub(r"<class '(\w+)'>", r"\1", message.replace("typing.Literal", "one of "))
+    return re.sub(r"Expected an? (.+)\. Got value: ?(.*)$", r"expected \1, got \2", message)

@@ -24,8 +24,6 @@ from benchmark.suite import Run, headline, run_grid
 from benchmark.training import Options, rebuild_command, train
 from datamodules.sources import DataError, FolderSource, Source
 
-"""Records of the repository, from its top level."""
-
 LONGEST_NAME = 150
 """Of a variant, which names a folder; what the name leaves out still tells its runs apart, by their fingerprint."""
 
@@ -260,7 +258,7 @@ def collect(store: Path = Path("runs"), into: Path = COMMITTED) -> int:
         into: folder of committed records.
     """
     copied = 0
-    for line in _lines(rows.ROWS, store):
+    for line in _lines(rows.ROWS, _existing(store)):
         for record in line.records:
             if record.commit == "unknown" or record.commit.endswith("-dirty"):
                 _left_out(f"{record.run}: ran from uncommitted code ({record.commit})")

@@ -183,7 +183,7 @@ def trained(row: str, seed: int, store: Path, model: type[Model]) -> Model:
     Raises:
         UserError: there is no such run, there are several, or its checkpoint is not one of such a model.
     """
-    found = sorted(store.glob(f"{row}/seed-{seed}-*/{CHECKPOINT}"))
+    found = sorted(path for path in store.glob(f"*/seed-{seed}-*/{CHECKPOINT}") if path.parent.parent.name == row)
     if not found:
         there = sorted(
             {

@@ -54,6 +54,8 @@ def load(path: Path | None) -> tuple[Row, ...]:
         own = tuple(importlib.import_module(path.stem).ROWS)
     except Exception as error:  # anything can go wrong in a user's file
         raise UserError(f"--rows_file {path}: {type(error).__name__}: {error}") from error
+    if others := [item for item in own if not isinstance(item, Row)]:
+        raise UserError(f"--rows_file {path}: its ROWS has {others[0]!r}, which is no benchmark.configs.Row")
     names = [row.name for row in (*ROWS, *own)]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"--rows_file {path}: the name {twice[0]} is taken; give the row another one")

@@ -103,7 +103,7 @@ def make_logger(mode: str, row: Row, seed: int, run: str, folder: Path) -> Logge
     """A W&B logger for one run, or False when W&B is off or cannot be had.
 
     Args:
-        mode: auto (online when the user is logged in, offline otherwise), online, offline or off.
+        mode: auto (what WANDB_MODE says, else online when the user is logged in, else offline), online, offline or off.
         row: gives the group, the tags and the configuration.
         seed: part of the configuration.
         run: name of the run in its store; the W&B id follows from it, so that a resumed run goes on in its own curve.
@@ -115,8 +115,11 @@ def make_logger(mode: str, row: Row, seed: int, run: str, folder: Path) -> Logge
     try:
         import wandb
 
+        wandb.setup()  # takes the silence up
         if mode == "auto":
             mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
+        if mode == "disabled":
+            return False
         if mode == "online" and not reachable():
             _warn("W&B is not reached, this run is logged offline", "`rnnreg dashboard --sync` uploads it later")
             mode = "offline"

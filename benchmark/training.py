@@ -139,6 +139,7 @@ def train_claimed(
         gradient_clip_val=row.config.clip,
         callbacks=[curve, ModelCheckpoint(folder, "last", enable_version_counter=False, save_on_train_epoch_end=True)],
         logger=logger,
+        log_every_n_steps=1,  # CurveRecorder logs what there is within an epoch
         default_root_dir=folder,
         num_sanity_val_steps=0,
         enable_progress_bar=on_terminal,

@@ -277,7 +277,7 @@ def test_data_lists_and_verifies(rnnreg, tmp_path) -> None:
         (["run", "ptb-small", "--hidden_size", "abc"], 2, "--hidden_size: expected int, got abc"),
         (["run", "ptb-small", "--dropout", "1.5"], 1, "dropout: 1.5 is out of range, must be at least 0 and below 1"),
         (["run", "ptb-small", "--nope", "1"], 2, "unrecognized arguments: --nope 1"),
-        (["run", "ptb-small", "--seed", "-1"], 2, "--seed: expected a number >=0, got -1"),
+        (["run", "ptb-small", "--seed", "-1"], 2, "--seed: expected a whole number >=0, got -1"),
         (["run", "ptb-small", "--backbone", "no.Such", "--source", "TEXT"], 1, "backbone: cannot load 'no.Such'"),
         (["run", "ptb-small", "--backbone", "torch.nn.ReLU", "--source", "TEXT"], 1, "cannot build the model"),
         (["run", "ptb-small", "--source", "EMPTY"], 1, "train.txt is missing; a text folder holds"),
@@ -290,7 +290,13 @@ def test_data_lists_and_verifies(rnnreg, tmp_path) -> None:
         (["run", "ptb-small", "--wandb", "maybe", "--source", "TEXT"], 2, "--wandb: expected one of ['auto', "),
         (["run", "ptb-small", "--accelerator", "gup", "--source", "TEXT"], 2, "expected one of ['auto', 'cpu', 'gpu']"),
         (["run"], 2, "the following arguments are required: row"),
-        (["reproduce", "--seeds", "0"], 2, "--seeds: expected a number >0, got 0"),
+        (["reproduce", "--seeds", "0"], 2, "--seeds: expected a whole number >0, got 0"),
+        (["reproduce", "--jobs", "0"], 2, "--jobs: expected a whole number >0, got 0"),
+        (["list", "--profile", "x"], 2, "--profile: expected one of ['quick', 'standard', 'paper'], got x"),
+        (["list", "--rows_file", "ROWS"], 1, "its ROWS has 1, which is no benchmark.configs.Row"),
+        (["sample", "/etc"], 1, "has no trained /etc with seed 1"),
+        (["collect", "--store", "nowhere"], 1, "--store nowhere: there is no such folder"),
+        (["baseline", "update", "--reason", "new", "--baseline", "EMPTY/new.json"], 1, "name those to take up with"),
         (["table", "--store", "nowhere"], 1, "--store nowhere: there is no such folder"),
         (["data", "fetch", "nothing"], 1, "there is no source 'nothing'; there are sotu, ptb, "),
     ],
@@ -298,9 +304,11 @@ def test_data_lists_and_verifies(rnnreg, tmp_path) -> None:
 def test_bad_input_is_one_line_and_a_failure(rnnreg, text_folder, tmp_path, words, code, message) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
-    places = {"TEXT": str(text_folder), "EMPTY": str(tmp_path / "empty"), "FILE": str(tmp_path / "file")}
+    (tmp_path / "rows_of_numbers.py").write_text("ROWS = [1]\n")
+    places = {"TEXT": text_folder, "EMPTY": tmp_path / "empty", "FILE": tmp_path / "file"}
+    places["ROWS"] = tmp_path / "rows_of_numbers.py"
     for place, path in places.items():
-        words = [word.replace(place, path) for word in words]
+        words = [word.replace(place, str(path)) for word in words]
     if words[0] == "run" and "--store" not in words and len(words) > 2:
         words += ["--store", str(tmp_path / "runs")]
     found, out, err = rnnreg(*words)
@@ -311,13 +319,22 @@ def test_bad_input_is_one_line_and_a_failure(rnnreg, text_folder, tmp_path, word
     assert not out
 
 
-def test_wandb_is_kept_offline_for_a_user_without_an_account(tiny_row, tmp_path, monkeypatch) -> None:
+def test_wandb_is_kept_offline_for_a_user_without_an_account(tiny_row, tmp_path, monkeypatch, recwarn) -> None:
     monkeypatch.delenv("WANDB_MODE", raising=False)
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))  # a user without an account
     record = train(tiny_row, 1, options(tmp_path, wandb="auto"), progress=quiet)
     files = list((tmp_path / "runs" / record.run / "wandb").glob("offline-run-*/run-*.wandb"))
     assert len(files) == 1
+    assert not [str(warning.message) for warning in recwarn]  # no hint of Lightning's among the progress bars
+
+
+@pytest.mark.parametrize(("mode", "folders"), [("disabled", 0), ("offline", 1)])
+def test_wandb_does_as_its_own_variable_says(tiny_row, tmp_path, monkeypatch, capfd, mode, folders) -> None:
+    monkeypatch.setenv("WANDB_MODE", mode)
+    record = train(tiny_row, 1, options(tmp_path, wandb="auto"), progress=quiet)
+    assert len(list((tmp_path / "runs" / record.run).glob("wandb"))) == folders
+    assert not capfd.readouterr().err
 
 
 def test_wandb_failing_does_not_cost_the_run(tiny_row, tmp_path, monkeypatch, caplog) -> None:
