@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.images import Picture, draw_svg, picture_file
-from datamodules.sources import DataError, Source, SourceFile, read_members
+from datamodules.sources import DataError, FolderSource, Source, SourceFile, read_members
 
 SPLITS = ("train", "validation", "test")
 
@@ -36,17 +36,32 @@ OPENMOJI = Source(
     ),
 )
 
-FLICKR8K = "flickr8k"
-FLICKR8K_PART = "flickr8k-1k"
-"""The first thousand photographs of Flickr8k by name, or a folder DATA/flickr8k-1k."""
+FLICKR8K = FolderSource(
+    name="flickr8k",
+    task="captions",
+    description="Flickr8k: 8,000 photographs of people and dogs, five captions each",
+    terms="research use",
+    instructions="unpack https://www.kaggle.com/datasets/adityajn105/flickr8k there",
+)
+FLICKR8K_PART = FolderSource(
+    name="flickr8k-1k",
+    task="captions",
+    description="the first 1,000 photographs of Flickr8k by name; those of flickr8k where that is there",
+    terms="research use",
+    instructions="unpack https://www.kaggle.com/datasets/adityajn105/flickr8k as flickr8k beside it",
+)
 FLICKR8K_PART_SIZE = 1000
-MSCOCO = "mscoco"
-FOLDERS = {
-    FLICKR8K: "https://www.kaggle.com/datasets/adityajn105/flickr8k",
-    FLICKR8K_PART: "https://www.kaggle.com/datasets/adityajn105/flickr8k",
-    MSCOCO: "https://cocodataset.org and https://cs.stanford.edu/people/karpathy/deepimagesent/",
-}
-"""Named sources that the user puts into the data folder, and where they are published."""
+MSCOCO = FolderSource(
+    name="mscoco",
+    task="captions",
+    description="MSCOCO 2014: 123,000 photographs, five captions each, in Karpathy's splits",
+    terms="captions CC BY 4.0, photographs under Flickr's terms",
+    instructions="unpack train2014 and val2014 of https://cocodataset.org there, and beside them dataset_coco.json of "
+    "https://cs.stanford.edu/people/karpathy/deepimagesent",
+    needs=("dataset*.json",),
+)
+FOLDERS = {source.name: source for source in (FLICKR8K, FLICKR8K_PART, MSCOCO)}
+"""Named sources that the user puts into the data folder."""
 
 HELD_OUT = 0.1
 """Part of the pictures for validation, and for test, where a data set has no splits of its own."""
@@ -94,17 +109,13 @@ def read_captions(source: str, data: Path) -> CaptionSet:
         OPENMOJI.verify(data)
         return read_openmoji(*(data / source / file.name for file in OPENMOJI.files))
     folder = data / source if source in FOLDERS else Path(source)
-    if source == FLICKR8K_PART and not folder.is_dir() and (data / FLICKR8K).is_dir():
-        return read_flickr(data / FLICKR8K, FLICKR8K_PART_SIZE)
-    if not folder.is_dir():
-        raise DataError(
-            f"{folder} is missing; "
-            + (
-                f"{source} is not downloaded: put it there ({FOLDERS[source]}), or name its parent with --data"
-                if source in FOLDERS
-                else f"--source names one of {', '.join((OPENMOJI.name, *FOLDERS))}, or a folder of pictures"
-            )
-        )
+    if source == FLICKR8K_PART.name and not folder.is_dir() and (whole := data / FLICKR8K.name).is_dir():
+        return read_flickr(whole, FLICKR8K_PART_SIZE)
+    if source in FOLDERS:
+        FOLDERS[source].verify(data)
+    elif not folder.is_dir():
+        names = ", ".join((OPENMOJI.name, *FOLDERS))
+        raise DataError(f"{folder} is missing; --source names one of {names}, or a folder of pictures")
     if karpathy := sorted(folder.glob("dataset*.json")):
         return read_karpathy(karpathy[0])
     return read_flickr(folder)

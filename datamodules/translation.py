@@ -86,7 +86,8 @@ class TranslationData(TaskData):
         for source in (BIBLE, MULTI30K):
             if source.name == self.source:
                 source.fetch(self.data)
-        if self.source == WMT14:
+        if self.source == WMT14.name:
+            WMT14.verify(self.data)
             newstest(self.languages)
         self._encoded(read_parallel_text(self.source, self.data, self.languages))
 

@@ -11,13 +11,13 @@ from datamodules.captioning import CaptionData
 from models.base import TaskModel
 from models.captioner import Captioner, caption, score
 
-SOURCES = (OPENMOJI,)
+SOURCES = (OPENMOJI, FLICKR8K, FLICKR8K_PART, MSCOCO)
 
 CAPTIONS = {
-    MSCOCO: "Image captions, MSCOCO 2014, Karpathy's splits (paper Table 4)",
-    FLICKR8K: "Image captions, Flickr8k, vectors from GoogLeNet (another data set than the paper's Table 4)",
-    FLICKR8K_PART: "Image captions, 1,000 photographs of Flickr8k, vectors from a weight-free descriptor of edges and "
-    "colours (another data set than the paper's Table 4, and no network that knows photographs)",
+    MSCOCO.name: "Image captions, MSCOCO 2014, Karpathy's splits (paper Table 4)",
+    FLICKR8K.name: "Image captions, Flickr8k, vectors from GoogLeNet (another data set than the paper's Table 4)",
+    FLICKR8K_PART.name: "Image captions, 1,000 photographs of Flickr8k, vectors from a weight-free descriptor of edges "
+    "and colours (another data set than the paper's Table 4, and no network that knows photographs)",
     OPENMOJI.name: "Image captions, OpenMoji drawings and their Unicode names, quick profile, vectors from a weight-"
     "free descriptor of edges and colours (scaled-down data and models, not comparable with the paper's numbers)",
 }
@@ -139,18 +139,23 @@ def _plain(name: str, profile: Profile, seeds: int, config: CaptionConfig) -> Ro
 # MSCOCO: one layer of 512 as Vinyals et al. 2014, who say neither learning rate nor schedule nor dropout; neither does
 # the paper. They are the suite's own, as the paper's medium language model has them.
 MSCOCO_PLAIN = _plain(
-    MSCOCO,
+    MSCOCO.name,
     "paper",
     10,
-    CaptionConfig(source=MSCOCO, init_range=0.05, batch_size=64, clip=5, flat_epochs=6, decay=1.2, epochs=20),
+    CaptionConfig(source=MSCOCO.name, init_range=0.05, batch_size=64, clip=5, flat_epochs=6, decay=1.2, epochs=20),
 )
-FLICKR8K_PLAIN = _plain(FLICKR8K, "standard", 1, replace(MSCOCO_PLAIN.config, source=FLICKR8K))  # type: ignore[arg-type]
+FLICKR8K_PLAIN = _plain(
+    FLICKR8K.name,
+    "standard",
+    1,
+    replace(MSCOCO_PLAIN.config, source=FLICKR8K.name),  # type: ignore[arg-type]
+)
 FLICKR8K_PART_PLAIN = _plain(
-    FLICKR8K_PART,
+    FLICKR8K_PART.name,
     "standard",
     1,
     CaptionConfig(
-        source=FLICKR8K_PART,
+        source=FLICKR8K_PART.name,
         features="descriptor",
         hidden_size=256,
         init_range=0.05,

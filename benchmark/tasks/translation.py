@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from benchmark.configs import NOT_IN_PAPER, Config, Metric, Profile, Published, Row, Size
-from datamodules.parallel_text import BIBLE, MULTI30K
+from datamodules.parallel_text import BIBLE, MULTI30K, WMT14
 from datamodules.translation import TranslationData
 from models.translator import Translator
 
-SOURCES = (BIBLE, MULTI30K)
+SOURCES = (BIBLE, MULTI30K, WMT14)
 
 CAPTIONS = {
     "wmt14": "Translation, WMT'14 English-French, newstest2014 (paper Table 3)",

@@ -138,7 +138,7 @@ def test_data_command_knows_the_folders(rnnreg, tmp_path) -> None:
     (tmp_path / "asterisk-en" / "transcripts.tsv").touch()
     code, out, _ = rnnreg("data", "verify", "asterisk-en", "--data", tmp_path)
     assert code == 0
-    assert "has transcripts.tsv; their content is checked when it is read" in out
+    assert "asterisk-en is there; what it holds is checked when it is read" in out
 
 
 def test_identity_is_of_content_not_of_place(tiny, corpus, tmp_path) -> None:

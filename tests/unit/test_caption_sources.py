@@ -173,8 +173,10 @@ def test_a_bad_file_of_captions_is_named(picture_folder: Path, text, message: st
 
 
 def test_a_missing_source_says_where_it_is_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"mscoco is missing; mscoco is not downloaded: put it there \(http"):
+    with pytest.raises(DataError, match=r"mscoco/dataset\*.json is missing; unpack train2014 and val2014 of http"):
         read_captions("mscoco", tmp_path)
+    with pytest.raises(DataError, match=r"flickr8k is missing; unpack https://.* there, or name its parent"):
+        read_captions("flickr8k", tmp_path)
     with pytest.raises(DataError, match="nowhere is missing; --source names one of openmoji, flickr8k"):
         read_captions("nowhere", tmp_path)
 
