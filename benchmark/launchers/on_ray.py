@@ -51,15 +51,20 @@ class Ray(Launcher):
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise UserError(f"--launcher ray: no Ray at {address or 'this machine'}: {error}") from error
         self._ray, self._tasks = ray, list[Any]()
-        has = ray.cluster_resources()
-        threads = options.threads or (max(1, int(has["CPU"]) // (jobs * options.devices)) if jobs else 1)
-        cpus, gpus = threads * options.devices, 0.0
-        self.slots = int(has["CPU"] // cpus)
-        if options.accelerator == "gpu" or (options.accelerator == "auto" and has.get("GPU")):
-            gpus = options.devices / runs_per_device
-            self.slots = min(self.slots, int(has.get("GPU", 0) // gpus))
+        alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        nodes = [(has.get("CPU", 0.0), has.get("GPU", 0.0)) for has in alive]
+        every = int(sum(cpus for cpus, _ in nodes))
+        threads = options.threads or (max(1, every // (jobs * options.devices)) if jobs else 1)
+        on_gpus = options.accelerator == "gpu" or (options.accelerator == "auto" and any(gpus for _, gpus in nodes))
+        cpus, gpus = threads * options.devices, options.devices / runs_per_device if on_gpus else 0.0
+        # A run is on one node, which must have room for all of it.
+        self.slots = sum(int(min(has[0] // cpus, has[1] // gpus if gpus else has[0])) for has in nodes)
         if not self.slots:
-            raise UserError(f"--launcher ray: a run needs {cpus} CPUs and {gpus:g} GPUs, and the cluster has {has}")
+            ray.shutdown()
+            there = ", ".join(f"{has[0]:g} and {has[1]:g}" for has in nodes)
+            raise UserError(
+                f"--launcher ray: a run needs {cpus} CPUs and {gpus:g} GPUs of a node, and the nodes have {there}"
+            )
         self._needs = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": 0}
         self.options = replace(options, threads=threads)
         self.description = f"{self.slots} at a time on Ray, {threads_each(threads)}"
