@@ -109,6 +109,11 @@ class Config(ABC):
     def model(self, datamodule: Any) -> TaskModel:
         """The untrained model for data that has been set up."""
 
+    def taken_by(self, model: type[TaskModel]) -> dict[str, Any]:
+        """The fields that a model's constructor takes by the same names."""
+        names = {field.name for field in fields(self)}
+        return {name: getattr(self, name) for name in inspect.signature(model).parameters if name in names}
+
     def evaluate_average(self, models: Sequence[TaskModel], datamodule: Any) -> tuple[dict[str, float], dict[str, Any]]:
         """Metrics and details of an average of trained models that their saved log-probabilities cannot give.
 

@@ -12,7 +12,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionM
 from typing_extensions import override
 
 from datamodules.speech import PADDING
-from models.backbone import Cell, initialize_uniform, load_backbone
+from models.backbone import Cell, build_backbone, initialize_uniform
 from models.base import TaskModel
 
 KEPT_FRAMES = 100_000
@@ -55,14 +55,7 @@ class AcousticModel(TaskModel):
         super().__init__(lr, flat_epochs, decay)
         self.save_hyperparameters()
         self.output_delay = output_delay
-        self.backbone = load_backbone(backbone)(
-            input_size=features,
-            hidden_size=hidden_size,
-            layers=layers,
-            dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            cell=cell,
-        )
+        self.backbone = build_backbone(backbone, features, hidden_size, layers, dropout, recurrent_dropout, cell)
         self.output = nn.Linear(hidden_size if layers else features, len(states))
         initialize_uniform(self, init_range)
 

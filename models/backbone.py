@@ -116,6 +116,30 @@ def load_backbone(class_path: str) -> type[nn.Module]:
     return found
 
 
+def build_backbone(
+    class_path: str,
+    input_size: int,
+    hidden_size: int,
+    layers: int,
+    dropout: float,
+    recurrent_dropout: float,
+    cell: Cell,
+) -> nn.Module:
+    """A recurrent stack of the class of that dotted path, which is called as RegularizedLSTM is.
+
+    Raises:
+        ValueError: see load_backbone.
+    """
+    return load_backbone(class_path)(
+        input_size=input_size,
+        hidden_size=hidden_size,
+        layers=layers,
+        dropout=dropout,
+        recurrent_dropout=recurrent_dropout,
+        cell=cell,
+    )
+
+
 def initialize_uniform(module: nn.Module, bound: float) -> None:
     """Draw every parameter, biases and embeddings too, from U(-bound, bound) (paper section 4.1)."""
     for parameter in module.parameters():

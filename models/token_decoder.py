@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.backbone import Cell, State, load_backbone
+from models.backbone import Cell, State, build_backbone
 
 
 class TokenDecoder(nn.Module):
@@ -28,14 +28,7 @@ class TokenDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(words, hidden_size)
-        self.backbone = load_backbone(backbone)(
-            input_size=hidden_size,
-            hidden_size=hidden_size,
-            layers=layers,
-            dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            cell=cell,
-        )
+        self.backbone = build_backbone(backbone, hidden_size, hidden_size, layers, dropout, recurrent_dropout, cell)
         self.output = nn.Linear(hidden_size, words)
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:

@@ -12,7 +12,7 @@ from typing_extensions import override
 from datamodules.tokenization import detokenize
 from datamodules.translation import IGNORED, PairBatch, TranslationData
 from datamodules.vocabulary import EOS, UNK, Vocabulary
-from models.backbone import Cell, State, initialize_uniform, load_backbone
+from models.backbone import Cell, State, build_backbone, initialize_uniform
 from models.base import TaskModel
 from models.decoding import Hypothesis, beam_search
 from models.metrics import TokenPerplexity, corpus_bleu
@@ -73,14 +73,7 @@ class Translator(TaskModel):
         self.languages, self.batch_size, self.decay_every = tuple(languages), batch_size, decay_every
         self.beam, self.length_normalization = beam, length_normalization
         self.embedding = nn.Embedding(len(source_vocabulary), hidden_size)
-        self.encoder = load_backbone(backbone)(
-            input_size=hidden_size,
-            hidden_size=hidden_size,
-            layers=layers,
-            dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            cell=cell,
-        )
+        self.encoder = build_backbone(backbone, hidden_size, hidden_size, layers, dropout, recurrent_dropout, cell)
         self.decoder = TokenDecoder(
             len(target_vocabulary), hidden_size, layers, dropout, recurrent_dropout, cell, backbone
         )

@@ -73,20 +73,8 @@ class CaptionConfig(Config):
             network=self.features,
             network_sha256=datamodule.features.network,
             feature_size=datamodule.features.size,
-            hidden_size=self.hidden_size,
-            layers=self.layers,
-            dropout=self.dropout,
-            recurrent_dropout=self.recurrent_dropout,
-            cell=self.cell,
-            backbone=self.backbone,
-            init_range=self.init_range,
-            beam=self.beam,
-            max_length=self.max_length,
-            length_normalization=self.length_normalization,
-            lr=self.lr,
-            flat_epochs=self.flat_epochs,
-            decay=self.decay,
             statistics=datamodule.statistics,
+            **self.taken_by(Captioner),
         )
 
     def evaluate_average(self, models: Sequence[TaskModel], datamodule: Any) -> tuple[dict[str, float], dict[str, Any]]:

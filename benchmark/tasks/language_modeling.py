@@ -52,19 +52,7 @@ class LanguageModelConfig(Config):
 
     def model(self, datamodule: LanguageModelingData) -> LanguageModel:
         """See Config.model."""
-        return LanguageModel(
-            vocabulary=datamodule.vocabulary.words,
-            hidden_size=self.hidden_size,
-            layers=self.layers,
-            dropout=self.dropout,
-            recurrent_dropout=self.recurrent_dropout,
-            cell=self.cell,
-            backbone=self.backbone,
-            init_range=self.init_range,
-            lr=self.lr,
-            flat_epochs=self.flat_epochs,
-            decay=self.decay,
-        )
+        return LanguageModel(vocabulary=datamodule.vocabulary.words, **self.taken_by(LanguageModel))
 
     @property
     def work(self) -> float:

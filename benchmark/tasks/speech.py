@@ -66,21 +66,7 @@ class SpeechConfig(Config):
 
     def model(self, datamodule: SpeechData) -> AcousticModel:
         """See Config.model."""
-        return AcousticModel(
-            features=datamodule.features,
-            states=datamodule.states,
-            hidden_size=self.hidden_size,
-            layers=self.layers,
-            dropout=self.dropout,
-            recurrent_dropout=self.recurrent_dropout,
-            cell=self.cell,
-            backbone=self.backbone,
-            init_range=self.init_range,
-            output_delay=self.output_delay,
-            lr=self.lr,
-            flat_epochs=self.flat_epochs,
-            decay=self.decay,
-        )
+        return AcousticModel(features=datamodule.features, states=datamodule.states, **self.taken_by(AcousticModel))
 
     @property
     def work(self) -> float:

@@ -98,20 +98,7 @@ class TranslationConfig(Config):
             source_vocabulary=datamodule.source_vocabulary.words,
             target_vocabulary=datamodule.target_vocabulary.words,
             languages=(self.source_language, self.target_language),
-            hidden_size=self.hidden_size,
-            layers=self.layers,
-            dropout=self.dropout,
-            recurrent_dropout=self.recurrent_dropout,
-            cell=self.cell,
-            backbone=self.backbone,
-            init_range=self.init_range,
-            batch_size=self.batch_size,
-            lr=self.lr,
-            flat_epochs=self.flat_epochs,
-            decay=self.decay,
-            decay_every=self.decay_every,
-            beam=self.beam,
-            length_normalization=self.length_normalization,
+            **self.taken_by(Translator),
         )
 
     @property
