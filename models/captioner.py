@@ -10,10 +10,9 @@ from typing_extensions import override
 from datamodules.captioning import PADDING
 from datamodules.vocabulary import EOS, UNK
 from models.backbone import Cell, State, initialize_uniform
-from models.base import TaskModel
 from models.decoding import average, beam_search
 from models.metrics import TokenPerplexity, corpus_bleu
-from models.token_decoder import TokenDecoder, true_log_probabilities
+from models.tokens import TokenDecoder, TokenModel, true_log_probabilities
 
 EVALUATIONS = ("validation", "test")
 """The final evaluation's data loaders of captions, in order; the test pictures come after them."""
@@ -22,7 +21,7 @@ SAMPLES = 10
 """Test pictures whose captions are kept with a record: the first of each tenth of the test set."""
 
 
-class Captioner(TaskModel):
+class Captioner(TokenModel):
     """Captioner of Vinyals et al. 2014: the picture's vector, projected, goes through the LSTM before the first word.
 
     Nothing is predicted from the picture's own step; `<eos>` is the first word's input, and ends a caption.
@@ -80,8 +79,6 @@ class Captioner(TaskModel):
         self.decoder = TokenDecoder(len(vocabulary), hidden_size, layers, dropout, recurrent_dropout, cell, backbone)
         initialize_uniform(self, init_range)
 
-        self.train_perplexity = TokenPerplexity()
-        self.validation_perplexity = TokenPerplexity()
         self._collected: list[list[Tensor]] = []
         self._captioned: list[list[tuple[str, tuple[str, ...], str]]] = []
 
@@ -107,18 +104,8 @@ class Captioner(TaskModel):
         return -log_probabilities.sum() / self.whole(len(batch.features))
 
     @override
-    def on_train_epoch_end(self) -> None:
-        self.log("train_perplexity", self.train_perplexity.compute())
-        self.train_perplexity.reset()
-
-    @override
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         self.validation_perplexity.update(self._log_probabilities(batch))
-
-    @override
-    def on_validation_epoch_end(self) -> None:
-        self.log("validation_perplexity", self.validation_perplexity.compute(), prog_bar=True)
-        self.validation_perplexity.reset()
 
     @override
     def on_test_epoch_start(self) -> None:

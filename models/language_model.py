@@ -9,10 +9,9 @@ from typing_extensions import override
 
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 from models.backbone import Cell, State, initialize_uniform
-from models.base import TaskModel
 from models.decoding import sample
 from models.metrics import TokenPerplexity
-from models.token_decoder import TokenDecoder, true_log_probabilities
+from models.tokens import TokenDecoder, TokenModel, true_log_probabilities
 
 EVALUATIONS = ("validation", "test")
 """The final evaluation's data loaders that are exact, in order; the authors' convention comes after them."""
@@ -24,7 +23,7 @@ NEVER_DRAWN = (UNK, "N", "$")
 SAMPLE_WORDS = 60
 
 
-class LanguageModel(TaskModel):
+class LanguageModel(TokenModel):
     """Language model trained by truncated backpropagation through time, as in paper section 4.1.
 
     Args:
@@ -57,8 +56,6 @@ class LanguageModel(TaskModel):
         self.decoder = TokenDecoder(len(vocabulary), hidden_size, layers, dropout, recurrent_dropout, cell, backbone)
         initialize_uniform(self, init_range)
 
-        self.train_perplexity = TokenPerplexity()
-        self.validation_perplexity = TokenPerplexity()
         self.state: State | None = None
         """State carried from one window to the next; None at the start of an epoch or of an evaluation."""
         self._collected: list[list[Tensor]] = []
@@ -107,22 +104,12 @@ class LanguageModel(TaskModel):
         self.state = None
 
     @override
-    def on_train_epoch_end(self) -> None:
-        self.log("train_perplexity", self.train_perplexity.compute())
-        self.train_perplexity.reset()
-
-    @override
     def on_validation_epoch_start(self) -> None:
         self.state = None
 
     @override
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         self.validation_perplexity.update(self._log_probabilities(batch))
-
-    @override
-    def on_validation_epoch_end(self) -> None:
-        self.log("validation_perplexity", self.validation_perplexity.compute(), prog_bar=True)
-        self.validation_perplexity.reset()
 
     @override
     def on_test_epoch_start(self) -> None:

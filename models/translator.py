@@ -13,10 +13,9 @@ from datamodules.tokenization import detokenize
 from datamodules.translation import IGNORED, PairBatch, TranslationData
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 from models.backbone import Cell, State, build_backbone, initialize_uniform
-from models.base import TaskModel
 from models.decoding import Hypothesis, beam_search
 from models.metrics import TokenPerplexity, corpus_bleu
-from models.token_decoder import TokenDecoder, true_log_probabilities
+from models.tokens import TokenDecoder, TokenModel, true_log_probabilities
 
 EVALUATIONS = ("validation", "test")
 """The final evaluation's data loaders, in order."""
@@ -25,7 +24,7 @@ SAMPLES = 5
 """Test sentences, the first ones, whose translations a record shows."""
 
 
-class Translator(TaskModel):
+class Translator(TokenModel):
     """Encoder-decoder: a language model of the target that starts from the encoder's last state.
 
     Embeddings are as wide as a layer. After Sutskever et al. 2014: uniform initialisation, reversed source, SGD whose
@@ -79,8 +78,6 @@ class Translator(TaskModel):
         )
         initialize_uniform(self, init_range)
 
-        self.train_perplexity = TokenPerplexity()
-        self.validation_perplexity = TokenPerplexity()
         self._pairs_seen = 0
         self._collected: dict[str, dict[int, Tensor]] = {}
         self._translations: dict[int, str] = {}
@@ -128,18 +125,8 @@ class Translator(TaskModel):
         self._pairs_seen = 0
 
     @override
-    def on_train_epoch_end(self) -> None:
-        self.log("train_perplexity", self.train_perplexity.compute())
-        self.train_perplexity.reset()
-
-    @override
     def validation_step(self, batch: PairBatch, batch_idx: int) -> None:
         self.validation_perplexity.update(self(batch), batch.targets != IGNORED)
-
-    @override
-    def on_validation_epoch_end(self) -> None:
-        self.log("validation_perplexity", self.validation_perplexity.compute(), prog_bar=True)
-        self.validation_perplexity.reset()
 
     @override
     def on_test_epoch_start(self) -> None:

@@ -15,7 +15,7 @@ from datamodules.vocabulary import EOS, UNK
 from models import captioner
 from models.backbone import RegularizedLSTM
 from models.captioner import Captioner, caption, score
-from models.token_decoder import TokenDecoder
+from models.tokens import TokenDecoder
 
 WORDS = [EOS, UNK, "a", "red", "box"]
 FEATURES = 6

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from models.backbone import initialize_uniform
 from models.decoding import average, beam_search
-from models.token_decoder import TokenDecoder
+from models.tokens import TokenDecoder
 
 WORDS, EOS, LONGEST, SENTENCES = 4, 0, 4, 3
 

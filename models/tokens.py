@@ -1,9 +1,12 @@
-"""What language model, translator and captioner share: a regularized LSTM that predicts the next word."""
+"""What language model, translator and captioner share: a regularized LSTM that predicts words, and perplexity."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from models.backbone import Cell, State, build_backbone
+from models.base import TaskModel
+from models.metrics import TokenPerplexity
 
 
 class TokenDecoder(nn.Module):
@@ -40,6 +43,29 @@ class TokenDecoder(nn.Module):
         """Log-probabilities [batch, words] of the word after tokens [batch], and the new state: for beam search."""
         logits, state = self(tokens[None], state)
         return logits[0].log_softmax(dim=-1), state
+
+
+class TokenModel(TaskModel):
+    """A model that is trained to predict words: its steps update the perplexities, which are logged once an epoch.
+
+    Args:
+        lr, flat_epochs, decay: see TaskModel.
+    """
+
+    def __init__(self, lr: float, flat_epochs: float, decay: float) -> None:
+        super().__init__(lr, flat_epochs, decay)
+        self.train_perplexity = TokenPerplexity()
+        self.validation_perplexity = TokenPerplexity()
+
+    @override
+    def on_train_epoch_end(self) -> None:
+        self.log("train_perplexity", self.train_perplexity.compute())
+        self.train_perplexity.reset()
+
+    @override
+    def on_validation_epoch_end(self) -> None:
+        self.log("validation_perplexity", self.validation_perplexity.compute(), prog_bar=True)
+        self.validation_perplexity.reset()
 
 
 def true_log_probabilities(logits: Tensor, targets: Tensor) -> Tensor:
