@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from benchmark.configs import Row
+from benchmark.suite import silent
 from benchmark.training import Options, train
 from models.backbone import RegularizedLSTM
 from models.base import TaskModel
@@ -47,16 +48,12 @@ def steps_written_to(steps: list[Step]):
             setattr(TaskModel, name, hook)
 
 
-def quiet(epoch: int, epochs: int) -> None:
-    """In place of a progress bar."""
-
-
 def train_each(rows: Sequence[Row], seed: int, options: Options, out: Path) -> None:
     """Train rows, one after the other, and leave their steps in out/<row>-<rank>.json."""
     for row in rows:
         steps: list[Step] = []
         with steps_written_to(steps):
-            train(row, seed, options, progress=quiet)
+            train(row, seed, options, progress=silent)
         (out / f"{row.name}-{os.environ.get('RANK', 0)}.json").write_text(json.dumps(steps))
 
 

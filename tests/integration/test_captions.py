@@ -10,6 +10,7 @@ from conftest import draw_pictures
 from PIL import Image
 
 from benchmark.records import Store
+from benchmark.suite import silent
 from benchmark.tasks import captioning
 from benchmark.training import Interrupted, Options, train
 from models.captioner import Captioner
@@ -51,14 +52,10 @@ def rows_file(tmp_path: Path, folder: Path) -> Path:
     return path
 
 
-def quiet(epoch: int, epochs: int) -> None:
-    """In place of a progress bar."""
-
-
 def test_an_interrupted_run_resumes_with_the_order_it_would_have_had(picture_folder, tmp_path, monkeypatch) -> None:
     row = tiny_row(picture_folder, dropout=0.3)
-    whole = train(row, 1, options(tmp_path, "whole"), progress=quiet)
-    assert train(row, 1, options(tmp_path, "again"), progress=quiet).metrics == whole.metrics
+    whole = train(row, 1, options(tmp_path, "whole"), progress=silent)
+    assert train(row, 1, options(tmp_path, "again"), progress=silent).metrics == whole.metrics
     steps, step = [], Captioner.training_step
     per_epoch = len(range(0, whole.details["captions"]["train"], row.config.batch_size))
 
@@ -72,11 +69,11 @@ def test_an_interrupted_run_resumes_with_the_order_it_would_have_had(picture_fol
     handler = signal.getsignal(signal.SIGINT)
     limit = per_epoch * 2 + 3
     with pytest.raises(Interrupted, match="interrupted after epoch 2 of 3"):
-        train(row, 1, options(tmp_path, "stopped"), progress=quiet)
+        train(row, 1, options(tmp_path, "stopped"), progress=silent)
     signal.signal(signal.SIGINT, handler)
     steps.clear()
     limit = -1
-    resumed = train(row, 1, options(tmp_path, "stopped"), progress=quiet)
+    resumed = train(row, 1, options(tmp_path, "stopped"), progress=silent)
     assert len(steps) == per_epoch
     assert resumed.metrics == whole.metrics
     assert resumed.log_probabilities_sha256 == whole.log_probabilities_sha256
@@ -125,7 +122,7 @@ def test_vectors_of_another_network_are_refused(rnnreg, picture_folder, tmp_path
     own, other = tmp_path / "own.npz", tmp_path / "other.npz"
     np.savez(own, ids=names, features=table, network="net 1")
     np.savez(other, ids=names, features=table, network="net 2")
-    record = train(tiny_row(picture_folder, features=str(own)), 1, options(tmp_path), progress=quiet)
+    record = train(tiny_row(picture_folder, features=str(own)), 1, options(tmp_path), progress=silent)
     assert record.details["features"] == {"from": str(own), "network": "net 1", "size": 5}
     call = ["caption", picture_folder / "Images" / names[0], "--row", "tiny", "--store", tmp_path / "runs"]
     assert rnnreg(*call, "--features", own)[0] == 0
@@ -137,7 +134,7 @@ def test_vectors_of_another_network_are_refused(rnnreg, picture_folder, tmp_path
         assert (code, out, err.count("\n")) == (1, "", 1)
         assert message in err
 
-    train(tiny_row(picture_folder).variant("tiny-descriptor"), 1, options(tmp_path), progress=quiet)
+    train(tiny_row(picture_folder).variant("tiny-descriptor"), 1, options(tmp_path), progress=silent)
     path = next((tmp_path / "runs" / "tiny-descriptor").glob("*/last.ckpt"))
     checkpoint = torch.load(path, weights_only=True)
     checkpoint["hyper_parameters"]["network_sha256"] = "f" * 64
@@ -147,7 +144,7 @@ def test_vectors_of_another_network_are_refused(rnnreg, picture_folder, tmp_path
 
 
 def test_bad_pictures_and_names_are_one_line(rnnreg, picture_folder, tmp_path) -> None:
-    train(tiny_row(picture_folder), 1, options(tmp_path), progress=quiet)
+    train(tiny_row(picture_folder), 1, options(tmp_path), progress=silent)
     good = picture_folder / "Images" / "000.png"
     (tmp_path / "broken.png").write_bytes(good.read_bytes()[:60])
     call = ["caption", "--row", "tiny", "--store", tmp_path / "runs"]

@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import WandbLogger
 
 from benchmark import UserError, rows
 from benchmark.records import Record, Store
+from benchmark.suite import silent
 from benchmark.tasks import language_modeling
 from benchmark.training import Interrupted, Options, train
 from benchmark.underway import Claim
@@ -52,10 +53,6 @@ def run_tiny(rnnreg, text_folder, tmp_path):
 
 def options(tmp_path: Path, **changes) -> Options:
     return Options(store=tmp_path / "runs", accelerator="cpu", threads=1, **{"wandb": "off", **changes})
-
-
-def quiet(epoch: int, epochs: int) -> None:
-    """In place of a progress bar."""
 
 
 def rows_file(tmp_path: Path, text_folder: Path) -> Path:
@@ -115,16 +112,16 @@ def test_run_leaves_a_whole_record_and_does_not_train_it_again(run_tiny, tmp_pat
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(tiny_row, tmp_path) -> None:
-    first = train(tiny_row, 1, options(tmp_path / "a"), progress=quiet)
-    again = train(tiny_row, 1, options(tmp_path / "b"), progress=quiet)
-    other = train(tiny_row, 2, options(tmp_path / "c"), progress=quiet)
+    first = train(tiny_row, 1, options(tmp_path / "a"), progress=silent)
+    again = train(tiny_row, 1, options(tmp_path / "b"), progress=silent)
+    other = train(tiny_row, 2, options(tmp_path / "c"), progress=silent)
     assert first.metrics == again.metrics
     assert first.metrics != other.metrics
 
 
 def test_an_interrupted_run_resumes_and_ends_as_if_it_had_not_been(tiny_row, tmp_path, monkeypatch) -> None:
     row = tiny_row.variant("tiny-dropout", dropout=0.5, epochs=3)
-    whole = train(row, 1, options(tmp_path / "whole"), progress=quiet)
+    whole = train(row, 1, options(tmp_path / "whole"), progress=silent)
 
     steps, step = [], LanguageModel.training_step
     per_epoch = row.config.datamodule(tmp_path)
@@ -140,12 +137,12 @@ def test_an_interrupted_run_resumes_and_ends_as_if_it_had_not_been(tiny_row, tmp
     monkeypatch.setattr(LanguageModel, "training_step", interrupted_step)
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(Interrupted, match="interrupted after epoch 2 of 3, which is kept; the same command goes on"):
-        train(row, 1, options(tmp_path / "stopped"), progress=quiet)
+        train(row, 1, options(tmp_path / "stopped"), progress=silent)
     signal.signal(signal.SIGINT, handler)
 
     steps.clear()
     limit = -1
-    resumed = train(row, 1, options(tmp_path / "stopped"), progress=quiet)
+    resumed = train(row, 1, options(tmp_path / "stopped"), progress=silent)
     assert len(steps) == len(per_epoch.train_dataloader())
     assert resumed.metrics == whole.metrics
     timing = {"seconds", "throughput"}
@@ -173,29 +170,29 @@ def test_a_run_says_how_far_it_is_within_an_epoch_too(tiny_row, tmp_path, monkey
 
 
 def test_checkpoints_load_without_running_code(tiny_row, tmp_path) -> None:
-    record = train(tiny_row, 1, options(tmp_path), progress=quiet)
+    record = train(tiny_row, 1, options(tmp_path), progress=silent)
     checkpoint = torch.load(tmp_path / "runs" / record.run / "last.ckpt", weights_only=True)
     assert checkpoint["state_dict"]
 
 
 def test_a_corrupt_checkpoint_or_record_is_refused_by_name(tiny_row, tmp_path) -> None:
-    record = train(tiny_row, 1, options(tmp_path), progress=quiet)
+    record = train(tiny_row, 1, options(tmp_path), progress=silent)
     folder = tmp_path / "runs" / record.run
     path = folder / "record.json"
     path.write_text(path.read_text()[:-20])
     with pytest.raises(UserError, match=re.escape(str(path))):
-        train(tiny_row, 1, options(tmp_path), progress=quiet)
+        train(tiny_row, 1, options(tmp_path), progress=silent)
     path.unlink()
     (folder / "last.ckpt").write_bytes((folder / "last.ckpt").read_bytes()[:1000])
     with pytest.raises(
         UserError, match=r"last.ckpt is not a whole checkpoint .*; delete it to train this run from the start"
     ):
-        train(tiny_row, 1, options(tmp_path), progress=quiet)
+        train(tiny_row, 1, options(tmp_path), progress=silent)
 
 
 def test_a_diverged_training_is_said_in_one_line(tiny_row, tmp_path) -> None:
     with pytest.raises(UserError, match="training diverged in epoch 1"):
-        train(tiny_row.variant("wild", lr=1e30, clip=1e30), 1, options(tmp_path), progress=quiet)
+        train(tiny_row.variant("wild", lr=1e30, clip=1e30), 1, options(tmp_path), progress=silent)
 
 
 def test_reproduce_fills_the_store_prints_the_table_and_goes_on_where_it_was(rnnreg, text_folder, tmp_path) -> None:
@@ -325,7 +322,7 @@ def test_wandb_is_kept_offline_for_a_user_without_an_account(tiny_row, tmp_path,
     monkeypatch.delenv("WANDB_MODE", raising=False)
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))  # a user without an account
-    record = train(tiny_row, 1, options(tmp_path, wandb="auto"), progress=quiet)
+    record = train(tiny_row, 1, options(tmp_path, wandb="auto"), progress=silent)
     files = list((tmp_path / "runs" / record.run / "wandb").glob("offline-run-*/run-*.wandb"))
     assert len(files) == 1
     assert not [str(warning.message) for warning in recwarn]  # no hint of Lightning's among the progress bars
@@ -334,7 +331,7 @@ def test_wandb_is_kept_offline_for_a_user_without_an_account(tiny_row, tmp_path,
 @pytest.mark.parametrize(("mode", "folders"), [("disabled", 0), ("offline", 1)])
 def test_wandb_does_as_its_own_variable_says(tiny_row, tmp_path, monkeypatch, capfd, mode, folders) -> None:
     monkeypatch.setenv("WANDB_MODE", mode)
-    record = train(tiny_row, 1, options(tmp_path, wandb="auto"), progress=quiet)
+    record = train(tiny_row, 1, options(tmp_path, wandb="auto"), progress=silent)
     assert len(list((tmp_path / "runs" / record.run).glob("wandb"))) == folders
     assert not capfd.readouterr().err
 
@@ -344,7 +341,7 @@ def test_wandb_failing_does_not_cost_the_run(tiny_row, tmp_path, monkeypatch, ca
         raise RuntimeError("no space left for W&B")
 
     monkeypatch.setattr(WandbLogger, "__init__", broken)
-    record = train(tiny_row, 1, options(tmp_path, wandb="online"), progress=quiet)
+    record = train(tiny_row, 1, options(tmp_path, wandb="online"), progress=silent)
     assert record.metrics["test_perplexity"] > 1
     assert "W&B is off for this run: no space left for W&B" in caplog.text
 

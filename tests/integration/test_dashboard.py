@@ -12,6 +12,7 @@ from wandb_server import StandIn
 
 from benchmark import rows, tracking
 from benchmark.dashboards import TITLE
+from benchmark.suite import silent
 from benchmark.training import Options, train
 
 
@@ -77,10 +78,6 @@ def options(tmp_path):
     return make
 
 
-def quiet(epoch: int, epochs: int) -> None:
-    """In place of a progress bar."""
-
-
 def history(server: StandIn) -> list[dict[str, object]]:
     """All that the server was told of a run's curves."""
     parts = [stream.get("files", {}).get("wandb-history.jsonl", {}) for stream in server.streams]
@@ -99,7 +96,7 @@ def fresh_wandb(monkeypatch):
 
 
 def test_an_offline_run_is_uploaded_whole_and_once(rnnreg, server, tiny_row, tmp_path, options, fresh_wandb) -> None:
-    record = train(tiny_row, 1, options("offline"), progress=quiet)
+    record = train(tiny_row, 1, options("offline"), progress=silent)
     wandb_files.finish()
     call = ["dashboard", "--sync", "--store", tmp_path / "runs", "--base_url", server.url]
     code, out, err = rnnreg(*call)
@@ -116,7 +113,7 @@ def test_an_offline_run_is_uploaded_whole_and_once(rnnreg, server, tiny_row, tmp
 
 
 def test_what_the_server_refuses_is_kept_and_named(rnnreg, tiny_row, tmp_path, options, server, fresh_wandb) -> None:
-    record = train(tiny_row, 1, options("offline"), progress=quiet)
+    record = train(tiny_row, 1, options("offline"), progress=silent)
     wandb_files.finish()
     refusing = StandIn(key_is_right=False)
     code, out, _ = rnnreg("dashboard", "--sync", "--store", tmp_path / "runs", "--base_url", refusing.url)
@@ -128,7 +125,7 @@ def test_what_the_server_refuses_is_kept_and_named(rnnreg, tiny_row, tmp_path, o
 
 
 def test_an_online_run_reaches_the_server_whole(server, tiny_row, options, fresh_wandb, caplog) -> None:
-    record = train(tiny_row, 1, options("online"), progress=quiet)
+    record = train(tiny_row, 1, options("online"), progress=silent)
     tracking.finish()
     assert list(server.runs) == [record.run.replace("/", "-")]
     assert any("validation_perplexity" in line for line in history(server))
@@ -137,7 +134,7 @@ def test_an_online_run_reaches_the_server_whole(server, tiny_row, options, fresh
 
 
 def test_an_online_run_tells_nothing_of_the_machine_or_its_user(server, tiny_row, options, fresh_wandb) -> None:
-    train(tiny_row, 1, options("online"), progress=quiet)
+    train(tiny_row, 1, options("online"), progress=silent)
     tracking.finish()
     source = tiny_row.config.source  # the user's own words, part of the configuration
     told = " ".join([json.dumps([server.requests, server.streams]), *map(str, server.files.values())])
@@ -152,7 +149,7 @@ def test_an_online_run_tells_nothing_of_the_machine_or_its_user(server, tiny_row
 def test_a_wrong_key_means_offline(tiny_row, tmp_path, options, monkeypatch, server, caplog, fresh_wandb) -> None:
     refusing = StandIn(key_is_right=False)
     monkeypatch.setenv("WANDB_BASE_URL", refusing.url)
-    train(tiny_row, 1, options("online"), progress=quiet)
+    train(tiny_row, 1, options("online"), progress=silent)
     tracking.finish()
     refusing.close()
     assert caplog.text.count("W&B refuses this run, it is logged offline: ") == 1
@@ -163,7 +160,7 @@ def test_no_server_means_offline_at_once(server, tiny_row, tmp_path, options, mo
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # nobody listens here
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{taken.getsockname()[1]}")
-        train(tiny_row, 1, options("online"), progress=quiet)
+        train(tiny_row, 1, options("online"), progress=silent)
         tracking.finish()
     assert "W&B is not reached, this run is logged offline" in caplog.text
     assert list((tmp_path / "runs").rglob("offline-run-*/run-*.wandb"))

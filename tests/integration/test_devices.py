@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import TINY, TINY_TRANSLATION, draw_pictures, tiny_flags, write_pairs, write_text
-from devices import quiet, train_each
+from devices import train_each
 from scipy.stats import ks_2samp
 from speech_data import RATE, write_corpus
 
@@ -19,6 +19,7 @@ from benchmark.callbacks import mix
 from benchmark.configs import Row
 from benchmark.processes import check_devices, on_devices
 from benchmark.records import Record, Store
+from benchmark.suite import silent
 from benchmark.tasks import captioning, language_modeling, speech, translation
 from benchmark.training import Options, train
 
@@ -134,15 +135,15 @@ def test_a_killed_rank_ends_the_run_with_a_message_and_the_run_goes_on(text_fold
     row = language_modeling.PTB_SMALL.variant(
         "mortal", source=str(text_folder), backbone="devices.Mortal", dropout=0.5, **{**TINY, "unroll": 40}
     )
-    whole = train(row, 1, options(tmp_path, "whole", 2), progress=quiet)
+    whole = train(row, 1, options(tmp_path, "whole", 2), progress=silent)
     fate = tmp_path / "fate"
     fate.touch()
     monkeypatch.setenv("FATE", str(fate))
     with pytest.raises(UserError, match=r"process 1 of 2 was killed \(SIGKILL\); the last finished epoch is kept"):
-        train(row, 1, options(tmp_path, "killed", 2), progress=quiet)
+        train(row, 1, options(tmp_path, "killed", 2), progress=silent)
     assert not fate.exists()
     assert not list(Store(tmp_path / "killed").records())
-    resumed = train(row, 1, options(tmp_path, "killed", 2), progress=quiet)
+    resumed = train(row, 1, options(tmp_path, "killed", 2), progress=silent)
     assert resumed.metrics == whole.metrics
     assert resumed.log_probabilities_sha256 == whole.log_probabilities_sha256
 
@@ -172,13 +173,13 @@ def test_two_machines_under_torchrun_make_one_run(text_folder, tmp_path) -> None
     record = next(Store(tmp_path / "runs").records())
     assert re.fullmatch("2 x CPU .*, 1 thread", record.device)
     row = language_modeling.PTB_SMALL.variant("tiny", source=str(text_folder), **TINY)
-    assert record.metrics == pytest.approx(train(row, 1, options(tmp_path, "one"), progress=quiet).metrics, rel=1e-5)
+    assert record.metrics == pytest.approx(train(row, 1, options(tmp_path, "one"), progress=silent).metrics, rel=1e-5)
 
 
 def test_what_is_wrong_on_every_device_is_said_once_in_one_line(text_folder, tmp_path) -> None:
     row = language_modeling.PTB_SMALL.variant("wild", source=str(text_folder), **{**TINY, "lr": 1e30, "clip": 1e30})
     with pytest.raises(UserError, match=r"^training diverged in epoch 1: .*; a smaller lr or clip may help$"):
-        train(row, 1, options(tmp_path, "runs", 2), progress=quiet)
+        train(row, 1, options(tmp_path, "runs", 2), progress=silent)
 
 
 @pytest.mark.parametrize(

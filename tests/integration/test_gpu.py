@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from devices import quiet
 from pretended_gpu import pretended_gpu
 from test_devices import TASKS, tiny_rows
 from torch import nn
@@ -15,6 +14,7 @@ from torch import nn
 from benchmark import averages
 from benchmark.configs import Row
 from benchmark.records import Store
+from benchmark.suite import silent
 from benchmark.training import Options, train
 from models.base import TaskModel
 
@@ -75,7 +75,7 @@ def tiny(folder: Path) -> dict[str, Row]:
 @pytest.mark.parametrize("kind", [*TASKS, "recurrent dropout", "plain cell"])
 def test_a_run_on_a_gpu_is_that_of_a_cpu_and_goes_on_after_a_stop(kind, tiny, folder, monkeypatch) -> None:
     """To the last bit, as the pretended one rounds as the CPU does; masks, too, are drawn by its generator."""
-    on_cpu = train(tiny[kind], 1, options(folder, "cpu"), progress=quiet)
+    on_cpu = train(tiny[kind], 1, options(folder, "cpu"), progress=silent)
     trained_on = set()
 
     def look(model: TaskModel, _: torch.optim.Optimizer) -> None:
@@ -85,7 +85,7 @@ def test_a_run_on_a_gpu_is_that_of_a_cpu_and_goes_on_after_a_stop(kind, tiny, fo
     with pretended_gpu(), pytest.raises(Stop):
         train(tiny[kind], 1, options(folder, "gpu"), progress=stop)
     with pretended_gpu():
-        on_gpu = train(tiny[kind], 1, options(folder, "gpu"), progress=quiet)
+        on_gpu = train(tiny[kind], 1, options(folder, "gpu"), progress=silent)
     assert trained_on == {"cuda"}
     assert (on_gpu.device, "LSTM in TF32" in on_gpu.versions["cuda"]) == ("Pretended GPU", True)
     assert on_gpu.metrics == on_cpu.metrics
@@ -98,7 +98,7 @@ def test_an_average_of_models_on_a_gpu_is_that_on_a_cpu(tiny, folder) -> None:
     row = tiny["captioning"].variant("pictures")
     average = replace(row, name="average", average_of=row.name, members=2)
     for seed in (1, 2):
-        train(row, seed, options(folder, "cpu"), progress=quiet)
+        train(row, seed, options(folder, "cpu"), progress=silent)
     (on_cpu,) = averages.update([average], [row, average], Store(folder / "cpu"), folder / "data")
     shutil.rmtree(folder / "cpu" / on_cpu.run)
     with pretended_gpu():

@@ -10,6 +10,7 @@ import pytest
 from speech_data import RATE, write_corpus
 
 from benchmark.records import Store
+from benchmark.suite import silent
 from benchmark.tasks import speech
 from benchmark.training import Interrupted, Options, train
 from models.acoustic_model import AcousticModel
@@ -31,10 +32,6 @@ def options(tmp_path: Path, store: str) -> Options:
     return Options(data=tmp_path / "data", store=tmp_path / store, accelerator="cpu", threads=1, wandb="off")
 
 
-def quiet(epoch: int, epochs: int) -> None:
-    """In place of a progress bar."""
-
-
 def test_an_interrupted_run_sees_the_batches_and_masks_of_an_undisturbed_one(tiny, tmp_path, monkeypatch) -> None:
     seen, step = [], AcousticModel.training_step
     limit = -1
@@ -46,7 +43,7 @@ def test_an_interrupted_run_sees_the_batches_and_masks_of_an_undisturbed_one(tin
         return step(self, batch, batch_idx)
 
     monkeypatch.setattr(AcousticModel, "training_step", recorded_step)
-    whole = train(tiny, 1, options(tmp_path, "whole"), progress=quiet)
+    whole = train(tiny, 1, options(tmp_path, "whole"), progress=silent)
     undisturbed = list(seen)
     per_epoch = len(undisturbed) // 3
     assert len(set(undisturbed)) > 3
@@ -57,17 +54,17 @@ def test_an_interrupted_run_sees_the_batches_and_masks_of_an_undisturbed_one(tin
         limit = per_epoch * stop_in + 2
         handler = signal.getsignal(signal.SIGINT)
         with pytest.raises(Interrupted, match=f"interrupted after epoch {stop_in} of 3"):
-            train(tiny, 1, options(tmp_path, f"stopped-{stop_in}"), progress=quiet)
+            train(tiny, 1, options(tmp_path, f"stopped-{stop_in}"), progress=silent)
         signal.signal(signal.SIGINT, handler)
         seen.clear()
         limit = -1
-        resumed = train(tiny, 1, options(tmp_path, f"stopped-{stop_in}"), progress=quiet)
+        resumed = train(tiny, 1, options(tmp_path, f"stopped-{stop_in}"), progress=silent)
         assert seen == undisturbed[per_epoch * stop_in :]
         assert resumed.metrics == whole.metrics
         assert resumed.log_probabilities_sha256 == whole.log_probabilities_sha256
 
     seen.clear()
-    other = train(tiny, 2, options(tmp_path, "other"), progress=quiet)
+    other = train(tiny, 2, options(tmp_path, "other"), progress=silent)
     assert other.log_probabilities_sha256 != whole.log_probabilities_sha256
     assert seen[:per_epoch] != undisturbed[:per_epoch]
 

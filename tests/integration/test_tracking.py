@@ -16,16 +16,13 @@ from speech_data import RATE, write_corpus
 
 from benchmark import callbacks, rows
 from benchmark.configs import Row
+from benchmark.suite import silent
 from benchmark.training import Interrupted, Options, train
 from models.language_model import LanguageModel
 
 
 def options(tmp_path: Path) -> Options:
     return Options(data=tmp_path / "data", store=tmp_path / "runs", accelerator="cpu", threads=1, wandb="offline")
-
-
-def quiet(epoch: int, epochs: int) -> None:
-    """In place of a progress bar."""
 
 
 def kinds(records: list[Any], kind: str) -> list[Any]:
@@ -43,7 +40,7 @@ def history(records: list[Any]) -> dict[str, list[Any]]:
 
 def test_what_a_run_logs(tiny_row: Row, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(callbacks, "STEPS_BETWEEN_LOGS", 10)
-    record = train(tiny_row, 1, options(tmp_path), progress=quiet)
+    record = train(tiny_row, 1, options(tmp_path), progress=silent)
     wandb_files.finish()
     records = wandb_files.read(tmp_path / "runs")
     run = kinds(records, "run")[0]
@@ -66,7 +63,7 @@ def test_what_a_run_logs(tiny_row: Row, tmp_path: Path, monkeypatch) -> None:
 
 
 def test_nothing_of_the_machine_or_its_user_is_logged(tiny_row: Row, tmp_path: Path) -> None:
-    train(tiny_row, 1, options(tmp_path), progress=quiet)
+    train(tiny_row, 1, options(tmp_path), progress=silent)
     wandb_files.finish()
     for record in wandb_files.read(tmp_path / "runs"):
         if record.WhichOneof("record_type") == "run":
@@ -89,11 +86,11 @@ def test_a_resumed_run_goes_on_in_its_own_curve(tiny_row: Row, tmp_path: Path, m
     monkeypatch.setattr(LanguageModel, "training_step", interrupted)
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(Interrupted):
-        train(tiny_row, 1, options(tmp_path), progress=quiet)
+        train(tiny_row, 1, options(tmp_path), progress=silent)
     signal.signal(signal.SIGINT, handler)
     wandb_files.finish()
     monkeypatch.setattr(LanguageModel, "training_step", step)
-    record = train(tiny_row, 1, options(tmp_path), progress=quiet)
+    record = train(tiny_row, 1, options(tmp_path), progress=silent)
     wandb_files.finish()
     files = sorted((tmp_path / "runs").rglob("run-*.wandb"))
     assert len(files) == 2
@@ -104,7 +101,7 @@ def test_pictures_stand_beside_their_captions(picture_folder: Path, tmp_path: Pa
     row = rows.find("openmoji").variant(
         "tiny", source=str(picture_folder), hidden_size=8, epochs=1, batch_size=8, min_count=1
     )
-    record = train(row, 1, options(tmp_path), progress=quiet)
+    record = train(row, 1, options(tmp_path), progress=silent)
     wandb_files.finish()
     (table,) = (tmp_path / "runs").rglob("*.table.json")
     content = json.loads(table.read_text())
@@ -126,7 +123,7 @@ def test_translations_and_confusions_are_samples_too(translation_folder: Path, t
     columns_of = ["source", "reference", "translation"], ["state", "taken for", "of its frames"]
     for row, columns in zip((translator, listener), columns_of, strict=True):
         here = replace(options(tmp_path), store=tmp_path / row.config.task)
-        record = train(row, 1, here, progress=quiet)
+        record = train(row, 1, here, progress=silent)
         wandb_files.finish()
         (table,) = here.store.rglob("*.table.json")
         content = json.loads(table.read_text())
@@ -146,7 +143,7 @@ def test_wandb_failing_in_the_middle_ends_the_logging_and_not_the_run(
         raise OSError("no space left on device")
 
     monkeypatch.setattr(WandbLogger, "log_metrics", full)
-    record = train(tiny_row, 1, options(tmp_path), progress=quiet)
+    record = train(tiny_row, 1, options(tmp_path), progress=silent)
     wandb_files.finish()
     assert record.metrics["test_perplexity"] > 1
     assert len(calls) == 1

@@ -10,6 +10,7 @@ from conftest import TINY_TRANSLATION
 
 from benchmark import UserError
 from benchmark.configs import Row
+from benchmark.suite import silent
 from benchmark.tasks import translation
 from benchmark.training import Options, train
 
@@ -21,10 +22,6 @@ def row(translation_folder: Path) -> Row:
     )
 
 
-def quiet(*_: int) -> None:
-    pass
-
-
 @pytest.fixture
 def options(tmp_path: Path) -> Options:
     return Options(data=tmp_path, store=tmp_path / "runs", accelerator="cpu", threads=1, wandb="off")
@@ -33,7 +30,7 @@ def options(tmp_path: Path) -> Options:
 def test_a_run_leaves_its_figures_signature_samples_and_log_probabilities(
     row: Row, options: Options, translation_folder: Path
 ) -> None:
-    record = train(row, 1, options, progress=quiet)
+    record = train(row, 1, options, progress=silent)
     assert set(record.metrics) >= {"validation_perplexity", "test_perplexity", "test_bleu"}
     assert record.details["bleu_signature"].startswith("nrefs:1|case:mixed|")
     assert record.details["pairs"] == 60
@@ -59,21 +56,21 @@ def stop_after_one(epoch: int, _: int) -> None:
 def test_a_stopped_run_ends_as_an_undisturbed_one_does(row: Row, options: Options, tmp_path: Path) -> None:
     """The order of the data, the masks and the half-epoch schedule all go on where they were."""
     row = row.variant(row.name, epochs=4, decay_every=0.5)
-    whole = train(row, 3, options, progress=quiet)
+    whole = train(row, 3, options, progress=silent)
     elsewhere = Options(data=tmp_path, store=tmp_path / "stopped", accelerator="cpu", threads=1, wandb="off")
 
     with pytest.raises(Stop):
         train(row, 3, elsewhere, progress=stop_after_one)
-    resumed = train(row, 3, elsewhere, progress=quiet)
+    resumed = train(row, 3, elsewhere, progress=silent)
     assert resumed.metrics == whole.metrics
     assert resumed.log_probabilities_sha256 == whole.log_probabilities_sha256
-    assert train(row, 4, options, progress=quiet).metrics != whole.metrics
+    assert train(row, 4, options, progress=silent).metrics != whole.metrics
 
 
 def test_translate_writes_one_line_for_each_line_read(
     row: Row, options: Options, rnnreg, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train(row, 1, options, progress=quiet)
+    train(row, 1, options, progress=silent)
     text = "the big dog sees\n\nold cat hears\nzebra sees\nbig old dog hears\n"
 
     def read(content: bytes) -> None:
@@ -100,7 +97,7 @@ def test_translate_writes_one_line_for_each_line_read(
 
 
 def test_translate_refuses_a_model_of_another_task(tiny_row: Row, options: Options, rnnreg) -> None:
-    train(tiny_row, 1, options, progress=quiet)
+    train(tiny_row, 1, options, progress=silent)
     code, _, err = rnnreg("translate", tiny_row.name, "--store", options.store)
     assert code == 1
     assert "holds a LanguageModel, not a Translator" in err
@@ -109,7 +106,7 @@ def test_translate_refuses_a_model_of_another_task(tiny_row: Row, options: Optio
 def test_a_checkpoint_of_another_vocabulary_is_refused(
     row: Row, options: Options, translation_folder: Path, tmp_path: Path
 ) -> None:
-    record = train(row, 1, options, progress=quiet)
+    record = train(row, 1, options, progress=silent)
     folder = options.store / record.run
     with (translation_folder / "train.en").open("a") as en, (translation_folder / "train.fr").open("a") as fr:
         en.write("fish swims\nfish swims\n")
@@ -120,7 +117,7 @@ def test_a_checkpoint_of_another_vocabulary_is_refused(
     (begun,) = (tmp_path / "other").glob("*/*/last.ckpt")
     begun.write_bytes((folder / "last.ckpt").read_bytes())
     with pytest.raises(UserError, match=r"last\.ckpt is of another run: its source_vocabulary, target_vocabulary"):
-        train(row, 1, elsewhere, progress=quiet)
+        train(row, 1, elsewhere, progress=silent)
 
 
 def test_every_field_is_an_option_of_run(translation_folder: Path, rnnreg, tmp_path: Path) -> None:
