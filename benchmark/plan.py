@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 from benchmark.estimates import estimate_of
 from benchmark.progress import duration
-from benchmark.records import COMMITTED, Record, Store
+from benchmark.records import COMMITTED, Store
 from benchmark.suite import Run, finished
 from benchmark.training import Options
-from datamodules.sources import DataError
 
 
 def plan(grid: Sequence[Run], options: Options, slots: int | None) -> tuple[list[tuple[str, ...]], list[str]]:
@@ -20,7 +19,7 @@ def plan(grid: Sequence[Run], options: Options, slots: int | None) -> tuple[list
     """
     own = list(Store(options.store).records(skipped=[]))
     known = [*own, *Store(COMMITTED).records(skipped=[])]
-    found = finished_if_readable(grid, options, own)
+    found = finished(grid, options, own)
     table: list[tuple[str, ...]] = [("row", "runs", "done", "under way", "each takes", "left", "as in")]
     seconds, unknown = 0.0, []
     for row in {run.row.name: run.row for run in grid}.values():
@@ -42,11 +41,3 @@ def plan(grid: Sequence[Run], options: Options, slots: int | None) -> tuple[list
     if unknown:
         words.append(f"not counted, as no record tells how long they take: {', '.join(unknown)}")
     return table, words
-
-
-def finished_if_readable(grid: Sequence[Run], options: Options, records: Sequence[Record]) -> dict[str, Record]:
-    """The runs that the store has; none where data that decides it is not here, which a plan need not have."""
-    try:
-        return finished(grid, options, records)
-    except DataError:
-        return {}

@@ -187,7 +187,7 @@ def _outcome(future: "Future[Outcome]") -> Outcome:
 def finished(grid: Iterable[Run], options: Options, records: Iterable[Record]) -> dict[str, Record]:
     """The runs of a grid that are among the records of the store already, by label.
 
-    Where one may be, the data is read, since a record of other data does not count.
+    Where one may be, the data is read, since a record of other data does not count; nor does any where it is not here.
     """
     candidates: dict[tuple[str, int, str], list[Record]] = {}
     for record in records:
@@ -198,8 +198,11 @@ def finished(grid: Iterable[Run], options: Options, records: Iterable[Record]) -
         for record in candidates.get((run.row.name, run.seed, run.fingerprint), ()):
             if _source(run) not in data:
                 reads = run.row.config.datamodule(options.data)
-                reads.setup("fit")
-                data[_source(run)] = reads.sha256
+                try:
+                    reads.setup("fit")
+                    data[_source(run)] = reads.sha256
+                except DataError:  # a plan is made without
+                    data[_source(run)] = ""
             if record.data_sha256 == data[_source(run)]:
                 found[run.label] = record
     return found

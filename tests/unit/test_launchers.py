@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from benchmark.launchers import make_launcher
 from benchmark.launchers.local import Local
 from benchmark.plan import plan
 from benchmark.progress import View
-from benchmark.suite import Run, in_order
+from benchmark.suite import Run, in_order, silent
 from benchmark.training import Options, train
 from benchmark.underway import Claim, Claimed
 
@@ -238,7 +239,7 @@ def test_estimates_come_from_the_rows_own_records_or_by_its_work_from_its_neighb
 
 def test_a_plan_counts_what_is_done_under_way_and_left(tiny_row, tmp_path) -> None:
     where = options(store=tmp_path / "runs", threads=1, wandb="off")
-    record = train(tiny_row, 1, where, progress=lambda *_: None)
+    record = train(tiny_row, 1, where, progress=silent)
     grid = [Run(row, seed, "") for row in (tiny_row, tiny_row.variant("twice", hidden_size=16)) for seed in (1, 2, 3)]
     with grid[1].claim(where.store).held():
         grid[1].claim(where.store).tell(1.7, 2)  # stopped now, it would go on after one epoch
@@ -252,6 +253,17 @@ def test_a_plan_counts_what_is_done_under_way_and_left(tiny_row, tmp_path) -> No
     assert words[0].endswith(" with 2 at a time")
     assert TINY["epochs"] == 2
     assert not list(Path(where.store).glob("twice*"))
+
+
+def test_runs_whose_data_is_gone_are_planned_again_and_the_others_are_not(tiny_row, tmp_path) -> None:
+    where = options(store=tmp_path / "runs", threads=1, wandb="off")
+    gone = tiny_row.variant("gone", source=str(shutil.copytree(tiny_row.config.source, tmp_path / "copy")))
+    grid = [Run(row, 1, "") for row in (gone, tiny_row)]
+    for run in grid:
+        train(run.row, run.seed, where, progress=silent)
+    shutil.rmtree(tmp_path / "copy")
+    table, _ = plan(grid, where, 1)
+    assert [line[:3] for line in table[1:]] == [("gone", "1", "0"), ("tiny", "1", "1")]
 
 
 def test_the_grid_is_planned_and_not_run(rnnreg, tmp_path) -> None:
