@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pretended_gpu import pretended_gpu
 
 from datamodules import features, images
 from datamodules.captioning import CaptionData
@@ -176,6 +177,8 @@ def test_googlenet_gives_its_last_pooling_layer() -> None:
     vectors = network([image, Image.new("RGB", (30, 26), "blue")])
     assert vectors.shape == (2, GoogLeNet.size)
     assert np.isfinite(vectors).all()
+    with pretended_gpu():
+        assert (GoogLeNet(pretrained=False)([image, Image.new("RGB", (30, 26), "blue")]) == vectors).all()
     assert network([image])[0] == pytest.approx(vectors[0], rel=1e-3, abs=1e-4)
     state = network.network.state_dict()
     with torch.no_grad():
