@@ -42,14 +42,23 @@ def check_devices(devices: int, nodes: int, batch_size: int, accelerator: str) -
         raise UserError(
             f"a batch has {batch_size} sequences, too few for {devices * nodes} devices; each must have at least one"
         )
-    gpus = torch.cuda.device_count()
-    if gpus < devices and (gpus or accelerator == "gpu") and accelerator != "cpu":
-        raise UserError(f"--devices {devices}: this machine has {gpus} GPUs; --accelerator cpu takes CPU processes")
+    check_gpus(devices, accelerator)
     if nodes > 1 and not started_together():
         raise UserError(
             f"--num-nodes {nodes}: start it on every node, by `srun --nodes {nodes} --ntasks-per-node {devices} rnnreg "
             f"run ...` or by `torchrun --nnodes {nodes} --nproc-per-node {devices} -m benchmark run ...`"
         )
+
+
+def check_gpus(devices: int, accelerator: str) -> None:
+    """Refuse more GPUs than there are.
+
+    Raises:
+        UserError: fewer GPUs than asked for; none at all is a mistake where the accelerator is to be one.
+    """
+    gpus = torch.cuda.device_count()
+    if gpus < devices and (gpus or accelerator == "gpu") and accelerator != "cpu":
+        raise UserError(f"--devices {devices}: this machine has {gpus} GPUs; --accelerator cpu takes CPU processes")
 
 
 def on_devices(devices: int, function: Callable[..., Any], *arguments: Any) -> Any:

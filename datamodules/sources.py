@@ -126,9 +126,9 @@ class FolderSource:
             DataError: it is not, or not whole.
         """
         folder = data / self.name
-        for path in [folder / need for need in self.needs if not any(folder.glob(need))] or [folder]:
-            if path != folder or not folder.is_dir():
-                raise DataError(f"{path} is missing; {self.instructions}, or name its parent with --data")
+        missing = [folder / need for need in self.needs if not any(folder.glob(need))]
+        if missing or not folder.is_dir():
+            raise DataError(f"{[*missing, folder][0]} is missing; {self.instructions}, or name its parent with --data")
 
     fetch = verify
     """There is nothing to download file by file."""

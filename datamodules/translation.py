@@ -17,9 +17,7 @@ from datamodules.encoded_pairs import Encoded, EncodedPairs, encoded_pairs
 from datamodules.parallel_text import (
     BIBLE,
     MULTI30K,
-    WMT14,
     ParallelText,
-    newstest,
     read_parallel_text,
 )
 from datamodules.sources import DataError
@@ -86,9 +84,6 @@ class TranslationData(TaskData):
         for source in (BIBLE, MULTI30K):
             if source.name == self.source:
                 source.fetch(self.data)
-        if self.source == WMT14.name:
-            WMT14.verify(self.data)
-            newstest(self.languages)
         self._encoded(read_parallel_text(self.source, self.data, self.languages))
 
     def setup(self, stage: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What runs on two devices in their tests: rows whose steps are written down, and a rank that dies."""
+"""What runs in tests of devices: rows whose steps are written down, a rank that dies, a run that is stopped."""
 
 import json
 import os
@@ -46,6 +46,16 @@ def steps_written_to(steps: list[Step]):
     finally:
         for name, hook in hooks.items():
             setattr(TaskModel, name, hook)
+
+
+class Stop(Exception):
+    """In place of a machine that goes down."""
+
+
+def stop_after_one(epoch: int, _: int) -> None:
+    """In the second epoch: what is kept is the first."""
+    if epoch == 2:
+        raise Stop
 
 
 def train_each(rows: Sequence[Row], seed: int, options: Options, out: Path) -> None:

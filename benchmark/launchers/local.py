@@ -13,9 +13,8 @@ from typing import Any
 
 import torch
 
-from benchmark import UserError
 from benchmark.launchers.base import Launcher, Work, WorkerDied, threads_each
-from benchmark.processes import follow_parent
+from benchmark.processes import check_gpus, follow_parent
 from benchmark.training import Options
 from datamodules.preparation import cores
 
@@ -78,13 +77,12 @@ class Local(Launcher):
     def __init__(
         self, options: Options, jobs: int | None = None, runs_per_device: int = 1, runs: int | None = None
     ) -> None:
+        check_gpus(options.devices, options.accelerator)
         gpus = visible_gpus() if options.accelerator != "cpu" else []
-        if gpus or options.accelerator == "gpu":
+        if gpus:
             groups = [gpus[begin : begin + options.devices] for begin in range(0, len(gpus), options.devices)]
             named = [{"CUDA_VISIBLE_DEVICES": ",".join(group)} for group in groups if len(group) == options.devices]
             environments = (named * runs_per_device)[:jobs]
-            if not environments:
-                raise UserError(f"--devices {options.devices}: this machine has {len(gpus)} GPUs")
         else:
             environments = [{}] * (jobs or max(1, cores() // (options.devices * (options.threads or 1))))
         environments = environments[:runs]

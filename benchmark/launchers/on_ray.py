@@ -58,7 +58,7 @@ class Ray(Launcher):
         on_gpus = options.accelerator == "gpu" or (options.accelerator == "auto" and any(gpus for _, gpus in nodes))
         cpus, gpus = threads * options.devices, options.devices / runs_per_device if on_gpus else 0.0
         # A run is on one node, which must have room for all of it.
-        self.slots = sum(int(min(has[0] // cpus, has[1] // gpus if gpus else has[0])) for has in nodes)
+        self.slots = sum(int(min(has[0] / cpus, has[1] / gpus if gpus else has[0])) for has in nodes)
         if not self.slots:
             ray.shutdown()
             there = ", ".join(f"{has[0]:g} and {has[1]:g}" for has in nodes)

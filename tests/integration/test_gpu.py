@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from devices import Stop, stop_after_one
 from pretended_gpu import pretended_gpu
 from test_devices import TASKS, tiny_rows
 from torch import nn
@@ -45,15 +46,6 @@ def test_the_pretended_gpu_takes_what_a_real_one_does() -> None:
     assert not torch.cuda.is_available() or torch.cuda.get_device_name() != "Pretended GPU"
 
 
-class Stop(Exception):
-    """In place of a machine that goes down."""
-
-
-def stop(epoch: int, _: int) -> None:
-    if epoch == 2:
-        raise Stop
-
-
 def options(folder: Path, accelerator: str) -> Options:
     return Options(data=folder / "data", store=folder / accelerator, accelerator=accelerator, threads=1, wandb="off")
 
@@ -83,7 +75,7 @@ def test_a_run_on_a_gpu_is_that_of_a_cpu_and_goes_on_after_a_stop(kind, tiny, fo
 
     monkeypatch.setattr(TaskModel, "on_before_optimizer_step", look)
     with pretended_gpu(), pytest.raises(Stop):
-        train(tiny[kind], 1, options(folder, "gpu"), progress=stop)
+        train(tiny[kind], 1, options(folder, "gpu"), progress=stop_after_one)
     with pretended_gpu():
         on_gpu = train(tiny[kind], 1, options(folder, "gpu"), progress=silent)
     assert trained_on == {"cuda"}

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import TINY_TRANSLATION
+from devices import Stop, stop_after_one
 
 from benchmark import UserError
 from benchmark.configs import Row
@@ -41,16 +42,6 @@ def test_a_run_leaves_its_figures_signature_samples_and_log_probabilities(
     sentences = (translation_folder / "test.fr").read_text().splitlines()
     assert len(test) == sum(len(sentence.split()) + 1 for sentence in sentences)
     assert np.exp(-test.mean()) == pytest.approx(record.metrics["test_perplexity"], rel=1e-3)
-
-
-class Stop(Exception):
-    pass
-
-
-def stop_after_one(epoch: int, _: int) -> None:
-    """In the second epoch: what is kept is the first."""
-    if epoch == 2:
-        raise Stop
 
 
 def test_a_stopped_run_ends_as_an_undisturbed_one_does(row: Row, options: Options, tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Two nodes, each with one GPU and more CPUs than runs."""
     from ray.cluster_utils import Cluster
 
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "num_gpus": 1})
-    nodes.add_node(num_cpus=4, num_gpus=1)
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 5, "num_gpus": 1})
+    nodes.add_node(num_cpus=5, num_gpus=1)
     monkeypatch.setenv("RAY_ADDRESS", nodes.address)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))  # for the workers to find `meet`
     yield
@@ -42,6 +42,9 @@ def meet(name: str, folder: Path, party: int) -> tuple[str, str]:
 
 
 def test_two_runs_share_each_gpu_of_a_cluster(cluster, tmp_path) -> None:
+    fifths = Ray(Options(threads=1), None, 5)
+    fifths.close(abort=False)
+    assert fifths.slots == 10  # 1 // 0.2 is 4
     launcher = Ray(Options(threads=1), None, 2)
     assert (launcher.slots, launcher.description) == (4, "4 at a time on Ray, 1 CPU thread each")
     runs = launcher.launch(partial(meet, folder=tmp_path, party=4), [f"run-{number}" for number in range(4)])
@@ -55,5 +58,5 @@ def test_a_run_that_wants_a_gpu_has_one_to_itself_or_is_refused(cluster) -> None
     launcher = Ray(Options(threads=1, accelerator="gpu"), None, 1)
     assert launcher.slots == 2
     launcher.close(abort=False)
-    with pytest.raises(UserError, match="a run needs 2 CPUs and 2 GPUs of a node, and the nodes have 4 and 1, 4 and 1"):
+    with pytest.raises(UserError, match="a run needs 2 CPUs and 2 GPUs of a node, and the nodes have 5 and 1, 5 and 1"):
         Ray(Options(threads=1, devices=2), None, 1)
