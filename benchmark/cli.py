@@ -14,27 +14,29 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 
-from benchmark import UserError, baselines, commands, dashboards, gallery, generation, regression, rows
-from benchmark.configs import Config, Row
-from benchmark.training import Interrupted, Options
-from datamodules.sources import DataError
+from benchmark.commands import check, dashboard, data, gallery, generate, reproduce, results
+from benchmark.tasks import registry
+from benchmark.tasks.base import Config, Row
+from benchmark.training.options import Options
+from benchmark.training.train import Interrupted
+from datamodules.errors import DataError, UserError
 
 COMMANDS: dict[str, Callable[..., int]] = {
-    "list": commands.list_rows,
-    "run": commands.run,
-    "reproduce": commands.reproduce,
-    "table": commands.table,
-    "report": commands.report,
-    "claims": commands.claims,
-    "check": regression.check,
-    "baseline": baselines.baseline,
-    "dashboard": dashboards.dashboard,
-    "collect": commands.collect,
-    "sample": generation.sample,
-    "translate": generation.translate,
-    "caption": generation.caption,
+    "list": reproduce.list_rows,
+    "run": reproduce.run,
+    "reproduce": reproduce.reproduce,
+    "table": results.table,
+    "report": results.report,
+    "claims": results.claims,
+    "check": check.check,
+    "baseline": check.baseline,
+    "dashboard": dashboard.dashboard,
+    "collect": results.collect,
+    "sample": generate.sample,
+    "translate": generate.translate,
+    "caption": generate.caption,
     "gallery": gallery.gallery,
-    "data": commands.data,
+    "data": data.data,
 }
 
 FLAGS = {
@@ -150,7 +152,7 @@ def _row_of(argv: Sequence[str]) -> Row | None:
         for word, following in zip(argv, [*argv[1:], ""], strict=True)
         if word.startswith("--rows_file")
     ]
-    return rows.find(argv[1], rows.load(Path(given[0]) if given else None))
+    return registry.find(argv[1], registry.load(Path(given[0]) if given else None))
 
 
 def _with_defaults(config: Config) -> type:

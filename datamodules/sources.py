@@ -12,9 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-
-class DataError(Exception):
-    """Data that is missing, altered or unusable: one line that says what, where, and what would be right."""
+from datamodules.errors import DataError
 
 
 @dataclass(frozen=True)

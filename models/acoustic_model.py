@@ -11,7 +11,7 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 from typing_extensions import override
 
-from datamodules.speech import PADDING
+from datamodules.speech.datamodule import PADDING
 from models.backbone import Cell, build_backbone, initialize_uniform
 from models.base import TaskModel
 

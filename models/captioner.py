@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from datamodules.captioning import PADDING
+from datamodules.captioning.datamodule import PADDING
 from datamodules.vocabulary import EOS, UNK
 from models.backbone import Cell, State, initialize_uniform
 from models.decoding import average, beam_search

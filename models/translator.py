@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from datamodules.tokenization import detokenize
-from datamodules.translation import IGNORED, PairBatch, TranslationData
+from datamodules.translation.datamodule import IGNORED, PairBatch, TranslationData
+from datamodules.translation.tokenization import detokenize
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 from models.backbone import Cell, State, build_backbone, initialize_uniform
 from models.decoding import Hypothesis, beam_search

@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark import tracking
 from benchmark.cli import main
-from benchmark.configs import Row
 from benchmark.tasks import language_modeling
+from benchmark.tasks.base import Row
+from benchmark.tracking import logger
 
 TINY = {"hidden_size": 8, "unroll": 4, "batch_size": 2, "epochs": 2, "flat_epochs": 1}
 """Overrides that make any language model row train in a moment."""
@@ -28,7 +28,7 @@ def _reproducible(request: pytest.FixtureRequest) -> None:
 def _no_wandb_run_is_left_open() -> Iterator[None]:
     """A W&B run belongs to the test that began it."""
     yield
-    tracking.finish()
+    logger.finish()
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
-from benchmark.configs import Row
-from benchmark.suite import silent
-from benchmark.training import Options, train
+from benchmark.grid.grid import silent
+from benchmark.tasks.base import Row
+from benchmark.training.options import Options
+from benchmark.training.train import train
 from models.backbone import RegularizedLSTM
 from models.base import TaskModel
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from datamodules.acoustic_features import Audio, log_mel
-from datamodules.alignment import Phone, states_of
+from datamodules.speech.alignment import Phone, states_of
+from datamodules.speech.features import Audio, log_mel
 
 RATE = 16_000
 TONES = {"a": 300.0, "b": 700.0, "c": 1500.0, "d": 3000.0}

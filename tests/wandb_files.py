@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmark import tracking
+from benchmark.tracking import logger
 
 HEADER, BLOCK = 7, 32 * 1024
 
@@ -14,7 +14,7 @@ def finish() -> None:
     """Close the run of this process and wait until all of it is on disk, which W&B's own process writes."""
     import wandb
 
-    tracking.finish()
+    logger.finish()
     wandb.teardown()
 
 

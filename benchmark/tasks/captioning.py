@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from benchmark.configs import Config, Metric, Profile, Published, Row
-from datamodules.caption_sources import FLICKR8K, FLICKR8K_PART, MSCOCO, OPENMOJI
-from datamodules.captioning import CaptionData
+from benchmark.tasks.base import Config, Metric, Profile, Published, Row
+from datamodules.captioning.datamodule import CaptionData
+from datamodules.captioning.sources import FLICKR8K, FLICKR8K_PART, MSCOCO, OPENMOJI
 from models.base import TaskModel
 from models.captioner import Captioner, caption, score
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from benchmark.configs import NOT_IN_PAPER, Config, Metric, Published, Row
-from datamodules.language_modeling import PENN_TREEBANK, STATE_OF_THE_UNION, LanguageModelingData
+from benchmark.tasks.base import NOT_IN_PAPER, Config, Metric, Published, Row
+from datamodules.language_modeling.datamodule import LanguageModelingData
+from datamodules.language_modeling.sources import PENN_TREEBANK, STATE_OF_THE_UNION
 from models.language_model import LanguageModel
 
 SOURCES = (STATE_OF_THE_UNION, PENN_TREEBANK)

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from benchmark.configs import Config, Metric, Profile, Published, Row, Size
-from datamodules.speech import SpeechData
-from datamodules.speech_sources import SOURCES as SOURCES
+from benchmark.tasks.base import Config, Metric, Profile, Published, Row, Size
+from datamodules.speech.datamodule import SpeechData
+from datamodules.speech.sources import SOURCES as SOURCES
 from models.acoustic_model import AcousticModel
 
 CAPTIONS = {

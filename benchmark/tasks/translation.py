@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from benchmark.configs import NOT_IN_PAPER, Config, Metric, Profile, Published, Row, Size
-from datamodules.parallel_text import BIBLE, MULTI30K, WMT14
-from datamodules.translation import TranslationData
+from benchmark.tasks.base import NOT_IN_PAPER, Config, Metric, Profile, Published, Row, Size
+from datamodules.translation.datamodule import TranslationData
+from datamodules.translation.sources import BIBLE, MULTI30K, WMT14
 from models.translator import Translator
 
 SOURCES = (BIBLE, MULTI30K, WMT14)

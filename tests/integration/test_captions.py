@@ -9,10 +9,11 @@ import torch
 from conftest import draw_pictures
 from PIL import Image
 
-from benchmark.records import Store
-from benchmark.suite import silent
+from benchmark.grid.grid import silent
+from benchmark.store.records import Store
 from benchmark.tasks import captioning
-from benchmark.training import Interrupted, Options, train
+from benchmark.training.options import Options
+from benchmark.training.train import Interrupted, train
 from models.captioner import Captioner
 
 TINY = {
@@ -40,7 +41,7 @@ def rows_file(tmp_path: Path, folder: Path) -> Path:
     """A rows file with a plain row, one with dropout, and the average of two plain ones."""
     path = tmp_path / f"caption_rows_{abs(hash(str(tmp_path)))}.py"
     path.write_text(
-        "from dataclasses import replace\nfrom benchmark.rows import find\n"
+        "from dataclasses import replace\nfrom benchmark.tasks.registry import find\n"
         f"CONFIG = replace(find('openmoji').config, source={str(folder)!r}, **{TINY!r})\n"
         "PLAIN = replace(find('openmoji'), name='tiny', config=CONFIG, seeds=2)\n"
         "ROWS = [\n"

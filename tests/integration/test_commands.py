@@ -13,12 +13,13 @@ import torch
 from conftest import TINY, tiny_flags
 from lightning.pytorch.loggers import WandbLogger
 
-from benchmark import UserError, rows
-from benchmark.records import Record, Store
-from benchmark.suite import silent
-from benchmark.tasks import language_modeling
-from benchmark.training import Interrupted, Options, train
-from benchmark.underway import Claim
+from benchmark.grid.grid import silent
+from benchmark.store.locks import Claim
+from benchmark.store.records import Record, Store
+from benchmark.tasks import language_modeling, registry
+from benchmark.training.options import Options
+from benchmark.training.train import Interrupted, train
+from datamodules.errors import UserError
 from models.language_model import LanguageModel
 
 README = Path(__file__).parents[2] / "README.md"
@@ -69,7 +70,7 @@ def rows_file(tmp_path: Path, text_folder: Path) -> Path:
 def test_list_shows_every_row_and_its_published_target(rnnreg) -> None:
     code, out, _ = rnnreg("list")
     assert code == 0
-    for row in rows.ROWS:
+    for row in registry.ROWS:
         assert re.search(rf"^{row.name} ", out, re.MULTILINE)
     assert "Table 1: 86.2 / 82.7" in out
     _, quick, _ = rnnreg("list", "--profile", "quick")
@@ -154,7 +155,7 @@ def test_an_interrupted_run_resumes_and_ends_as_if_it_had_not_been(tiny_row, tmp
 
 def test_a_run_says_how_far_it_is_within_an_epoch_too(tiny_row, tmp_path, monkeypatch, capsys) -> None:
     told: list[float] = []
-    monkeypatch.setattr("benchmark.callbacks.SECONDS_BETWEEN_TELLS", 0.0)
+    monkeypatch.setattr("benchmark.training.callbacks.SECONDS_BETWEEN_TELLS", 0.0)
     monkeypatch.setattr(Claim, "tell", lambda self, epoch, epochs: told.append(epoch))
     monkeypatch.setattr("sys.stderr.isatty", lambda: False)
     train(tiny_row, 1, options(tmp_path))
@@ -263,7 +264,7 @@ def test_data_lists_and_verifies(rnnreg, tmp_path) -> None:
     assert code == 0
     assert re.search(r"^ptb +language-modeling +no ", out, re.MULTILINE)
     listed = {line.split()[0] for line in out.splitlines()[1:]}
-    assert listed == {row.config.source for row in rows.ROWS} - {"espeak"}  # which is made here
+    assert listed == {row.config.source for row in registry.ROWS} - {"espeak"}  # which is made here
     code, _, err = rnnreg("data", "verify", "ptb", "--data", tmp_path)
     assert code == 1
     assert "ptb.train.txt is missing" in err
@@ -292,7 +293,7 @@ def test_data_lists_and_verifies(rnnreg, tmp_path) -> None:
         (["reproduce", "--seeds", "0"], 2, "--seeds: expected a whole number >0, got 0"),
         (["reproduce", "--jobs", "0"], 2, "--jobs: expected a whole number >0, got 0"),
         (["list", "--profile", "x"], 2, "--profile: expected one of ['quick', 'standard', 'paper'], got x"),
-        (["list", "--rows_file", "ROWS"], 1, "its ROWS has 1, which is no benchmark.configs.Row"),
+        (["list", "--rows_file", "ROWS"], 1, "its ROWS has 1, which is no benchmark.tasks.base.Row"),
         (["sample", "/etc"], 1, "has no trained /etc with seed 1"),
         (["collect", "--store", "nowhere"], 1, "--store nowhere: there is no such folder"),
         (["baseline", "update", "--reason", "new", "--baseline", "EMPTY/new.json"], 1, "name those to take up with"),

@@ -10,10 +10,12 @@ import pytest
 import wandb_files
 from wandb_server import StandIn
 
-from benchmark import rows, tracking
-from benchmark.dashboards import TITLE
-from benchmark.suite import silent
-from benchmark.training import Options, train
+from benchmark.grid.grid import silent
+from benchmark.tasks import registry
+from benchmark.tracking import logger
+from benchmark.tracking.dashboard import TITLE
+from benchmark.training.options import Options
+from benchmark.training.train import train
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def test_each_task_has_its_curves_the_papers_line_and_samples(rnnreg, server, tm
     for view in server.views.values():
         assert view["displayName"] == TITLE
         spec = json.dumps(json.loads(view["spec"]))
-        for config in {row.config.task: row.config for row in rows.ROWS}.values():
+        for config in {row.config.task: row.config for row in registry.ROWS}.values():
             last = config.headline[-1].name
             names = [config.task, config.training.name, f"paper/{config.training.name}", f"{config.unit} per second"]
             for text in [*names, f"final/{last}", f"paper/{last}"]:
@@ -91,7 +93,7 @@ def fresh_wandb(monkeypatch):
 
     wandb.teardown()
     yield
-    tracking.finish()
+    logger.finish()
     wandb.teardown()
 
 
@@ -126,7 +128,7 @@ def test_what_the_server_refuses_is_kept_and_named(rnnreg, tiny_row, tmp_path, o
 
 def test_an_online_run_reaches_the_server_whole(server, tiny_row, options, fresh_wandb, caplog) -> None:
     record = train(tiny_row, 1, options("online"), progress=silent)
-    tracking.finish()
+    logger.finish()
     assert list(server.runs) == [record.run.replace("/", "-")]
     assert any("validation_perplexity" in line for line in history(server))
     assert {artifact["artifactTypeName"] for artifact in server.artifacts} == {"record", "run_table"}
@@ -135,7 +137,7 @@ def test_an_online_run_reaches_the_server_whole(server, tiny_row, options, fresh
 
 def test_an_online_run_tells_nothing_of_the_machine_or_its_user(server, tiny_row, options, fresh_wandb) -> None:
     train(tiny_row, 1, options("online"), progress=silent)
-    tracking.finish()
+    logger.finish()
     source = tiny_row.config.source  # the user's own words, part of the configuration
     told = " ".join([json.dumps([server.requests, server.streams]), *map(str, server.files.values())])
     told = told.replace(source, "").replace("\\", "")
@@ -150,7 +152,7 @@ def test_a_wrong_key_means_offline(tiny_row, tmp_path, options, monkeypatch, ser
     refusing = StandIn(key_is_right=False)
     monkeypatch.setenv("WANDB_BASE_URL", refusing.url)
     train(tiny_row, 1, options("online"), progress=silent)
-    tracking.finish()
+    logger.finish()
     refusing.close()
     assert caplog.text.count("W&B refuses this run, it is logged offline: ") == 1
     assert list((tmp_path / "runs").rglob("offline-run-*/run-*.wandb"))
@@ -161,7 +163,7 @@ def test_no_server_means_offline_at_once(server, tiny_row, tmp_path, options, mo
         taken.bind(("127.0.0.1", 0))  # nobody listens here
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{taken.getsockname()[1]}")
         train(tiny_row, 1, options("online"), progress=silent)
-        tracking.finish()
+        logger.finish()
     assert "W&B is not reached, this run is logged offline" in caplog.text
     assert list((tmp_path / "runs").rglob("offline-run-*/run-*.wandb"))
 
@@ -171,14 +173,14 @@ def test_a_server_that_is_lost_in_the_middle_costs_nothing(
 ) -> None:
     lost = StandIn()
     monkeypatch.setenv("WANDB_BASE_URL", lost.url)
-    monkeypatch.setattr(tracking, "FINISH_SECONDS", 2)
+    monkeypatch.setattr(logger, "FINISH_SECONDS", 2)
 
     def lose(epoch: int, epochs: int) -> None:
         if epoch == 1:
             lost.close()
 
     record = train(tiny_row, 1, options("online"), progress=lose)
-    tracking.finish()
+    logger.finish()
     assert record.metrics["test_perplexity"] > 1
     assert list((tmp_path / "runs").rglob("run-*.wandb"))
     shutil.rmtree(tmp_path / "home", ignore_errors=True)

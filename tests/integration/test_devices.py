@@ -14,14 +14,15 @@ from devices import train_each
 from scipy.stats import ks_2samp
 from speech_data import RATE, write_corpus
 
-from benchmark import UserError
-from benchmark.callbacks import mix
-from benchmark.configs import Row
-from benchmark.processes import check_devices, on_devices
-from benchmark.records import Record, Store
-from benchmark.suite import silent
+from benchmark.grid.grid import silent
+from benchmark.store.records import Record, Store
 from benchmark.tasks import captioning, language_modeling, speech, translation
-from benchmark.training import Options, train
+from benchmark.tasks.base import Row
+from benchmark.training.callbacks import mix
+from benchmark.training.devices import check_devices, on_devices
+from benchmark.training.options import Options
+from benchmark.training.train import train
+from datamodules.errors import UserError
 
 SAID = ("text", "translation", "caption")
 

@@ -12,11 +12,12 @@ from pretended_gpu import pretended_gpu
 from test_devices import TASKS, tiny_rows
 from torch import nn
 
-from benchmark import averages
-from benchmark.configs import Row
-from benchmark.records import Store
-from benchmark.suite import silent
-from benchmark.training import Options, train
+from benchmark.analysis import ensembles
+from benchmark.grid.grid import silent
+from benchmark.store.records import Store
+from benchmark.tasks.base import Row
+from benchmark.training.options import Options
+from benchmark.training.train import train
 from models.base import TaskModel
 
 MISTAKES = {
@@ -91,9 +92,9 @@ def test_an_average_of_models_on_a_gpu_is_that_on_a_cpu(tiny, folder) -> None:
     average = replace(row, name="average", average_of=row.name, members=2)
     for seed in (1, 2):
         train(row, seed, options(folder, "cpu"), progress=silent)
-    (on_cpu,) = averages.update([average], [row, average], Store(folder / "cpu"), folder / "data")
+    (on_cpu,) = ensembles.update([average], [row, average], Store(folder / "cpu"), folder / "data")
     shutil.rmtree(folder / "cpu" / on_cpu.run)
     with pretended_gpu():
-        (on_gpu,) = averages.update([average], [row, average], Store(folder / "cpu"), folder / "data", "cuda")
+        (on_gpu,) = ensembles.update([average], [row, average], Store(folder / "cpu"), folder / "data", "cuda")
     assert any(sample["caption"] for sample in on_cpu.details["samples"])
     assert (on_gpu.metrics, on_gpu.details) == (on_cpu.metrics, on_cpu.details)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.records import Store
+from benchmark.store.records import Store
 
 RECORDS = Path(__file__).parents[2] / "results" / "records"
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from speech_data import RATE, write_corpus
 
-from benchmark.records import Store
-from benchmark.suite import silent
+from benchmark.grid.grid import silent
+from benchmark.store.records import Store
 from benchmark.tasks import speech
-from benchmark.training import Interrupted, Options, train
+from benchmark.training.options import Options
+from benchmark.training.train import Interrupted, train
 from models.acoustic_model import AcousticModel
 
 TINY = {"hidden_size": 8, "batch_size": 2, "unroll": 40, "epochs": 3, "flat_epochs": 1, "sample_rate": RATE}

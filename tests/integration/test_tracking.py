@@ -14,10 +14,12 @@ from conftest import TINY_TRANSLATION
 from lightning.pytorch.loggers import WandbLogger
 from speech_data import RATE, write_corpus
 
-from benchmark import callbacks, rows
-from benchmark.configs import Row
-from benchmark.suite import silent
-from benchmark.training import Interrupted, Options, train
+from benchmark.grid.grid import silent
+from benchmark.tasks import registry
+from benchmark.tasks.base import Row
+from benchmark.training import callbacks
+from benchmark.training.options import Options
+from benchmark.training.train import Interrupted, train
 from models.language_model import LanguageModel
 
 
@@ -98,7 +100,7 @@ def test_a_resumed_run_goes_on_in_its_own_curve(tiny_row: Row, tmp_path: Path, m
 
 
 def test_pictures_stand_beside_their_captions(picture_folder: Path, tmp_path: Path) -> None:
-    row = rows.find("openmoji").variant(
+    row = registry.find("openmoji").variant(
         "tiny", source=str(picture_folder), hidden_size=8, epochs=1, batch_size=8, min_count=1
     )
     record = train(row, 1, options(tmp_path), progress=silent)
@@ -118,8 +120,8 @@ def test_pictures_stand_beside_their_captions(picture_folder: Path, tmp_path: Pa
 def test_translations_and_confusions_are_samples_too(translation_folder: Path, tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "tones", labels=True)
     shape = {"hidden_size": 8, "batch_size": 2, "unroll": 40, "epochs": 1, "flat_epochs": 1, "sample_rate": RATE}
-    translator = rows.find("bible-small").variant("tiny", **{**TINY_TRANSLATION, "source": str(translation_folder)})
-    listener = rows.find("espeak-small-dropout").variant("tiny", source=str(corpus), **shape)
+    translator = registry.find("bible-small").variant("tiny", **{**TINY_TRANSLATION, "source": str(translation_folder)})
+    listener = registry.find("espeak-small-dropout").variant("tiny", source=str(corpus), **shape)
     columns_of = ["source", "reference", "translation"], ["state", "taken for", "of its frames"]
     for row, columns in zip((translator, listener), columns_of, strict=True):
         here = replace(options(tmp_path), store=tmp_path / row.config.task)

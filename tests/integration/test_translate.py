@@ -9,11 +9,12 @@ import pytest
 from conftest import TINY_TRANSLATION
 from devices import Stop, stop_after_one
 
-from benchmark import UserError
-from benchmark.configs import Row
-from benchmark.suite import silent
+from benchmark.grid.grid import silent
 from benchmark.tasks import translation
-from benchmark.training import Options, train
+from benchmark.tasks.base import Row
+from benchmark.training.options import Options
+from benchmark.training.train import train
+from datamodules.errors import UserError
 
 
 @pytest.fixture

@@ -8,13 +8,14 @@ import test_backbone
 import test_language_model
 from test_regression import reference
 
-from benchmark.baselines import Expected
-from benchmark.configs import Row
-from benchmark.lines import gather
-from benchmark.records import Record
-from benchmark.regression import Report, compare_all
+from benchmark.analysis.references import Expected
+from benchmark.analysis.regression import Report, compare_all
+from benchmark.analysis.results import gather
+from benchmark.store.records import Record
 from benchmark.tasks import language_modeling
-from benchmark.training import Options, train
+from benchmark.tasks.base import Row
+from benchmark.training.options import Options
+from benchmark.training.train import train
 from models.backbone import RegularizedLSTM
 from models.base import TaskModel
 from models.language_model import LanguageModel

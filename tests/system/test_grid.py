@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from conftest import TINY, write_text
 
-from benchmark.records import Record, Store
-from benchmark.underway import Claim
+from benchmark.store.locks import Claim
+from benchmark.store.records import Record, Store
 
 ROOT = Path(__file__).parents[2]
 SLURM = Path(__file__).with_name("slurm.sh")

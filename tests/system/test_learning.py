@@ -11,10 +11,12 @@ import pytest
 import torch
 from conftest import draw_pictures
 
-from benchmark.averages import load
+from benchmark.store.records import CHECKPOINT
 from benchmark.tasks import captioning, language_modeling
-from benchmark.training import CHECKPOINT, Options, train
-from datamodules.language_modeling import sentences
+from benchmark.tasks.trained import load
+from benchmark.training.options import Options
+from benchmark.training.train import train
+from datamodules.language_modeling.sources import sentences
 from models.captioner import Captioner
 
 TRAIN_LINES, HELD_OUT_LINES = 900, 150

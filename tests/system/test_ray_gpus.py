@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import UserError
-from benchmark.launchers.on_ray import Ray
-from benchmark.training import Options
+from benchmark.grid.launchers.ray import Ray
+from benchmark.training.options import Options
+from datamodules.errors import UserError
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'rnnreg[ray]'")
 

@@ -6,14 +6,15 @@ from pydoc_data.topics import topics
 
 import pytest
 
-from benchmark.records import Store
+from benchmark.store.records import Store
 from benchmark.tasks import speech
-from benchmark.training import Options, train
-from datamodules.acoustic_features import Audio
-from datamodules.espeak import Request, speak
-from datamodules.language_modeling import sentences
-from datamodules.speech_corpus import SpeechCorpus, Utterance
-from datamodules.synthetic_speech import phones_of
+from benchmark.training.options import Options
+from benchmark.training.train import train
+from datamodules.language_modeling.sources import sentences
+from datamodules.speech.corpus import SpeechCorpus, Utterance
+from datamodules.speech.espeak import Request, speak
+from datamodules.speech.features import Audio
+from datamodules.speech.synthetic import phones_of
 
 TRAIN, HELD_OUT = 80, 30
 
@@ -51,7 +52,7 @@ class Sentences(SpeechCorpus):
 def test_it_learns_and_dropout_helps_a_model_that_overfits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seed = random.SystemRandom().randrange(10**6)
     print(f"seed {seed}")  # shown when the test fails
-    monkeypatch.setattr("datamodules.speech.open_corpus", lambda *_: Sentences(seed))
+    monkeypatch.setattr("datamodules.speech.datamodule.open_corpus", lambda *_: Sentences(seed))
     found = {}
     for name in ("espeak-linear", "espeak-large", "espeak-large-dropout"):
         row = next(row for row in speech.ROWS if row.name == name).variant(f"system-{name}")

@@ -5,7 +5,8 @@ import random
 from pathlib import Path
 
 from benchmark.tasks import translation
-from benchmark.training import Options, train
+from benchmark.training.options import Options
+from benchmark.training.train import train
 from models.metrics import corpus_bleu
 
 ADJECTIVES = {"big": "grand", "red": "rouge", "old": "vieux"}

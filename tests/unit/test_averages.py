@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from test_records import make_record
 
-from benchmark import UserError, averages, figures, rows, tables
-from benchmark.configs import Row
-from benchmark.lines import gather
-from benchmark.records import Store, checksum_arrays
-from benchmark.tasks import language_modeling
+from benchmark.analysis import ensembles
+from benchmark.analysis.results import gather
+from benchmark.reports import figures, tables
+from benchmark.store.records import Store, checksum_arrays
+from benchmark.tasks import language_modeling, registry
+from benchmark.tasks.base import Row
+from datamodules.errors import UserError
 
 SMALL = language_modeling.PTB_SMALL
 AVERAGE = replace(SMALL, name="ptb-small-average", average_of="ptb-small", members=3)
@@ -28,31 +30,31 @@ def add_member(store: Store, seed: int, *probabilities: float, **changes) -> Non
 def test_perplexity_of_the_mean_probability_by_hand() -> None:
     """Probabilities 0.5, 0.25 and 0.25, 0.75: means 0.375 and 0.5."""
     members = [{"test": np.log([0.5, 0.25])}, {"test": np.log([0.25, 0.75])}]
-    found = averages.perplexities(members, "a")
+    found = ensembles.perplexities(members, "a")
     assert found == {"test_perplexity": pytest.approx((0.375 * 0.5) ** -0.5)}
 
 
 def test_members_of_other_tokens_are_refused() -> None:
     for other in ({"test": np.zeros(3)}, {"validation": np.zeros(2)}, {}):
         with pytest.raises(UserError, match="a: the runs to average were not evaluated on the same tokens"):
-            averages.perplexities([{"test": np.zeros(2)}, other], "a")
+            ensembles.perplexities([{"test": np.zeros(2)}, other], "a")
 
 
 def test_an_average_is_made_once_and_again_when_there_are_more_members(tmp_path: Path) -> None:
     store = Store(tmp_path)
     add_member(store, 1, 0.5, 0.25)
-    assert averages.update(ROWS, ROWS, store) == []
+    assert ensembles.update(ROWS, ROWS, store) == []
     add_member(store, 2, 0.25, 0.75)
-    (record,) = averages.update(ROWS, ROWS, store)
+    (record,) = ensembles.update(ROWS, ROWS, store)
     assert record.details["members"] == [1, 2]
     assert record.metrics["test_perplexity"] == pytest.approx((0.375 * 0.5) ** -0.5, rel=1e-3)
     assert record.parameters == 20
     assert store.find(record.run) == record
-    assert averages.update(ROWS, ROWS, store) == []
+    assert ensembles.update(ROWS, ROWS, store) == []
 
     for seed in (3, 4):
         add_member(store, seed, 0.5, 0.5)
-    (more,) = averages.update(ROWS, ROWS, store)
+    (more,) = ensembles.update(ROWS, ROWS, store)
     assert more.details["members"] == [1, 2, 3]
     assert more.run == record.run
     assert [found.row for found in store.records()].count(AVERAGE.name) == 1
@@ -62,7 +64,7 @@ def test_the_table_says_how_many_members_there_are(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for seed in (1, 2):
         add_member(store, seed, 0.5, 0.25)
-    averages.update(ROWS, ROWS, store)
+    ensembles.update(ROWS, ROWS, store)
     text = tables.markdown(gather(ROWS, store.records()))
     assert "| average of 3 small | none | 2 of 3 | – | – | 2.8 |" in text
     assert "2 runs on CPU: 2.0 h in all" in text
@@ -73,7 +75,7 @@ def test_only_a_whole_average_is_held_against_the_papers(tmp_path: Path) -> None
     store = Store(tmp_path)
     for seed, difference in ((1, ""), (2, ""), (3, "-111.7")):  # of a single one none is made
         add_member(store, seed, 0.5, 0.25)
-        averages.update(ROWS, ROWS, store)
+        ensembles.update(ROWS, ROWS, store)
         table = gather(ROWS, store.records())
         cells = [line.split(" | ") for line in tables.markdown(table).splitlines() if "| average of 3" in line]
         assert cells[0][7] == (difference or "–")
@@ -86,7 +88,7 @@ def test_an_average_of_a_dirty_run_is_dirty(tmp_path: Path) -> None:
     store = Store(tmp_path)
     add_member(store, 1, 0.5)
     add_member(store, 2, 0.5, commit="c" * 40 + "-dirty")
-    (record,) = averages.update(ROWS, ROWS, store)
+    (record,) = ensembles.update(ROWS, ROWS, store)
     assert record.commit.endswith("-dirty")
 
 
@@ -97,7 +99,7 @@ def test_altered_log_probabilities_are_not_averaged(tmp_path: Path) -> None:
     path = next(tmp_path.glob("*/seed-2-*/log_probabilities.npz"))
     np.savez_compressed(path, test=np.zeros(1, np.float16))
     with pytest.raises(UserError, match="is not what its record was written with"):
-        averages.update(ROWS, ROWS, store)
+        ensembles.update(ROWS, ROWS, store)
 
 
 def test_the_standard_profile_has_every_figure_of_table_1() -> None:
@@ -115,7 +117,7 @@ def test_the_standard_profile_has_every_figure_of_table_1() -> None:
         ("ptb-large-dropout", 10): (72.8, 69.5),
         ("ptb-large-dropout", 38): (71.9, 68.7),
     }
-    ours = [row for row in rows.ROWS if row.published and row.published.source == "Table 1"]
+    ours = [row for row in registry.ROWS if row.published and row.published.source == "Table 1"]
     assert all({"standard", "paper"} <= set(row.profiles) for row in ours)
     found = {(row.average_of or row.name, row.members): tuple(row.published.metrics.values()) for row in ours}
     assert found == paper

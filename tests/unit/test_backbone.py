@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark import rows
-from benchmark.configs import Row
-from benchmark.tasks import language_modeling
+from benchmark.tasks import language_modeling, registry
+from benchmark.tasks.base import Row
 from models.backbone import RegularizedLSTM, initialize_uniform, load_backbone
 from models.language_model import LanguageModel
 
@@ -201,7 +200,7 @@ def test_state_carries_over_windows() -> None:
 )
 @pytest.mark.parametrize("suffix", ["", "-dropout"])
 def test_parameter_counts_of_the_paper(name: str, suffix: str, count: int) -> None:
-    row = rows.find(name + suffix)
+    row = registry.find(name + suffix)
     with torch.device("meta"):
         model = language_model(row)
     assert sum(parameter.numel() for parameter in model.parameters()) == count

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from conftest import draw_pictures
 
-from datamodules import caption_sources
-from datamodules.caption_sources import (
+from datamodules.captioning import sources
+from datamodules.captioning.sources import (
     drawing_group,
     read_captions,
     read_flickr,
@@ -17,7 +17,7 @@ from datamodules.caption_sources import (
     split_of,
     words,
 )
-from datamodules.sources import DataError
+from datamodules.errors import DataError
 
 SQUARE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 72 72"><rect width="72" height="72" fill="#f00"/></svg>'
 
@@ -146,7 +146,7 @@ def test_flickr_token_files_and_captions_without_quotes(picture_folder: Path) ->
 
 def test_the_part_of_flickr_is_cut_from_the_whole(tmp_path: Path, monkeypatch) -> None:
     draw_pictures(tmp_path / "flickr8k", 30)
-    monkeypatch.setattr(caption_sources, "FLICKR8K_PART_SIZE", 20)
+    monkeypatch.setattr(sources, "FLICKR8K_PART_SIZE", 20)
     found = read_captions("flickr8k-1k", tmp_path)
     assert sum(map(len, found.splits.values())) == 20
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from lightning import Trainer
 
-from benchmark.configs import NOT_IN_PAPER
 from benchmark.tasks import captioning
-from datamodules.captioning import PADDING, CaptionBatch, CaptionData, ShuffledAnew
+from benchmark.tasks.base import NOT_IN_PAPER
+from datamodules.captioning.datamodule import PADDING, CaptionBatch, CaptionData, ShuffledAnew
 from datamodules.vocabulary import EOS, UNK
 from models import captioner
 from models.backbone import RegularizedLSTM

@@ -5,26 +5,28 @@ from collections.abc import Mapping
 import pytest
 from test_records import make_record
 
-from benchmark import rows
-from benchmark.claims import CLAIMS, Judgement, judge
-from benchmark.configs import Row
-from benchmark.lines import gather
-from benchmark.records import Record
+from benchmark.analysis.claims import CLAIMS, Judgement, judge
+from benchmark.analysis.results import gather
+from benchmark.store.records import Record
+from benchmark.tasks import registry
+from benchmark.tasks.base import Row
 
 
 def runs(name: str, *values: float, metric: str = "test_perplexity", **others: tuple[float, ...]) -> list[Record]:
     return [
-        make_record(rows.find(name), seed + 1, metrics={metric: value, **{key: of[seed] for key, of in others.items()}})
+        make_record(
+            registry.find(name), seed + 1, metrics={metric: value, **{key: of[seed] for key, of in others.items()}}
+        )
         for seed, value in enumerate(values)
     ]
 
 
 def average(name: str, value: float, members: int, **metrics: float) -> Record:
     details = {"members": list(range(members))}
-    return make_record(rows.find(name), 0, metrics={"test_perplexity": value, **metrics}, curve=[], details=details)
+    return make_record(registry.find(name), 0, metrics={"test_perplexity": value, **metrics}, curve=[], details=details)
 
 
-def verdicts(source: str, records: list[Record], every: tuple[Row, ...] = rows.ROWS) -> Mapping[str, Judgement]:
+def verdicts(source: str, records: list[Record], every: tuple[Row, ...] = registry.ROWS) -> Mapping[str, Judgement]:
     return {one.claim.says: one for one in judge(gather(every, records)) if one.source == source}
 
 
@@ -36,7 +38,7 @@ AVERAGES = "Averaging models helps in each family, and more of them help more."
 
 
 def test_without_runs_nothing_is_claimed() -> None:
-    judgements = judge(gather(rows.ROWS, []))
+    judgements = judge(gather(registry.ROWS, []))
     assert {one.claim for one in judgements} == set(CLAIMS)
     assert {one.verdict for one in judgements} == {"not enough runs"}
     assert not any(one.is_run for one in judgements)

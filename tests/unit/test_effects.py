@@ -6,13 +6,13 @@ import pytest
 from scipy import stats
 from test_records import make_record
 
-from benchmark import rows
-from benchmark.configs import Metric, Row
-from benchmark.effects import against, compare
-from benchmark.lines import Line, gather
+from benchmark.analysis.effects import against, compare
+from benchmark.analysis.results import Line, gather
+from benchmark.tasks import registry
+from benchmark.tasks.base import Metric, Row
 
 TEST = Metric("test_perplexity", "test perplexity", "lower")
-PLAIN, REGULARIZED, LARGE = (rows.find(f"sotu-{name}") for name in ("medium", "medium-dropout", "large-dropout"))
+PLAIN, REGULARIZED, LARGE = (registry.find(f"sotu-{name}") for name in ("medium", "medium-dropout", "large-dropout"))
 
 
 def line(row: Row, *values: float, first_seed: int = 1) -> Line:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from benchmark.environment import describe_versions
+from benchmark.store.provenance import describe_versions
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,11 @@ import torch
 from PIL import Image
 from pretended_gpu import pretended_gpu
 
-from datamodules import features, images
-from datamodules.captioning import CaptionData
-from datamodules.features import Descriptor, GoogLeNet, Network, extract, features_of
-from datamodules.images import decode_image, picture_file, read_image
-from datamodules.sources import DataError
+from datamodules.captioning import features, images
+from datamodules.captioning.datamodule import CaptionData
+from datamodules.captioning.features import Descriptor, GoogLeNet, Network, extract, features_of
+from datamodules.captioning.images import decode_image, picture_file, read_image
+from datamodules.errors import DataError
 
 
 class MeanColour(Network):

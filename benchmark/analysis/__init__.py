@@ -1,0 +1,1 @@
+"""What the runs show: effects, claims, ensembles, regressions."""

@@ -1,0 +1,128 @@
+"""What changing one row into another does to a metric, with a confidence interval; the statistics are scipy's."""
+
+import statistics
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from benchmark.analysis.results import Line, Sample
+from benchmark.tasks.base import Metric
+
+CONFIDENCE = 0.95
+
+BOOTSTRAP_FROM = 5
+"""Runs on each side from which an interval is bootstrapped; one of two or three runs would be far too narrow."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The difference that a change makes in the mean of a metric over runs."""
+
+    metric: Metric
+    """What is compared."""
+    before: Sample
+    """Runs without the change."""
+    after: Sample
+    """Runs with it."""
+    interval: tuple[float, float] | None
+    """Confidence interval of the difference; None where a side has a single run."""
+    method: str
+    """Where the interval comes from."""
+
+    @property
+    def change(self) -> float:
+        """Mean after less mean before."""
+        return self.after.mean - self.before.mean
+
+    @property
+    def gain(self) -> tuple[float, float] | None:
+        """The interval turned so that above zero is better, whichever way the metric goes."""
+        if self.interval is None or self.metric.better == "higher":
+            return self.interval
+        return -self.interval[1], -self.interval[0]
+
+    @property
+    def runs(self) -> int:
+        """Runs on the side that has fewer."""
+        return min(len(self.before.values), len(self.after.values))
+
+    def show(self) -> str:
+        """The change and its interval, for a table cell."""
+        digits = self.metric.digits
+        if self.interval is None:
+            return f"{self.change:+.{digits}f}"
+        low, high = self.interval
+        return f"{self.change:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
+
+
+def compare(before: Line, after: Line, metric: Metric) -> Effect | None:
+    """The effect of changing one row into another; None where one of them has not been run.
+
+    Runs are paired by seed where the pairing is real: both rows have the same seeds, start from the same weights and
+    see the same data in the same order. Other intervals are a bootstrap of the difference of means, or Welch's where
+    there are too few runs to draw from.
+    """
+    one, other = before.sample(metric.name), after.sample(metric.name)
+    if not one or not other:
+        return None
+    interval, method = None, ""
+    if min(len(one.values), len(other.values)) > 1:
+        if _paired(before, after):
+            interval, method = _student(np.subtract(other.values, one.values)), "paired by seed"
+        elif min(len(one.values), len(other.values)) >= BOOTSTRAP_FROM:
+            interval, method = _bootstrap(one.values, other.values), "bootstrap"
+        else:
+            interval, method = _welch(one.values, other.values), "Welch"
+    return Effect(metric, one, other, interval, method)
+
+
+def against(line: Line, value: float, metric: Metric) -> Effect | None:
+    """The effect of a row over a given value, such as that of an average of models; None where it has not been run."""
+    sample = line.sample(metric.name)
+    if not sample:
+        return None
+    interval = _student(np.subtract(sample.values, value)) if len(sample.values) > 1 else None
+    return Effect(metric, Sample((value,) * len(sample.values)), sample, interval, "one sample")
+
+
+def _paired(before: Line, after: Line) -> bool:
+    """Whether runs of the same seed have the same initial weights and the same order of data."""
+    shape = ("source", "hidden_size", "layers", "batch_size", "init_range", "cell", "backbone")
+    same = all(getattr(before.row.config, name) == getattr(after.row.config, name) for name in shape)
+    return same and [record.seed for record in before.records] == [record.seed for record in after.records]
+
+
+def _student(differences: Sequence[float] | np.ndarray) -> tuple[float, float]:
+    with _values_may_be_alike():
+        found = stats.ttest_1samp(differences, 0.0).confidence_interval(CONFIDENCE)
+    return float(found.low), float(found.high)
+
+
+def _welch(before: Sequence[float], after: Sequence[float]) -> tuple[float, float]:
+    with _values_may_be_alike():
+        found = stats.ttest_ind(after, before, equal_var=False).confidence_interval(CONFIDENCE)
+    return float(found.low), float(found.high)
+
+
+@contextmanager
+def _values_may_be_alike() -> Iterator[None]:
+    """Runs that give the very same figure are no cause for a warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield
+
+
+def _bootstrap(before: Sequence[float], after: Sequence[float]) -> tuple[float, float]:
+    if statistics.pvariance(before) == statistics.pvariance(after) == 0:
+        return (after[0] - before[0],) * 2
+    found = stats.bootstrap(
+        (after, before),
+        lambda a, b, axis: np.mean(a, axis=axis) - np.mean(b, axis=axis),
+        confidence_level=CONFIDENCE,
+        rng=np.random.default_rng(0),  # the same records give the same interval
+    ).confidence_interval
+    return float(found.low), float(found.high)

@@ -1,0 +1,136 @@
+"""Averages of models (paper Tables 1 and 4), made of finished runs: nothing is trained for them."""
+
+import datetime
+import hashlib
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.analysis.results import gather
+from benchmark.store.provenance import describe_commit, describe_versions
+from benchmark.store.records import CHECKPOINT, Record, Store, checksum_arrays, run_name
+from benchmark.tasks import registry
+from benchmark.tasks.base import Config, Row
+from benchmark.tasks.trained import load
+from datamodules.errors import UserError
+
+SEED = 0
+"""In place of a run's seed in the record of an average."""
+
+
+def update(
+    chosen: Iterable[Row], every: Sequence[Row], store: Store, data: Path | None = None, device: str = "cpu"
+) -> list[Record]:
+    """Make the averages that the finished runs of a store allow, and keep their records in it.
+
+    Perplexity comes from the runs' saved log-probabilities; what else the task measures of an average (BLEU) needs
+    their checkpoints. An average of the same members that is there already stays. Fewer members than the row asks for
+    make an average too, whose record names them; a single one makes none.
+
+    Args:
+        chosen: the rows; those that are no averages are passed over.
+        every: all rows, among them those that are averaged.
+        store: holds the runs.
+        data: folder of the data; without it only perplexity is measured.
+        device: where models are evaluated.
+
+    Returns:
+        The records made.
+
+    Raises:
+        UserError: the members' log-probabilities or checkpoints cannot be read, or are not of the same tokens.
+    """
+    records = list(store.records(skipped=[]))
+    made = []
+    for row in chosen:
+        if row.average_of:
+            (line,) = gather([registry.find(row.average_of, every)], records)
+            members = line.records[: row.members]
+            if len(members) > 1 and (record := _make(row, members, store, data, device)):
+                made.append(record)
+    return made
+
+
+def _make(row: Row, members: Sequence[Record], store: Store, data: Path | None, device: str) -> Record | None:
+    """Make one average and keep it; None when the store has it."""
+    identity = hashlib.sha256("".join(member.log_probabilities_sha256 for member in members).encode()).hexdigest()
+    data_sha256, fingerprint = members[0].data_sha256, row.config.fingerprint()
+    old = store.find(run_name(row.name, SEED, fingerprint, data_sha256))
+    checkpoints = [store.root / member.run / CHECKPOINT for member in members]
+    with_models = (
+        data is not None
+        and type(row.config).evaluate_average is not Config.evaluate_average
+        and all(path.is_file() for path in checkpoints)
+    )
+    if old and old.details.get("members_sha256") == identity:
+        measured = {metric.name for metric in row.config.headline} <= old.metrics.keys()
+        if measured or not with_models:
+            return None
+
+    begin = time.perf_counter()
+    metrics = perplexities([store.log_probabilities(member) for member in members], row.name)
+    details: dict[str, Any] = {"members": [member.seed for member in members], "members_sha256": identity}
+    if with_models and data is not None:
+        more_metrics, more_details = _evaluate(row, checkpoints, data, device)
+        metrics, details = {**metrics, **more_metrics}, {**details, **more_details}
+    unclean = [member.commit for member in members if member.commit == "unknown" or member.commit.endswith("-dirty")]
+    record = Record(
+        row=row.name,
+        task=row.config.task,
+        seed=SEED,
+        configuration=asdict(row.config),
+        fingerprint=fingerprint,
+        protocol=row.config.protocol,
+        data_sha256=data_sha256,
+        metrics=metrics,
+        curve=[],
+        parameters=sum(member.parameters for member in members),
+        throughput=0.0,
+        unit=row.config.unit,
+        wall_seconds=time.perf_counter() - begin,
+        device=" + ".join(sorted({member.device for member in members})),
+        versions=describe_versions(),
+        commit=(unclean or [describe_commit()])[0],
+        finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        command=f"rnnreg reproduce --only {row.name} --seeds {len(members)}",
+        log_probabilities_sha256=checksum_arrays({}),
+        details=details,
+    )
+    store.write(record, {})
+    return record
+
+
+def perplexities(members: Sequence[Mapping[str, np.ndarray]], name: str) -> dict[str, float]:
+    """Perplexity of the mean of the members' probabilities of each true token, for each split.
+
+    Args:
+        members: for each, split to log-probabilities [tokens].
+        name: of the average, for the error.
+
+    Raises:
+        UserError: the members were not evaluated on the same tokens.
+    """
+    shapes = {tuple((split, len(values)) for split, values in sorted(member.items())) for member in members}
+    if len(shapes) != 1 or () in shapes:
+        raise UserError(f"{name}: the runs to average were not evaluated on the same tokens; train them again")
+    found = {}
+    for split in members[0]:
+        total = np.full(len(members[0][split]), -np.inf)
+        for member in members:
+            np.logaddexp(total, member[split].astype(np.float64), out=total)
+        found[f"{split}_perplexity"] = float(np.exp(np.log(len(members)) - total.mean()))
+    return found
+
+
+def _evaluate(
+    row: Row, checkpoints: Sequence[Path], data: Path, device: str
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """What the task measures of the models themselves."""
+    datamodule = row.config.datamodule(data)
+    datamodule.prepare_data()
+    datamodule.setup("test")
+    return row.config.evaluate_average(load(row, checkpoints, datamodule, device), datamodule)

@@ -1,0 +1,1 @@
+"""The commands of `rnnreg`, a file a family."""

@@ -1,0 +1,50 @@
+"""The command that lists, downloads and checks data sources."""
+
+from pathlib import Path
+from typing import Literal
+
+from benchmark.formatting import print_columns
+from benchmark.tasks import registry
+from datamodules.errors import DataError, UserError
+from datamodules.sources import FolderSource, Source
+
+
+def data(
+    action: Literal["list", "fetch", "verify"] = "list", names: list[str] | None = None, data: Path = Path("data")
+) -> int:
+    """List the data sources, download them, or check what is there.
+
+    Args:
+        action: list, fetch (download what is missing, then verify) or verify.
+        names: of the sources; all if not given.
+        data: folder that holds the data, one folder per source.
+    """
+    by_name = {source.name: source for source in registry.SOURCES}
+    for name in names or []:
+        if name not in by_name:
+            raise UserError(f"there is no source {name!r}; there are {', '.join(by_name)}")
+    chosen = [by_name[name] for name in names or by_name]
+    if action == "list":
+        listing = [
+            (source.name, source.task, _here(source, data), source.description, source.terms) for source in chosen
+        ]
+        print_columns([("source", "task", "here", "what", "terms"), *listing])
+        return 0
+    failures = []
+    for source in chosen:
+        try:
+            (source.fetch if action == "fetch" else source.verify)(data)
+            print(f"{source.name}: {data / source.name} {source.verified}")
+        except DataError as error:
+            failures.append(str(error))
+    if failures:
+        raise UserError("; ".join(failures))
+    return 0
+
+
+def _here(source: Source | FolderSource, data: Path) -> str:
+    try:
+        source.verify(data)
+    except DataError:
+        return "incomplete" if (data / source.name).exists() else "no"
+    return "yes"

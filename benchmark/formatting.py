@@ -1,0 +1,31 @@
+"""How durations, columns and tables are written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+def print_columns(table: Sequence[tuple[str, ...]]) -> None:
+    """Print rows of cells in columns, each as wide as its widest cell."""
+    widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
+    for line in table:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def duration(seconds: float) -> str:
+    """Seconds for a reader: 41 s, 12 min, 3.5 h."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that Markdown and HTML are made of."""
+
+    header: tuple[str, ...]
+    body: tuple[tuple[str, ...], ...]
+
+    def markdown(self) -> str:
+        """As Markdown."""
+        rows = [self.header, ("---",) * len(self.header), *self.body]
+        return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)

@@ -1,0 +1,1 @@
+"""Many runs: a grid of rows and seeds, and where it goes."""

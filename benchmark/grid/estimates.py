@@ -1,0 +1,55 @@
+"""How long a run takes, as far as records of such runs tell."""
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from benchmark.store.records import Record
+from benchmark.tasks.base import Row
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long one run of a row takes on one device."""
+
+    seconds: float | None
+    """None where no record tells."""
+    basis: str
+    """What it is taken from."""
+
+
+def estimate_of(row: Row, records: Sequence[Record]) -> Estimate:
+    """Time of a run of a row: that of its own records, else by its work from the most similar row on the same data."""
+    config, fingerprint = row.config, row.config.fingerprint()
+    if own := [record for record in records if record.fingerprint == fingerprint and record.curve]:
+        return Estimate(statistics.median(record.wall_seconds for record in own), _basis(own))
+    similar = [
+        (record, type(config)(**record.configuration).work / config.work)
+        for record in records
+        if record.task == config.task and record.configuration["source"] == config.source and record.curve
+    ]
+    if not similar:
+        return Estimate(None, "no record")
+    nearest = min((abs(math.log(ratio)), record.row) for record, ratio in similar)[1]
+    of_nearest = [(record, record.wall_seconds / ratio) for record, ratio in similar if record.row == nearest]
+    seconds = statistics.median(seconds for _, seconds in of_nearest)
+    return Estimate(seconds, f"{nearest}, by its work; {_basis([record for record, _ in of_nearest])}")
+
+
+def shares(rows: Iterable[Row], records: Sequence[Record]) -> dict[str, float]:
+    """What a run of each row costs beside the others, by name: seconds, where records tell of any.
+
+    A row that no record tells of is set beside the others by its work, as if all tasks and data were alike.
+    """
+    chosen = {row.name: row for row in rows}
+    known = {name: estimate_of(row, records).seconds for name, row in chosen.items()}
+    rates = [seconds / chosen[name].config.work for name, seconds in known.items() if seconds is not None]
+    rate = statistics.median(rates) if rates else 1.0
+    return {name: rate * chosen[name].config.work if seconds is None else seconds for name, seconds in known.items()}
+
+
+def _basis(records: Sequence[Record]) -> str:
+    throughput = statistics.median(record.throughput for record in records)
+    devices = sorted({record.device for record in records})
+    return f"{len(records)} records: {throughput:,.0f} {records[0].unit} per second, {'; '.join(devices)}"

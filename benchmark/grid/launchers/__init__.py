@@ -1,0 +1,43 @@
+"""Where the runs of a grid go: processes of this machine, Ray, or SLURM."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from benchmark.grid.launchers.base import Launcher
+from benchmark.grid.launchers.local import Local
+from benchmark.grid.launchers.ray import Ray
+from benchmark.grid.launchers.slurm import Slurm
+from benchmark.training.options import Options
+from datamodules.errors import UserError
+
+Kind = Literal["local", "ray", "slurm"]
+
+
+def make_launcher(
+    kind: Kind,
+    options: Options,
+    runs: int,
+    jobs: int | None = None,
+    runs_per_device: int = 1,
+    slurm: Mapping[str, Any] | None = None,
+) -> Launcher:
+    """The launcher of that kind.
+
+    Args:
+        kind: local, ray or slurm.
+        options: of the runs.
+        runs: how many there are to do.
+        jobs: runs at a time.
+        runs_per_device: runs that share a GPU; not for SLURM, whose jobs have their own.
+        slurm: parameters of its jobs.
+
+    Raises:
+        UserError: it is not installed, or cannot be had here.
+    """
+    if options.num_nodes > 1:
+        raise UserError("--num-nodes is for `rnnreg run`; a run of a grid stays on one machine")
+    if slurm and kind != "slurm":
+        raise UserError(f"--slurm is of no use to --launcher {kind}")
+    if kind == "slurm":
+        return Slurm(options, jobs, slurm or {})
+    return Ray(options, jobs, runs_per_device) if kind == "ray" else Local(options, jobs, runs_per_device, runs)

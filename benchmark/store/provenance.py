@@ -1,0 +1,89 @@
+"""The machine that a run is on: what decides its numbers and its speed."""
+
+import ctypes
+import platform
+import shlex
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Trainer
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep the large blocks that each step frees, instead of giving them back to the system.
+
+    Without it every step of a CPU run faults its logits in again page by page, which costs up to a third of its speed.
+    """
+    try:
+        libc = ctypes.CDLL(None)
+        libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
+        libc.mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD
+        libc.mallopt(-2, 1 << 28)  # M_TOP_PAD
+    except (OSError, AttributeError):
+        return  # another C library: only the speed differs
+
+
+def describe_device(trainer: Trainer) -> str:
+    """What a run trains on, as a reader would name it."""
+    several = f"{trainer.world_size} x " if trainer.world_size > 1 else ""
+    if trainer.strategy.root_device.type == "cuda":
+        return several + torch.cuda.get_device_name(trainer.strategy.root_device)
+    try:
+        cpuinfo = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.split(":")[1].strip() for line in cpuinfo if line.startswith("model name"))
+    except (OSError, StopIteration):
+        name = platform.processor() or platform.machine()
+    return f"{several}CPU {name}, {torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''}"
+
+
+def describe_versions(device: torch.device | None = None) -> dict[str, str]:
+    """Python, the packages and the kind of processor that decide the numbers, to the last bit; of a GPU CUDA too."""
+    packages = ("torch", "lightning", "torchmetrics", "numpy")
+    found = {"python": platform.python_version(), **{package: version(package) for package in packages}}
+    if device and device.type == "cuda":
+        found["cuda"] = describe_cuda(device)
+    return {**found, "processor": describe_processor()}
+
+
+def describe_cuda(device: torch.device) -> str:
+    """CUDA, cuDNN and how they multiply: unless told not to, cuDNN's LSTM rounds to TF32 where a GPU has it."""
+    tf32 = torch.cuda.get_device_capability(device) >= (8, 0)
+    lstm = "TF32" if tf32 and torch.backends.cudnn.allow_tf32 else "float32"
+    other = "TF32" if tf32 and torch.backends.cuda.matmul.allow_tf32 else "float32"
+    return f"{torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}, LSTM in {lstm}, other products in {other}"
+
+
+def describe_processor() -> str:
+    """What tells processors apart that round differently: vendors sell several generations under one name."""
+    fields = dict.fromkeys(("cpu family", "model", "stepping"), "?")
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            name, _, value = (part.strip() for part in line.partition(":"))
+            if fields.get(name) == "?":
+                fields[name] = value
+    named = ", ".join(f"{name} {value}" for name, value in fields.items())
+    return f"{platform.machine()}, {named}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def describe_commit() -> str:
+    """The suite's own commit, marked when its working tree had changes."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return commit + ("-dirty" if changed.strip() else "")
+
+
+def rebuild_command(
+    row: str, seed: int, rows_file: Path | None = None, changes: Mapping[str, Any] | None = None
+) -> str:
+    """The command line that trains a run again: its row, seed, the user's rows file and overridden fields."""
+    words = ["rnnreg", "run", row, "--seed", str(seed), *(["--rows_file", str(rows_file)] if rows_file else [])]
+    return shlex.join([*words, *(f"--{name}={value}" for name, value in (changes or {}).items())])

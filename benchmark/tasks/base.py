@@ -1,0 +1,194 @@
+"""What a row of a table is made of: a configuration, whose fields are the command line's overrides, and its target."""
+
+import hashlib
+import inspect
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from datamodules.base import TaskData
+from datamodules.errors import UserError
+from models.backbone import load_backbone
+from models.base import TaskModel
+
+Profile = Literal["quick", "standard", "paper"]
+Size = Literal["small", "medium", "large"]
+
+NOT_IN_PAPER = "not in the paper"
+"""Note of a row that the paper lacks."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure that rows of a task are compared by."""
+
+    name: str
+    """As in records."""
+    label: str
+    """As in tables."""
+    better: Literal["lower", "higher"]
+    """Which way is up."""
+    digits: int = 1
+    """Decimals shown."""
+
+    def as_given(self, published: float) -> str:
+        """A published figure with the decimals that it was given with, or as many as ours have."""
+        return f"{published:.{max(self.digits, len(f'{published:g}'.partition('.')[2]))}f}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(ABC):
+    """What every task's configuration has: the backbone, and how it is trained."""
+
+    task: ClassVar[str]
+    """Name of the task, as in file names and on the command line."""
+    protocol: ClassVar[int]
+    """Version of the training and evaluation protocol, raised whenever code changes what a run would give."""
+    unit: ClassVar[str]
+    """What throughput counts."""
+    headline: ClassVar[tuple[Metric, ...]]
+    """What its tables show for each row, mean and spread over seeds; the last one decides."""
+    training: ClassVar[Metric]
+    """The same on the training set, of the last epoch as trained, dropout on: what shows overfitting."""
+    least_layers: ClassVar[int] = 1
+    """Fewest recurrent layers; 0 for a task whose baseline is the model without its backbone."""
+
+    source: str
+    """Data set by name, or the path of the user's own."""
+    hidden_size: int
+    """Units of each layer."""
+    layers: int
+    """Recurrent layers."""
+    dropout: float = 0.0
+    """Probability of dropping a unit of a non-recurrent connection."""
+    recurrent_dropout: float = 0.0
+    """The same on the recurrent connections, which the paper argues against: for ablation rows."""
+    cell: Literal["lstm", "rnn"] = "lstm"
+    """LSTM, or the plain recurrent cell s_t = tanh(U x_t + W s_{t-1})."""
+    backbone: str = "models.backbone.RegularizedLSTM"
+    """Class path of the recurrent stack, called as RegularizedLSTM is."""
+    init_range: float
+    """Every parameter starts in U(-init_range, init_range)."""
+    batch_size: int
+    """Sequences trained in parallel."""
+    lr: float
+    """Learning rate of plain SGD."""
+    clip: float
+    """Largest norm of the gradient."""
+    flat_epochs: float
+    """Epochs at lr; before each later one it is divided by decay."""
+    decay: float
+    """What the learning rate is divided by."""
+    epochs: int
+    """Passes over the training set; the model after the last one is evaluated."""
+
+    def __post_init__(self) -> None:
+        for name in ("hidden_size", "batch_size", "epochs"):
+            self._require(name, getattr(self, name) >= 1, "at least 1")
+        self._require("layers", self.layers >= self.least_layers, f"at least {self.least_layers}")
+        for name in ("dropout", "recurrent_dropout"):
+            self._require(name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
+        for name in ("init_range", "lr", "clip"):
+            self._require(name, getattr(self, name) > 0, "above 0")
+        self._require("flat_epochs", self.flat_epochs >= 0, "at least 0")
+        self._require("decay", self.decay >= 1, "at least 1")
+        self._require("cell", self.cell in ("lstm", "rnn"), "lstm or rnn")
+
+    def _require(self, name: str, holds: bool, right: str) -> None:
+        if not holds:
+            raise ValueError(f"{name}: {getattr(self, name)!r} is out of range, must be {right}")
+
+    @abstractmethod
+    def datamodule(self, data: Path) -> TaskData:
+        """The data of a run; `data` is the folder that holds the named sources."""
+
+    @abstractmethod
+    def model(self, datamodule: Any) -> TaskModel:
+        """The untrained model for data that has been set up."""
+
+    def taken_by(self, model: type[TaskModel]) -> dict[str, Any]:
+        """The fields that a model's constructor takes by the same names."""
+        names = {field.name for field in fields(self)}
+        return {name: getattr(self, name) for name in inspect.signature(model).parameters if name in names}
+
+    def evaluate_average(self, models: Sequence[TaskModel], datamodule: Any) -> tuple[dict[str, float], dict[str, Any]]:
+        """Metrics and details of an average of trained models that their saved log-probabilities cannot give.
+
+        Args:
+            models: the members, on the device to use.
+            datamodule: the data, set up.
+        """
+        return {}, {}
+
+    @property
+    @abstractmethod
+    def work(self) -> float:
+        """Arithmetic of a whole run, in a unit that compares rows of one task on one source; it orders the queue."""
+
+    def fingerprint(self) -> str:
+        """Checksum of all that decides what a run gives, but for its seed and its data.
+
+        Covers the task, its protocol version, every field, and the source of a backbone of the user's own. A field
+        at its default is left out, so that a field added later, whose default means "as before", changes nothing.
+
+        Raises:
+            UserError: the backbone cannot be loaded.
+        """
+        content: dict[str, Any] = {"task": self.task, "protocol": self.protocol}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value != field.default:
+                content[field.name] = float(value) if isinstance(value, int) else value  # 5 and 5.0 are one value
+        if not self.backbone.startswith("models."):
+            try:
+                content["backbone_source"] = inspect.getsource(load_backbone(self.backbone))
+            except (ValueError, OSError) as error:
+                raise UserError(str(error)) from error
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the paper reports for a row."""
+
+    source: str
+    """Table or figure of arXiv:1409.2329."""
+    metrics: Mapping[str, float]
+    """Metric name, as in records, to published value."""
+    tolerance: float = 0.0
+    """By how much the mean of our runs may be worse and still count as reproduced."""
+    on: str = ""
+    """The paper's data set where it is not the row's own: then the figures are shown beside ours, not compared."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One row of a table: a configuration, what it stands for, and what it is held against."""
+
+    name: str
+    """Data set, size and variant; what the command line calls it."""
+    profiles: tuple[Profile, ...]
+    """The profiles it belongs to."""
+    size: Size
+    """The paper's name for its size."""
+    config: Config
+    """Everything that decides what a run of it gives, but for the seed."""
+    published: Published | None = None
+    """The paper's figures; None where the paper has no such row."""
+    note: str = ""
+    """What a reader must know of it, in a few words."""
+    label: str = ""
+    """What tables call its model; its size if not given."""
+    seeds: int = 1
+    """Runs that a grid makes of it at least, whatever number of seeds was asked for: members of an average."""
+    average_of: str = ""
+    """Name of the row whose runs are averaged, for a row that is an average of models; such a row is not trained."""
+    members: int = 1
+    """Models averaged."""
+
+    def variant(self, name: str, note: str = "", **changes: Any) -> "Row":
+        """The same row under another name with some fields of its configuration changed; the paper has no such row."""
+        return replace(self, name=name, note=note, published=None, config=replace(self.config, **changes))

@@ -1,0 +1,62 @@
+"""Every row of the suite, in the order of its tables; a user's own file adds to them."""
+
+import difflib
+import importlib
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmark.tasks import captioning, language_modeling, speech, translation
+from benchmark.tasks.base import Row
+from datamodules.errors import UserError
+
+TASKS = (language_modeling, speech, translation, captioning)
+
+ROWS: tuple[Row, ...] = tuple(row for task in TASKS for row in task.ROWS)
+"""Every shipped row."""
+
+SOURCES = tuple(source for task in TASKS for source in task.SOURCES)
+"""Every data set that can be fetched by name."""
+
+CAPTIONS = {source: caption for task in TASKS for source, caption in task.CAPTIONS.items()}
+"""Heading of each source's table; it says what the data is."""
+
+
+def find(name: str, rows: Iterable[Row] = ROWS) -> Row:
+    """The row of that name.
+
+    Raises:
+        UserError: there is none; the message gives the nearest names.
+    """
+    by_name = {row.name: row for row in rows}
+    if name in by_name:
+        return by_name[name]
+    near = difflib.get_close_matches(name, by_name, n=3, cutoff=0.4)
+    hint = f"did you mean {', '.join(near)}?" if near else "`rnnreg list` shows them all"
+    raise UserError(f"there is no row {name!r}; {hint}")
+
+
+def load(path: Path | None) -> tuple[Row, ...]:
+    """The suite's rows and, after them, those of a user's own Python file: its `ROWS`.
+
+    The file's folder is put on the import path, so that its rows may name classes in it as backbone.
+
+    Raises:
+        UserError: the file cannot be imported, has no ROWS, or a row of it takes a name that is taken.
+    """
+    if path is None:
+        return ROWS
+    if not path.is_file():
+        raise UserError(f"--rows_file {path}: there is no such file")
+    if (folder := str(path.resolve().parent)) != sys.path[0]:
+        sys.path.insert(0, folder)
+    try:
+        own = tuple(importlib.import_module(path.stem).ROWS)
+    except Exception as error:  # anything can go wrong in a user's file
+        raise UserError(f"--rows_file {path}: {type(error).__name__}: {error}") from error
+    if others := [item for item in own if not isinstance(item, Row)]:
+        raise UserError(f"--rows_file {path}: its ROWS has {others[0]!r}, which is no benchmark.tasks.base.Row")
+    names = [row.name for row in (*ROWS, *own)]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"--rows_file {path}: the name {twice[0]} is taken; give the row another one")
+    return (*ROWS, *own)

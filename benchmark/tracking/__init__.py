@@ -1,0 +1,1 @@
+"""Weights & Biases: all that knows of it."""

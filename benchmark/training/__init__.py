@@ -1,0 +1,1 @@
+"""One run: a row and a seed become a record."""

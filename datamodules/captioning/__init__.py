@@ -1,0 +1,1 @@
+"""Image captions: pictures as vectors, with their captions."""

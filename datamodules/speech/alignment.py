@@ -1,0 +1,264 @@
+"""Frame labels: three states for each phone, from times that are known, a label file, or forced alignment."""
+
+import itertools
+import re
+import unicodedata
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torchaudio.functional import forced_align, merge_tokens
+
+from datamodules.errors import DataError
+from datamodules.sources import sha256_of
+from datamodules.speech.features import HOP_MS, WINDOW_MS, Audio, LeftOut
+
+SILENCE = "sil"
+STATES_PER_PHONE = 3
+RATE = 16_000
+"""Samples per second that both aligners listen at."""
+FRAMES_OFF = 3
+"""By how many frames labels and features may differ in length; their windows do not end at the same sample."""
+
+
+@dataclass(frozen=True)
+class Phone:
+    """A phone or character and when it was spoken."""
+
+    name: str
+    begin: float
+    """Seconds from the start of the audio."""
+    end: float
+
+
+def states_of(phones: Sequence[Phone], frames: int) -> list[str]:
+    """The state of each frame, by what is spoken at the frame's centre; each phone's time is cut into three.
+
+    Args:
+        phones: in order of time; what lies between them is silence.
+        frames: how many there are.
+    """
+    states, current = [], 0
+    for frame in range(frames):
+        centre = (HOP_MS * frame + WINDOW_MS / 2) / 1000
+        while current < len(phones) and phones[current].end <= centre:
+            current += 1
+        name, part = SILENCE, 1
+        if current < len(phones) and phones[current].begin <= centre:
+            phone = phones[current]
+            part = int(STATES_PER_PHONE * (centre - phone.begin) / (phone.end - phone.begin))
+            name = phone.name
+        states.append(f"{name}.{1 if name == SILENCE else min(part, STATES_PER_PHONE - 1)}")
+    return states
+
+
+def fitted(states: Sequence[str], frames: int, reason: str) -> list[str]:
+    """States cut, or the last one repeated, to the number of frames.
+
+    Raises:
+        LeftOut: for the given reason, where the two differ by more than the last few frames.
+    """
+    if not states or abs(len(states) - frames) > FRAMES_OFF:
+        raise LeftOut(reason, f"{len(states)} labels for {frames} frames")
+    return [*states, *[states[-1]] * (frames - len(states))][:frames]
+
+
+def read_labels(path: Path, frames: int) -> list[str]:
+    """A label file: the state of each 10 ms frame, separated by white space.
+
+    Raises:
+        LeftOut: it is missing, or its length does not match the audio.
+    """
+    try:
+        states = path.read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LeftOut("label file cannot be read", str(error)) from error
+    return fitted(states, frames, "label file does not match its audio")
+
+
+class Aligner(ABC):
+    """Finds when each part of a transcript was spoken."""
+
+    identity: str
+    """What its labels depend on, for the cache: its kind, version and model."""
+    parallel: bool
+    """Whether several processes should share the work."""
+
+    @abstractmethod
+    def align(self, audio: Audio, transcript: str, frames: int) -> list[str]:
+        """The state of each frame.
+
+        Raises:
+            LeftOut: the transcript has a word unknown to the aligner, or does not align with the audio.
+        """
+
+
+_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+def words_of(transcript: str) -> list[str]:
+    """Words of an English transcript in lower case, single digits spelled out, punctuation dropped.
+
+    Longer numbers, whose reading is not certain, and symbols such as * stay as they are: no dictionary has them.
+    """
+    text = transcript.lower().replace("\u2019", "'")
+    found = re.findall(r"\d+|[^\W\d_]+(?:'[^\W\d_]+)*|[*#@&%$+=<>]", text)
+    return [_DIGITS[int(word)] if len(word) == 1 and word.isdecimal() else word for word in found]
+
+
+class PocketsphinxAligner(Aligner):
+    """CMU pocketsphinx with the American English model it comes with: three states a phone, found in two passes.
+
+    Raises:
+        DataError: the package is not installed.
+    """
+
+    parallel = True
+
+    def __init__(self) -> None:
+        try:
+            from pocketsphinx import Decoder
+        except ImportError as error:
+            raise DataError("aligning English needs pocketsphinx: pip install 'rnnreg[speech]'") from error
+        self.identity = f"pocketsphinx {version('pocketsphinx')}"
+        # bestpath ends utterances in a one-frame </s>, which the pass over phones cannot align (its issue 339).
+        self.decoder = Decoder(lm=None, bestpath=False, loglevel="FATAL")
+
+    def align(self, audio: Audio, transcript: str, frames: int) -> list[str]:
+        """See Aligner.align."""
+        words = words_of(transcript)
+        if not words:
+            raise LeftOut("no words in the transcript", repr(transcript))
+        if unknown := sorted({word for word in words if self.decoder.lookup_word(word) is None}):
+            raise LeftOut("words unknown to the aligner", ", ".join(unknown))
+        samples = audio.at(RATE).round().clamp(-32768, 32767).to(torch.int16).numpy().tobytes()
+        try:
+            self.decoder.set_align_text(" ".join(words))
+            self._decode(samples)
+            if self.decoder.hyp() is None:
+                raise LeftOut("transcript does not align")
+            self.decoder.set_alignment()
+            self._decode(samples)
+        except RuntimeError as error:
+            raise LeftOut("transcript does not align") from error
+        states = [
+            f"{SILENCE if phone.name == 'SIL' else phone.name}.{part}"
+            for word in self.decoder.get_alignment()
+            for phone in word
+            for part, state in enumerate(phone)
+            for _ in range(state.duration)
+        ]
+        return fitted(states, frames, "transcript does not align")
+
+    def _decode(self, samples: bytes) -> None:
+        self.decoder.reinit_feat()  # or what the last utterance left in it would decide a frame here and there
+        self.decoder.start_utt()
+        try:
+            self.decoder.process_raw(samples, full_utt=True)
+        finally:
+            self.decoder.end_utt()
+
+
+MMS = "mms_fa"
+"""Name of torchaudio's multilingual alignment model (Pratap et al. 2023), which knows romanised text."""
+
+_ROMAN = str.maketrans({"þ": "th", "ð": "d", "æ": "ae", "ø": "o", "đ": "d", "ß": "ss", "\u2019": "'"})
+
+EDGE = 0.08
+"""Seconds that a character at the edge of a word reaches at most beyond the steps where the model names it."""
+
+
+class CTCAligner(Aligner):
+    """Forced alignment of characters under a CTC model (torchaudio.functional.forced_align).
+
+    Args:
+        model: "mms_fa", which torchaudio downloads, or the path of a TorchScript module: called with waveforms
+            [1, samples] at 16 kHz it gives scores [1, steps, tokens], or a tuple that begins with them. A file
+            beside it with the suffix .tokens.txt names its tokens, one a line, the blank first.
+
+    Raises:
+        DataError: the model or its tokens cannot be read.
+    """
+
+    parallel = False
+
+    def __init__(self, model: str) -> None:
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model: Any
+        if model == MMS:
+            from torchaudio.pipelines import MMS_FA
+
+            try:
+                self.model = MMS_FA.get_model(with_star=False)
+            except (OSError, RuntimeError) as error:
+                raise DataError(f"cannot download {MMS} (no network?): {error}") from error
+            tokens, self.identity = list(MMS_FA.get_labels(star=None)), f"torchaudio {MMS}"
+        else:
+            path, names = Path(model), Path(model).with_suffix(".tokens.txt")
+            try:
+                self.model = torch.jit.load(path, map_location="cpu")
+                tokens = names.read_text(encoding="utf-8").split("\n")
+            except (OSError, RuntimeError, ValueError) as error:
+                reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+                raise DataError(
+                    f"aligner {model}: must be {MMS}, pocketsphinx, or a TorchScript file with {names.name} beside it "
+                    f"(one token a line, blank first): {reason}"
+                ) from error
+            self.identity = f"{sha256_of(path)} {sha256_of(names)}"
+        self.model = self.model.to(self.device).eval()
+        self.ids = {token: index for index, token in enumerate(tokens) if index and token}
+
+    def align(self, audio: Audio, transcript: str, frames: int) -> list[str]:
+        """See Aligner.align."""
+        words = [self._tokens(word) for word in transcript.lower().split()]
+        targets = [token for word in words for token in word]
+        if not targets:
+            raise LeftOut("no words in the transcript", repr(transcript))
+        waveform = audio.at(RATE) / 32768
+        try:
+            with torch.inference_mode():
+                scores = self.model(waveform[None].to(self.device))
+                scores = (scores[0] if isinstance(scores, tuple) else scores).float().log_softmax(dim=-1).cpu()
+                path, path_scores = forced_align(scores, torch.tensor([[self.ids[token] for token in targets]]))
+        except RuntimeError as error:
+            raise LeftOut("transcript does not align", str(error).splitlines()[0]) from error
+        seconds = len(waveform) / RATE / scores.shape[1]
+        spans = merge_tokens(path[0], path_scores[0].exp())
+        begins, ends = [seconds * span.start for span in spans], [seconds * span.end for span in spans]
+        of_word = [number for number, word in enumerate(words) for _ in word]
+        # A CTC model names a character in a step or two and is silent until the next: the time between is theirs.
+        reach = []
+        for end, begin, same in zip([0.0, *ends], [*begins, len(waveform) / RATE], _same(of_word), strict=True):
+            half = (begin - end) / 2 if same else min((begin - end) / 2, EDGE)
+            reach.append((end + half, begin - half))
+        phones = [Phone(token, reach[i][1], reach[i + 1][0]) for i, token in enumerate(targets)]
+        return states_of(phones, frames)
+
+    def _tokens(self, word: str) -> list[str]:
+        """Characters of a word as the model has them, without their accents or romanised where it does not."""
+        found = []
+        for character in word:
+            apart = unicodedata.normalize("NFKD", character.translate(_ROMAN))
+            plain = [part for part in apart if not unicodedata.combining(part)]
+            for candidate in ([character], plain):
+                if all(c in self.ids for c in candidate):
+                    found += candidate
+                    break
+            else:
+                if character.isalnum():
+                    raise LeftOut("characters unknown to the aligner", character)
+        return found
+
+
+def _same(of_word: Sequence[int]) -> list[bool]:
+    """Whether the characters before and after each gap are of one word; the first and the last gap have one only."""
+    return [False, *(before == after for before, after in itertools.pairwise(of_word)), False]
+
+
+def make_aligner(name: str) -> Aligner:
+    """The aligner of that name: pocketsphinx, mms_fa, or the path of a TorchScript CTC model."""
+    return PocketsphinxAligner() if name == "pocketsphinx" else CTCAligner(name)

@@ -1,0 +1,229 @@
+"""Speech frames and their acoustic states, as batches of utterances of like length (paper section 4.2)."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from datamodules.base import TaskData
+from datamodules.errors import DataError
+from datamodules.speech.corpus import SPLITS
+from datamodules.speech.preparation import Prepared, labels_of, majority, prepare
+from datamodules.speech.sources import open_corpus
+
+PADDING = -1
+"""Target of a frame that is not there: counts neither in the loss nor in a metric."""
+
+POOL = 16
+"""Batches that are sorted by length together; larger pads less, smaller mixes better."""
+
+Item = tuple[Tensor, Tensor]
+Batch = tuple[Tensor, Tensor]
+
+
+class Utterances(Dataset[Item]):
+    """Utterances of a split: item i is features [frames + delay, values] and states [frames].
+
+    With an output delay d the output at frame t + d stands for frame t, so an item has d frames more of features:
+    those that follow in the utterance, zeros after its end.
+
+    Args:
+        prepared: all utterances.
+        split: train or validation.
+        delay: frames of output delay.
+        longest: frames from which on an utterance is cut into pieces; None keeps all whole.
+    """
+
+    def __init__(self, prepared: Prepared, split: str, delay: int, longest: int | None = None) -> None:
+        self.features, self.delay = prepared.features, delay
+        self.labels = torch.from_numpy(prepared.labels)
+        self.pieces: list[tuple[int, int, int]] = []
+        """First frame, end, and end of the utterance it is of."""
+        begin = 0
+        for length, own in zip(prepared.lengths, prepared.splits, strict=True):
+            if own == split:
+                step = length if longest is None else math.ceil(length / math.ceil(length / longest))
+                self.pieces += [
+                    (at, min(at + step, begin + length), begin + length) for at in range(begin, begin + length, step)
+                ]
+            begin += length
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    def __getitem__(self, index: int) -> Item:
+        begin, end, last = self.pieces[index]
+        features = torch.from_numpy(self.features[begin : min(end + self.delay, last)].astype(np.float32))
+        missing = end + self.delay - begin - len(features)
+        return torch.cat([features, features.new_zeros(missing, features.shape[1])]), self.labels[begin:end]
+
+    def length(self, index: int) -> int:
+        """Frames of an item."""
+        begin, end, _ = self.pieces[index]
+        return end - begin
+
+
+def collate(items: list[Item]) -> Batch:
+    """Features [time + delay, batch, values] and states [time, batch], padded at the end of time."""
+    features, states = zip(*items, strict=True)
+    return pad_sequence(list(features)), pad_sequence(list(states), padding_value=PADDING)
+
+
+class LengthBatches(Sampler[list[int]]):
+    """Batches of like length. Without a seed in order of length, with one shuffled anew each epoch.
+
+    The order of an epoch depends on the seed and the number of the epoch alone, which Lightning tells by
+    `set_epoch`: a run that goes on after any epoch sees what an undisturbed one sees.
+
+    Args:
+        dataset: utterances.
+        batch_size: of them in a batch.
+        seed: of the order.
+    """
+
+    def __init__(self, dataset: Utterances, batch_size: int, seed: int | None = None) -> None:
+        self.dataset, self.batch_size, self.seed, self.epoch = dataset, batch_size, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called before each epoch."""
+        self.epoch = epoch
+
+    @property
+    def sampler(self) -> "LengthBatches":
+        """Itself: where Lightning looks for something to tell the epoch to."""
+        return self
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.dataset) / self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """Batches of indices; lazily, since Lightning may ask for the iterator before it tells the epoch."""
+        indices = list(range(len(self.dataset)))
+        if self.seed is None:
+            yield from self._cut(sorted(indices, key=self.dataset.length))
+            return
+        generator = torch.Generator().manual_seed((self.seed + 1_000_003 * self.epoch) % 2**63)
+        indices = torch.randperm(len(indices), generator=generator).tolist()
+        pool = POOL * self.batch_size
+        batches = [
+            batch
+            for begin in range(0, len(indices), pool)
+            for batch in self._cut(sorted(indices[begin : begin + pool], key=self.dataset.length))
+        ]
+        for index in torch.randperm(len(batches), generator=generator).tolist():
+            yield batches[index]
+
+    def _cut(self, indices: list[int]) -> list[list[int]]:
+        return [indices[begin : begin + self.batch_size] for begin in range(0, len(indices), self.batch_size)]
+
+
+class SpeechData(TaskData):
+    """Utterances of a source as frames with their acoustic states.
+
+    Args:
+        source: "espeak", "asterisk-en", "librispeech", "samromur", or a folder of audio with transcripts.tsv.
+        data: folder that holds the named sources, and the cache.
+        batch_size: pieces of utterances trained in parallel.
+        unroll: frames of a piece: longer utterances are cut for training; evaluation reads them whole.
+        output_delay: frames by which outputs come later than what they stand for (Sak et al. 2014).
+        sample_rate: samples per second that audio is resampled to.
+        aligner: "pocketsphinx", "mms_fa" or a TorchScript CTC model; the source's usual one if empty.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        data: Path,
+        batch_size: int,
+        unroll: int,
+        output_delay: int,
+        sample_rate: int,
+        aligner: str = "",
+    ) -> None:
+        super().__init__()
+        self.corpus, self.data, self.aligner, self.sample_rate = open_corpus(source, data), data, aligner, sample_rate
+        self.batch_size, self.unroll, self.output_delay = batch_size, unroll, output_delay
+        self.prepared: Prepared | None = None
+
+    def prepare_data(self) -> None:
+        """Download what is missing, align it and compute features, unless that has been done."""
+        self.corpus.fetch()
+        prepare(self.corpus, self.aligner, self.sample_rate, self.data)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open the prepared data; once."""
+        if self.prepared is None:
+            self.prepared = prepare(self.corpus, self.aligner, self.sample_rate, self.data)
+            self.sha256 = self.prepared.sha256
+
+    @property
+    def ready(self) -> Prepared:
+        """The prepared data.
+
+        Raises:
+            DataError: setup has not been called.
+        """
+        if self.prepared is None:
+            raise DataError("speech data is used before setup()")
+        return self.prepared
+
+    @property
+    def states(self) -> list[str]:
+        """Names of the acoustic states."""
+        return self.ready.states
+
+    @property
+    def features(self) -> int:
+        """Values of a frame."""
+        return int(self.ready.features.shape[1])
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """Utterances and frames used and left out, and what the majority class scores."""
+        ready = self.ready
+        accuracy = majority(ready)
+        return {
+            "utterances": {split: ready.splits.count(split) for split in SPLITS},
+            "frames": {split: len(labels_of(ready, split)) for split in SPLITS},
+            "states": len(ready.states),
+            "left_out": ready.reasons,
+            "left_out_utterances": ready.left_out,
+            "baselines": {
+                "majority class": {
+                    "train_frame_accuracy": accuracy["train"],
+                    "train_frame_accuracy_without_dropout": accuracy["train"],
+                    "validation_frame_accuracy": accuracy["validation"],
+                }
+            },
+        }
+
+    @property
+    def units_per_epoch(self) -> int:
+        """Frames trained on in an epoch."""
+        return len(labels_of(self.ready, "train"))
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Pieces of training utterances, shuffled each epoch; the order depends on the last seed that was set."""
+        return self._loader(Utterances(self.ready, "train", self.output_delay, self.unroll), torch.initial_seed())
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Whole validation utterances."""
+        return self._loader(Utterances(self.ready, "validation", self.output_delay))
+
+    def test_dataloader(self) -> list[DataLoader[Batch]]:
+        """The final evaluation: the training pieces, then whole validation utterances."""
+        return [
+            self._loader(Utterances(self.ready, "train", self.output_delay, self.unroll)),
+            self.val_dataloader(),
+        ]
+
+    def _loader(self, utterances: Utterances, seed: int | None = None) -> DataLoader[Batch]:
+        return DataLoader(
+            utterances, batch_sampler=LengthBatches(utterances, self.batch_size, seed), collate_fn=collate
+        )

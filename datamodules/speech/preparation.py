@@ -1,0 +1,230 @@
+"""From a source's utterances to features and labels: computed once, kept on disk by a checksum of what went in."""
+
+import hashlib
+import json
+import logging
+import multiprocessing
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from datamodules.cache import cores, prepared
+from datamodules.errors import DataError
+from datamodules.speech.alignment import Aligner, make_aligner, read_labels, states_of
+from datamodules.speech.corpus import SPLITS, SpeechCorpus, Utterance
+from datamodules.speech.features import FEATURES, Audio, LeftOut, log_mel, normalised, read_audio
+from datamodules.speech.features import VERSION as FEATURES_VERSION
+
+VERSION = 1
+"""Raised with any change here, in alignment or in the sources that changes what is prepared."""
+SHOWN = 10
+"""Utterances left out that are named one by one as they are met; records name up to KEPT_NAMES."""
+KEPT_NAMES = 200
+PARALLEL_FROM = 2000
+"""Utterances from which on alignment is shared among processes."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Features and labels of all utterances that could be used, one after another."""
+
+    features: np.ndarray
+    """float16 [frames, values], normalised for each speaker and split; mapped, not read."""
+    labels: np.ndarray
+    """int64 [frames]: indices into states."""
+    lengths: list[int]
+    """Of each utterance, in frames."""
+    splits: list[str]
+    """Of each utterance."""
+    states: list[str]
+    """Names of the acoustic states."""
+    left_out: dict[str, str]
+    """Utterances that could not be used, and why."""
+    reasons: dict[str, int]
+    """How many for each kind of reason."""
+    sha256: str
+    """Checksum of audio, labels, splits and of how features are made."""
+
+
+def prepare(corpus: SpeechCorpus, aligner: str, rate: int, data: Path) -> Prepared:
+    """Features and labels of a corpus, from the cache where they are there.
+
+    Args:
+        corpus: the utterances.
+        aligner: what labels those that have no labels; the corpus's own if empty.
+        rate: samples per second that features are computed at.
+        data: folder of the data; the cache is DATA/prepared, or where that cannot be written ~/.cache/rnnreg.
+
+    Raises:
+        DataError: the source is missing or malformed, or no utterance of a split can be used.
+    """
+    aligner = aligner or corpus.aligner
+    inputs = (VERSION, FEATURES_VERSION, corpus.identity(), aligner_identity(aligner), rate)
+    name = hashlib.sha256(repr(inputs).encode()).hexdigest()[:16]
+    return load(prepared(name, data, lambda folder: compute(corpus.utterances(), aligner, rate, folder)))
+
+
+def aligner_identity(aligner: str) -> str:
+    """What the aligner's labels depend on, found without loading it: its files' content, or its name."""
+    files = [Path(aligner), Path(aligner).with_suffix(".tokens.txt")]
+    return " ".join([aligner, *(hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file())])
+
+
+def load(folder: Path) -> Prepared:
+    """Prepared data from its folder.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    try:
+        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        return Prepared(np.load(folder / "features.npy", mmap_mode="r"), np.load(folder / "labels.npy"), **about)
+    except (OSError, ValueError, TypeError, EOFError) as error:
+        raise DataError(f"{folder} is damaged ({error}); delete it, it is made again") from error
+
+
+def compute(utterances: list[Utterance], aligner: str, rate: int, folder: Path) -> None:
+    """Compute features and labels of all utterances and write them to a folder; large corpora pass through the disk."""
+    used: list[Utterance] = []
+    lengths: list[int] = []
+    labels: list[np.ndarray] = []
+    ids: dict[str, int] = {}
+    left_out: dict[str, str] = {}
+    reasons: Counter[str] = Counter()
+    digest = hashlib.sha256(repr((FEATURES_VERSION, rate)).encode())
+    with (folder / "raw").open("wb") as raw:
+        for utterance, result in zip(utterances, _each(utterances, aligner, rate), strict=True):
+            if isinstance(result, LeftOut):
+                left_out[utterance.name] = str(result)
+                reasons[result.reason] += 1
+                if len(left_out) <= SHOWN:
+                    logger.warning("%s: left out: %s", utterance.name, result)
+                continue
+            features, states, checksum = result
+            raw.write(features.numpy().tobytes())
+            labels.append(np.array([ids.setdefault(state, len(ids)) for state in states], np.int32))
+            used.append(utterance)
+            lengths.append(len(states))
+            digest.update(repr((utterance.split, utterance.speaker, utterance.snr, checksum, states)).encode())
+    if left_out:
+        counted = ", ".join(f"{reason}: {count}" for reason, count in reasons.most_common())
+        logger.warning("%d of %d utterances left out (%s)", len(left_out), len(utterances), counted)
+    for split in SPLITS:
+        if split not in {utterance.split for utterance in used}:
+            raise DataError(f"no {split} utterance can be used, of {len(utterances)} in all; {first(left_out)}")
+
+    shape = (sum(lengths), FEATURES)
+    _normalise(np.memmap(folder / "raw", np.float32, "r", shape=shape), used, lengths, folder / "features.npy")
+    (folder / "raw").unlink()
+    names = sorted(ids)
+    order = np.array([names.index(state) for state in ids])
+    np.save(folder / "labels.npy", order[np.concatenate(labels)])
+    about: dict[str, Any] = {
+        "lengths": lengths,
+        "splits": [utterance.split for utterance in used],
+        "states": names,
+        "left_out": dict(list(left_out.items())[:KEPT_NAMES]),
+        "reasons": dict(reasons),
+        "sha256": digest.hexdigest(),
+    }
+    (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+def _normalise(raw: np.ndarray, utterances: list[Utterance], lengths: list[int], path: Path) -> None:
+    """Normalise raw features [frames, values] for each speaker and split, and write them as float16."""
+    out = np.lib.format.open_memmap(path, "w+", np.float16, raw.shape)
+    ends = np.cumsum(lengths).tolist()
+    groups: dict[tuple[str, str], list[slice]] = {}
+    for utterance, end, length in zip(utterances, ends, lengths, strict=True):
+        groups.setdefault((utterance.speaker, utterance.split), []).append(slice(end - length, end))
+    for slices in groups.values():
+        own = normalised(torch.from_numpy(np.concatenate([raw[each] for each in slices])))
+        for each, part in zip(slices, own.split([each.stop - each.start for each in slices]), strict=True):
+            out[each] = part.numpy().astype(np.float16)
+    out.flush()
+
+
+def first(left_out: dict[str, str]) -> str:
+    """The first utterance left out, as an example."""
+    return next((f"{name}: {reason}" for name, reason in left_out.items()), "the manifest has none")
+
+
+Result = tuple[Tensor, list[str], str]
+"""Features [frames, values], the state of each frame, and a checksum of the audio."""
+
+
+def _each(utterances: list[Utterance], aligner: str, rate: int) -> Iterator[Result | LeftOut]:
+    needed = any(utterance.phones is None and utterance.labels is None for utterance in utterances)
+    worker = Worker(make_aligner(aligner) if needed else None, rate)
+    if not (worker.aligner and worker.aligner.parallel and len(utterances) >= PARALLEL_FROM and cores() > 1):
+        yield from map(worker, utterances)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(cores(), context, _start, (aligner, rate)) as pool:
+        yield from pool.map(_work, utterances, chunksize=32)
+
+
+class Worker:
+    """Reads one utterance, computes its features and labels its frames."""
+
+    def __init__(self, aligner: Aligner | None, rate: int) -> None:
+        self.aligner, self.rate = aligner, rate
+
+    def __call__(self, utterance: Utterance) -> Result | LeftOut:
+        """The utterance's features and states, or why it is left out."""
+        try:
+            audio = utterance.audio if isinstance(utterance.audio, Audio) else read_audio(utterance.audio)
+            checksum = hashlib.sha256(repr(audio.rate).encode() + audio.samples.tobytes()).hexdigest()
+            features = log_mel(audio, self.rate, utterance.snr, noise_seed=int(checksum[:8], 16))
+            if utterance.phones is not None:
+                states = states_of(utterance.phones, len(features))
+            elif utterance.labels is not None:
+                states = read_labels(utterance.labels, len(features))
+            else:
+                assert self.aligner is not None
+                states = self.aligner.align(audio, utterance.transcript, len(features))
+        except LeftOut as problem:
+            return problem
+        return features, states, checksum
+
+
+_worker: Worker
+
+
+def _start(aligner: str, rate: int) -> None:
+    global _worker
+    torch.set_num_threads(1)
+    _worker = Worker(make_aligner(aligner), rate)
+
+
+def _work(utterance: Utterance) -> Result | LeftOut:
+    return _worker(utterance)
+
+
+def majority(prepared: Prepared) -> dict[str, float]:
+    """What always naming training's most frequent state scores, in percent, for each split."""
+    of_split = {split: labels_of(prepared, split) for split in SPLITS}
+    most = np.bincount(of_split["train"]).argmax()
+    return {split: 100 * float((labels == most).mean()) for split, labels in of_split.items()}
+
+
+def labels_of(prepared: Prepared, split: str) -> np.ndarray:
+    """All labels of a split."""
+    return np.concatenate(list(_pieces(prepared, split)))
+
+
+def _pieces(prepared: Prepared, split: str) -> Iterable[np.ndarray]:
+    begin = 0
+    for length, own in zip(prepared.lengths, prepared.splits, strict=True):
+        if own == split:
+            yield prepared.labels[begin : begin + length]
+        begin += length

@@ -1,0 +1,214 @@
+"""Sentence pairs in batches of one source length, read in a stream (Sutskever et al. 2014)."""
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import DataLoader, IterableDataset
+from typing_extensions import override
+
+from datamodules.base import TaskData
+from datamodules.errors import DataError
+from datamodules.translation.encoded_pairs import Encoded, EncodedPairs, encoded_pairs
+from datamodules.translation.sources import BIBLE, MULTI30K, ParallelText, read_parallel_text
+from datamodules.translation.tokenization import tokenize
+from datamodules.vocabulary import EOS, Vocabulary
+
+IGNORED = -100
+"""Target where a shorter sentence has ended: counts neither in the loss nor in a metric."""
+
+POOL = 100_000
+"""Sentence pairs shuffled at once: a corpus up to this size is kept encoded, a larger one streams through."""
+
+
+class PairBatch(NamedTuple):
+    """Sentence pairs whose sources have the same length, so that the encoder reads no padding."""
+
+    source: Tensor
+    """Ids [source time, batch], in the order the encoder reads them: reversed."""
+    inputs: Tensor
+    """What the decoder reads: `<eos>` and the target's words, [time, batch]."""
+    targets: Tensor
+    """What it predicts: the target's words and `<eos>`, [time, batch]; IGNORED where a shorter one has ended."""
+    places: list[int]
+    """Place of each pair in its split, where that matters; [batch]."""
+
+
+class TranslationData(TaskData):
+    """A parallel text as batches of sentence pairs.
+
+    Args:
+        source: "bible", "multi30k", "wmt14", or a folder; see read_parallel_text.
+        data: folder that holds the named sources.
+        languages: of source and target.
+        batch_size: sentence pairs of a batch; a length's last batch of a pool holds fewer.
+        max_length: words of the longest training sentence, on either side; longer pairs are left out and counted.
+        source_words: the most frequent words that the source vocabulary keeps.
+        target_words: the same of the target.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        data: Path,
+        languages: tuple[str, str],
+        batch_size: int,
+        max_length: int,
+        source_words: int,
+        target_words: int,
+    ) -> None:
+        super().__init__()
+        self.source, self.data, self.languages = source, data, languages
+        self.batch_size, self.max_length = batch_size, max_length
+        self.source_words, self.target_words = source_words, target_words
+        self.source_vocabulary = self.target_vocabulary = Vocabulary([])
+        self.sentences: dict[str, list[Encoded]] = {}
+        """Encoded validation and test set, and the training set when it is small enough."""
+        self.references: list[str] = []
+        """Target sentences of the test set, as they are written."""
+
+    def prepare_data(self) -> None:
+        """Download a named source where it is missing, and tokenise the training text unless that has been done."""
+        if self.sentences:  # set up already: Lightning asks again before each of its loops
+            return
+        for source in (BIBLE, MULTI30K):
+            if source.name == self.source:
+                source.fetch(self.data)
+        self._encoded(read_parallel_text(self.source, self.data, self.languages))
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the text once: vocabularies, counts, checksum; encode what is kept in memory."""
+        if self.sentences:
+            return
+        text = read_parallel_text(self.source, self.data, self.languages)
+        self.training = self._encoded(text)
+        self.survey = survey = self.training.survey
+        self.source_vocabulary = Vocabulary(survey.source_words)
+        self.target_vocabulary = Vocabulary(survey.target_words)
+        digest = hashlib.sha256(survey.sha256.encode())
+        for split in ("validation", "test"):
+            pairs = list(text.splits[split])
+            for number, pair in enumerate(pairs, start=1):
+                digest.update("\t".join(pair).encode() + b"\n")
+                if not all(part.strip() for part in pair):
+                    raise DataError(f"{text.name}: {split} pair {number} has an empty side; remove it from both files")
+            if not pairs:
+                raise DataError(f"{text.name}: {split} is empty; expected one sentence a line")
+            self.sentences[split] = [self.encode(*pair) for pair in pairs]
+            if split == "test":
+                self.references = [target for _, target in pairs]
+                self.test_sources = [source for source, _ in pairs]
+        self.sha256 = digest.hexdigest()
+        if survey.pairs <= POOL:
+            self.sentences["train"] = list(self.training)
+
+    def _encoded(self, text: ParallelText) -> EncodedPairs:
+        limits = (self.max_length, self.source_words, self.target_words)
+        return encoded_pairs(text.splits["train"], text.name, self.languages, *limits, self.data)
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What was left out of the training text, and the sizes of the vocabularies."""
+        vocabularies = {"source": len(self.source_vocabulary), "target": len(self.target_vocabulary)}
+        return {"pairs": self.survey.pairs, "left_out": self.survey.left_out, "vocabulary": vocabularies}
+
+    @property
+    def units_per_epoch(self) -> int:
+        """Target tokens trained on in an epoch, `<eos>` included."""
+        return self.survey.target_tokens
+
+    def encode(self, source: str, target: str) -> Encoded:
+        """Ids of a sentence pair."""
+        first, second = self.languages
+        return (
+            self.source_vocabulary.encode(tokenize(source, first)),
+            self.target_vocabulary.encode(tokenize(target, second)),
+        )
+
+    @override
+    def size(self, batch: PairBatch) -> int:
+        return len(batch.places)
+
+    @override
+    def share(self, batch: PairBatch, sequences: slice) -> PairBatch:
+        source, inputs, targets = (tensor[:, sequences] for tensor in batch[:3])
+        return PairBatch(source, inputs, targets, batch.places[sequences])
+
+    def train_dataloader(self) -> DataLoader[PairBatch]:
+        """Batches of an order that follows from the run's seed and the epoch."""
+        pairs = self.sentences.get("train", self.training)
+        return _loader(PairBatches(pairs, self.batch_size, self.target_vocabulary.ids[EOS], self.epoch_generator))
+
+    def val_dataloader(self) -> DataLoader[PairBatch]:
+        """The whole validation set."""
+        return self._exact("validation")
+
+    def test_dataloader(self) -> list[DataLoader[PairBatch]]:
+        """The final evaluation: validation and test set."""
+        return [self._exact("validation"), self._exact("test")]
+
+    def _exact(self, split: str) -> DataLoader[PairBatch]:
+        return _loader(PairBatches(self.sentences[split], self.batch_size, self.target_vocabulary.ids[EOS]))
+
+
+class PairBatches(IterableDataset[PairBatch]):
+    """Batches of sentence pairs of one source length; of the pairs one pool at a time need be in memory.
+
+    Args:
+        pairs: encoded; each iteration begins anew.
+        batch_size: pairs of a batch, at most.
+        eos: id of `<eos>` in the target vocabulary.
+        generator: gives what shuffles this epoch, pairs within a pool and then its batches; None keeps the order.
+    """
+
+    def __init__(
+        self,
+        pairs: Iterable[Encoded],
+        batch_size: int,
+        eos: int,
+        generator: Callable[[], torch.Generator] | None = None,
+    ) -> None:
+        self.pairs, self.batch_size, self.eos, self.generator = pairs, batch_size, eos, generator
+
+    def __iter__(self) -> Iterator[PairBatch]:
+        generator = self.generator() if self.generator else None
+        indexed = enumerate(self.pairs)
+        while pool := list(itertools.islice(indexed, POOL)):
+            pool = [pool[place] for place in order(len(pool), generator)]
+            by_length: dict[int, list[tuple[int, Encoded]]] = {}
+            for entry in pool:
+                by_length.setdefault(len(entry[1][0]), []).append(entry)
+            batches = [
+                group[begin : begin + self.batch_size]
+                for _, group in sorted(by_length.items())
+                for begin in range(0, len(group), self.batch_size)
+            ]
+            for place in order(len(batches), generator):
+                yield collate(batches[place], self.eos)
+
+
+def order(count: int, generator: torch.Generator | None) -> list[int]:
+    """A random order, or with no generator the given one."""
+    return list(range(count)) if generator is None else torch.randperm(count, generator=generator).tolist()
+
+
+def collate(batch: list[tuple[int, Encoded]], eos: int) -> PairBatch:
+    """Tensors of sentence pairs whose sources have the same length."""
+    source = torch.tensor([pair[0][::-1] for _, pair in batch]).T.contiguous()
+    targets = [torch.tensor([*target, eos]) for _, (_, target) in batch]
+    inputs = [torch.tensor([eos, *target]) for _, (_, target) in batch]
+    return PairBatch(
+        source,
+        pad_sequence(inputs, padding_value=eos),
+        pad_sequence(targets, padding_value=IGNORED),
+        [index for index, _ in batch],
+    )
+
+
+def _loader(batches: PairBatches) -> DataLoader[PairBatch]:
+    return DataLoader(batches, batch_size=None)

