@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import draw_pictures
 from PIL import Image
+from support.corpora import draw_pictures
 
 from benchmark.grid.grid import silent
 from benchmark.store.records import Store

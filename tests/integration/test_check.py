@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import TINY
+from support.factories import TINY
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY, tiny_flags
 from lightning.pytorch.loggers import WandbLogger
+from support.factories import TINY, tiny_flags
 
 from benchmark.grid.grid import silent
 from benchmark.store.locks import Claim

@@ -7,8 +7,8 @@ import socket
 from pathlib import Path
 
 import pytest
-import wandb_files
-from wandb_server import StandIn
+from support import wandb_files
+from support.wandb_server import StandIn
 
 from benchmark.grid.grid import silent
 from benchmark.tasks import registry

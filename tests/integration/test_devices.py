@@ -9,15 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY, TINY_TRANSLATION, draw_pictures, tiny_flags, write_pairs, write_text
-from devices import train_each
 from scipy.stats import ks_2samp
-from speech_data import RATE, write_corpus
+from support.devices import train_each
+from support.factories import TASKS, TINY, tiny_flags, tiny_rows
 
 from benchmark.grid.grid import silent
 from benchmark.store.records import Record, Store
-from benchmark.tasks import captioning, language_modeling, speech, translation
-from benchmark.tasks.base import Row
+from benchmark.tasks import language_modeling
 from benchmark.training.callbacks import mix
 from benchmark.training.devices import check_devices, on_devices
 from benchmark.training.options import Options
@@ -26,32 +24,11 @@ from datamodules.errors import UserError
 
 SAID = ("text", "translation", "caption")
 
-TASKS = ("language-modeling", "speech", "translation", "captioning")
-
-# Sizes of batches are odd, so that shares differ, and in translation there are batches of a single pair.
-TINY_SPEECH = {"hidden_size": 8, "batch_size": 3, "unroll": 40, "epochs": 2, "flat_epochs": 1, "sample_rate": RATE}
-TINY_CAPTIONS = {
-    "features": "descriptor", "min_count": 1, "hidden_size": 16, "batch_size": 15, "epochs": 9, "flat_epochs": 8,
-    "beam": 2, "max_length": 8,
-}  # fmt: skip
-
 
 def options(folder: Path, store: str, devices: int = 1) -> Options:
     return Options(
         data=folder / "data", store=folder / store, accelerator="cpu", threads=1, devices=devices, wandb="off"
     )
-
-
-def tiny_rows(folder: Path) -> dict[str, Row]:
-    text, pairs = write_text(folder / "text"), write_pairs(folder / "pairs")
-    pictures, tones = draw_pictures(folder / "pictures", 40), write_corpus(folder / "tones", labels=True)
-    made = (
-        language_modeling.PTB_SMALL.variant("lm", source=str(text), **{**TINY, "batch_size": 5}),
-        speech.ROWS[0].variant("frames", source=str(tones), **TINY_SPEECH),
-        translation.ROWS[0].variant("pairs", source=str(pairs), **{**TINY_TRANSLATION, "batch_size": 5, "clip": 1.0}),
-        captioning.OPENMOJI_PLAIN.variant("captions", source=str(pictures), **TINY_CAPTIONS),
-    )
-    return dict(zip(TASKS, made, strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +111,7 @@ def test_each_device_draws_its_own_masks_in_each_epoch() -> None:
 
 def test_a_killed_rank_ends_the_run_with_a_message_and_the_run_goes_on(text_folder, tmp_path, monkeypatch) -> None:
     row = language_modeling.PTB_SMALL.variant(
-        "mortal", source=str(text_folder), backbone="devices.Mortal", dropout=0.5, **{**TINY, "unroll": 40}
+        "mortal", source=str(text_folder), backbone="support.devices.Mortal", dropout=0.5, **{**TINY, "unroll": 40}
     )
     whole = train(row, 1, options(tmp_path, "whole", 2), progress=silent)
     fate = tmp_path / "fate"

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from devices import Stop, stop_after_one
-from pretended_gpu import pretended_gpu
-from test_devices import TASKS, tiny_rows
+from support.devices import Stop, stop_after_one
+from support.factories import TASKS, tiny_rows
+from support.pretended_gpu import pretended_gpu
 from torch import nn
 
 from benchmark.analysis import ensembles

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from speech_data import RATE, write_corpus
+from support.corpora import RATE, write_corpus
 
 from benchmark.grid.grid import silent
 from benchmark.store.records import Store

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import wandb_files
-from conftest import TINY_TRANSLATION
 from lightning.pytorch.loggers import WandbLogger
-from speech_data import RATE, write_corpus
+from support import wandb_files
+from support.corpora import RATE, write_corpus
+from support.factories import TINY_TRANSLATION
 
 from benchmark.grid.grid import silent
 from benchmark.tasks import registry

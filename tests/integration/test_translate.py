@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY_TRANSLATION
-from devices import Stop, stop_after_one
+from support.devices import Stop, stop_after_one
+from support.factories import TINY_TRANSLATION
 
 from benchmark.grid.grid import silent
 from benchmark.tasks import translation

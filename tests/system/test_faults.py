@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import test_backbone
 import test_language_model
-from test_regression import reference
+from support.factories import reference
 
 from benchmark.analysis.references import Expected
 from benchmark.analysis.regression import Report, compare_all

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TINY, write_text
+from support.corpora import write_text
+from support.factories import TINY
 
 from benchmark.store.locks import Claim
 from benchmark.store.records import Record, Store

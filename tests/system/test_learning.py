@@ -9,7 +9,7 @@ from pydoc_data.topics import topics
 
 import pytest
 import torch
-from conftest import draw_pictures
+from support.corpora import draw_pictures
 
 from benchmark.store.records import CHECKPOINT
 from benchmark.tasks import captioning, language_modeling

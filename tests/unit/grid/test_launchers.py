@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY
-from test_records import make_record
+from support.factories import TINY, make_record
 
 from benchmark.grid.estimates import estimate_of, shares
 from benchmark.grid.grid import Run, in_order, silent

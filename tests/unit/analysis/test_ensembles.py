@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_records import make_record
+from support.factories import make_record
 
 from benchmark.analysis import ensembles
 from benchmark.analysis.results import gather

@@ -1,41 +1,16 @@
 """Records: what they hold, what makes two runs the same, and what is refused."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.factories import make_record
 
-from benchmark.store.records import CorruptRecord, Record, Store, checksum_arrays
+from benchmark.store.records import CorruptRecord, Store, checksum_arrays
 from benchmark.tasks import language_modeling
-from benchmark.tasks.base import Row
 from datamodules.errors import UserError
-
-
-def make_record(row: Row = language_modeling.PTB_SMALL, seed: int = 1, **changes) -> Record:
-    record = Record(
-        row=row.name,
-        task=row.config.task,
-        seed=seed,
-        configuration=asdict(row.config),
-        fingerprint=row.config.fingerprint(),
-        protocol=1,
-        data_sha256="d" * 64,
-        metrics={"validation_perplexity": 120.0 + seed, "test_perplexity": 114.0 + seed},
-        curve=[{"epoch": 1, "train_perplexity": 50.0, "validation_perplexity": 130.0 + seed}],
-        parameters=10,
-        throughput=1000.0,
-        unit="tokens",
-        wall_seconds=3600.0,
-        device="CPU",
-        versions={},
-        commit="c" * 40,
-        finished="2026-01-01T00:00:00+00:00",
-        command="rnnreg run",
-        log_probabilities_sha256="",
-    )
-    return replace(record, **changes)
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:

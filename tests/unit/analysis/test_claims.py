@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import pytest
-from test_records import make_record
+from support.factories import make_record
 
 from benchmark.analysis.claims import CLAIMS, Judgement, judge
 from benchmark.analysis.results import gather

@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import draw_pictures
+from support.corpora import draw_pictures
 
 from datamodules.captioning import sources
 from datamodules.captioning.sources import (

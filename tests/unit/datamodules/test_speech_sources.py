@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from pretended_gpu import pretended_gpu
-from speech_data import RATE, TONES, phones, spoken, write_corpus
+from support.corpora import RATE, TONES, phones, spoken, write_corpus
+from support.pretended_gpu import pretended_gpu
 
 from datamodules.errors import DataError
 from datamodules.sources import Source

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from pretended_gpu import pretended_gpu
+from support.pretended_gpu import pretended_gpu
 
 from datamodules.captioning import features, images
 from datamodules.captioning.datamodule import CaptionData

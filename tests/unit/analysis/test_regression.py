@@ -8,13 +8,13 @@ from xml.etree import ElementTree
 
 import pytest
 from scipy import stats
-from test_records import make_record
+from support.factories import make_record, reference
 
 from benchmark.analysis import references
-from benchmark.analysis.references import Expected, Reference, all_metrics, platform
+from benchmark.analysis.references import Expected
 from benchmark.analysis.regression import Report, compare_all, prediction_interval
 from benchmark.analysis.results import gather
-from benchmark.commands.check import check
+from benchmark.commands.check import baseline, check
 from benchmark.store.records import Record, Store
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
@@ -38,20 +38,12 @@ def runs(*values: float, row: Row = ROW, train: float = 50.0, **changes) -> list
     ]
 
 
-def reference(record: Record, row: Row = ROW) -> Reference:
-    return Reference(
-        record.seed,
-        all_metrics(record, row),
-        record.fingerprint,
-        record.data_sha256,
-        record.log_probabilities_sha256,
-        platform(record),
-        record.commit,
-    )
-
-
 def expect(records: Sequence[Record]) -> dict[str, Expected]:
-    return {ROW.name: Expected(tuple(map(reference, records)), ({"reason": "r", "commit": "c", "when": "w"},))}
+    return {
+        ROW.name: Expected(
+            tuple(reference(record, ROW) for record in records), ({"reason": "r", "commit": "c", "when": "w"},)
+        )
+    }
 
 
 def compare(new: list[Record], old: Sequence[Record] | None = None) -> Report:
@@ -127,13 +119,13 @@ def test_a_baseline_is_updated_with_a_reason_and_keeps_its_history(tmp_path: Pat
         store.write(record, {})
     update = {"only": ROW.name, "store": store.root, "baseline": file}
     with pytest.raises(UserError, match="--reason"):
-        references.baseline("update", **update)
-    references.baseline("update", reason="first", **update)
-    references.baseline("update", reason="second", store=store.root, baseline=file)
+        baseline("update", **update)
+    baseline("update", reason="first", **update)
+    baseline("update", reason="second", store=store.root, baseline=file)
     (expected,) = references.read(file).values()
     assert [one["reason"] for one in expected.accepted] == ["first", "second"]
-    assert expected.references == tuple(map(reference, runs(*SPREAD)))
-    references.baseline("show", baseline=file)
+    assert expected.references == tuple(reference(record, ROW) for record in runs(*SPREAD))
+    baseline("show", baseline=file)
     assert "second" in capsys.readouterr().out
 
 
@@ -142,7 +134,7 @@ def test_a_baseline_needs_five_runs_and_to_be_there_and_whole(tmp_path: Path) ->
     for record in runs(*SPREAD[:4]):
         store.write(record, {})
     with pytest.raises(UserError, match="a reference needs 5"):
-        references.baseline("update", only=ROW.name, reason="r", store=store.root, baseline=file)
+        baseline("update", only=ROW.name, reason="r", store=store.root, baseline=file)
     with pytest.raises(UserError, match="there is no baseline"):
         references.read(file)
     for text in ("{", "[]", json.dumps({"row": {"references": [{"seed": 1}], "accepted": []}})):

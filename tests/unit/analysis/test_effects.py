@@ -4,7 +4,7 @@ import math
 
 import pytest
 from scipy import stats
-from test_records import make_record
+from support.factories import make_record
 
 from benchmark.analysis.effects import against, compare
 from benchmark.analysis.results import Line, gather

@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 
 import pytest
-from test_records import make_record
+from support.factories import make_record
 
 from benchmark.analysis.results import gather
 from benchmark.reports import figures, tables
