@@ -19,7 +19,7 @@ from benchmark.tasks import registry
 from benchmark.tasks.base import Config, Row
 from benchmark.training.options import Options
 from benchmark.training.train import Interrupted
-from datamodules.errors import DataError, UserError
+from datamodules.errors import UserError
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "list": reproduce.list_rows,
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _call(COMMANDS[parsed.subcommand], vars(parsed[parsed.subcommand]), row)
         sys.stdout.flush()
         return code
-    except (UserError, DataError) as error:
+    except UserError as error:
         could_not = 2 if parsed.subcommand == "check" else 1
         return _fail(_readable(str(error)), 130 if isinstance(error, Interrupted) else could_not)
     except KeyboardInterrupt:

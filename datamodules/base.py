@@ -8,6 +8,9 @@ import torch
 from lightning import LightningDataModule
 from typing_extensions import override
 
+IGNORE_INDEX = -100
+"""Target that is not there, where a shorter sequence has ended: it counts neither in the loss nor in a metric."""
+
 
 class TaskData(LightningDataModule):
     """A LightningDataModule that knows which data it is and how much of it an epoch holds."""

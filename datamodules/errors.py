@@ -1,9 +1,9 @@
-"""The suite's errors."""
+"""The suite's errors: each message is one line that says what was wrong, where, and what would be right."""
 
 
 class UserError(Exception):
-    """A mistake of the user's or of their machine's: one line that says what, where, and what would be right."""
+    """A mistake of the user or of their machine, which the command line reports without a traceback."""
 
 
-class DataError(Exception):
-    """Data that is missing, altered or unusable: one line that says what, where, and what would be right."""
+class DataError(UserError):
+    """Data that is missing, altered or unusable."""

@@ -11,7 +11,7 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 from typing_extensions import override
 
-from datamodules.speech.datamodule import PADDING
+from datamodules.base import IGNORE_INDEX
 from models.backbone import Cell, build_backbone, initialize_uniform
 from models.base import TaskModel
 
@@ -62,7 +62,7 @@ class AcousticModel(TaskModel):
         self.train_accuracy = frame_accuracy(len(states))
         self.validation_accuracy = frame_accuracy(len(states))
         self.test_accuracies: Any = nn.ModuleList(frame_accuracy(len(states)) for _ in range(2))
-        self._confusion: Any = MulticlassConfusionMatrix(len(states), ignore_index=PADDING)
+        self._confusion: Any = MulticlassConfusionMatrix(len(states), ignore_index=IGNORE_INDEX)
         self._collected: list[Tensor] = []
 
     def forward(self, features: Tensor) -> Tensor:
@@ -75,8 +75,8 @@ class AcousticModel(TaskModel):
         features, states = batch
         logits = self(features)
         count(self.train_accuracy, logits.detach(), states)
-        loss = F.cross_entropy(logits.flatten(0, 1), states.flatten(), ignore_index=PADDING, reduction="sum")
-        return loss / self.whole((states != PADDING).sum())
+        loss = F.cross_entropy(logits.flatten(0, 1), states.flatten(), ignore_index=IGNORE_INDEX, reduction="sum")
+        return loss / self.all_reduce_sum((states != IGNORE_INDEX).sum())
 
     @override
     def on_train_epoch_end(self) -> None:
@@ -104,9 +104,9 @@ class AcousticModel(TaskModel):
         count(self.test_accuracies[dataloader_idx], logits, states)
         if dataloader_idx == 1:
             count(self._confusion, logits, states)
-            loss = F.cross_entropy(logits.flatten(0, 1), states.flatten(), ignore_index=PADDING, reduction="none")
+            loss = F.cross_entropy(logits.flatten(0, 1), states.flatten(), ignore_index=IGNORE_INDEX, reduction="none")
             by_utterance = loss.view_as(states).T  # frames of one utterance together, whatever the batches
-            self._collected.append(-by_utterance[states.T != PADDING])
+            self._collected.append(-by_utterance[states.T != IGNORE_INDEX])
 
     @override
     def on_test_epoch_end(self) -> None:
@@ -114,7 +114,7 @@ class AcousticModel(TaskModel):
         for name, accuracy in zip(names, self.test_accuracies, strict=True):
             self.log(name, 100 * accuracy.compute())
             accuracy.reset()
-        true = torch.cat(self.gathered(self._collected))
+        true = torch.cat(self.gather_in_order(self._collected))
         self.log_probabilities = {"validation": true[:: math.ceil(len(true) / KEPT_FRAMES)]}
         self._collected = []
         self.details = {"samples": confusions(self._confusion.compute(), self.hparams["states"])}
@@ -148,4 +148,4 @@ def count(metric: Metric, logits: Tensor, states: Tensor) -> None:
 
 def frame_accuracy(states: int) -> MulticlassAccuracy:
     """Share of frames whose most likely state is the true one, padding left out."""
-    return MulticlassAccuracy(states, average="micro", ignore_index=PADDING)
+    return MulticlassAccuracy(states, average="micro", ignore_index=IGNORE_INDEX)

@@ -13,7 +13,7 @@ class TaskModel(LightningModule):
     """A LightningModule that logs its metrics once an epoch, and whose test loop is the final evaluation.
 
     On several devices each has a share of every batch (TaskData.on_before_batch_transfer). A training step returns its
-    share's part of the loss, the sum over its sequences divided by what the `whole` batch holds: the parts add up to
+    share's part of the loss, the sum over its sequences divided by what the whole batch holds: the parts add up to
     the loss of one device, and their gradients to its gradient.
 
     Args:
@@ -33,30 +33,30 @@ class TaskModel(LightningModule):
         self.log_probabilities, self.details = {}, {}
 
     @property
-    def ranks(self) -> int:
+    def world_size(self) -> int:
         """Devices trained on together."""
         return self.trainer.world_size if self._trainer else 1
 
-    def whole(self, count: Tensor | int) -> Tensor | int:
+    def all_reduce_sum(self, count: Tensor | int) -> Tensor | int:
         """The sum over all devices of a count of this one's share."""
-        if self.ranks == 1:
+        if self.world_size == 1:
             return count
         total = torch.as_tensor(count, device=self.device).clone()
         torch.distributed.all_reduce(total)
         return total
 
-    def gathered(self, collected: list[Any]) -> list[Any]:
+    def gather_in_order(self, collected: list[Any]) -> list[Any]:
         """What all devices collected, an entry a batch and share, on the CPU, in the order of one device."""
-        if self.ranks == 1:
+        if self.world_size == 1:
             return collected
-        shares: list[Any] = [None] * self.ranks
+        shares: list[Any] = [None] * self.world_size
         torch.distributed.all_gather_object(shares, apply_to_collection(collected, Tensor, Tensor.cpu))
         return [entry for of_batch in zip(*shares, strict=True) for entry in of_batch]
 
     @override
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Gradients of the whole batch: DDP averages over devices where the parts of the loss add up."""
-        super().backward(loss * self.ranks if self.ranks > 1 else loss, *args, **kwargs)
+        super().backward(loss * self.world_size if self.world_size > 1 else loss, *args, **kwargs)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say in the checkpoint whose it is."""

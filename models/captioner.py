@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from datamodules.captioning.datamodule import PADDING
+from datamodules.base import IGNORE_INDEX
 from datamodules.vocabulary import EOS, UNK
 from models.backbone import Cell, State, initialize_uniform
 from models.decoding import average, beam_search
@@ -95,13 +95,13 @@ class Captioner(TokenModel):
     def _log_probabilities(self, batch: Any) -> Tensor:
         """Log-probabilities [words] of the true words and `<eos>`s of a batch of captions, caption by caption."""
         log_probabilities = true_log_probabilities(self(batch.features, batch.inputs), batch.targets)
-        return log_probabilities.T[batch.targets.T != PADDING]
+        return log_probabilities.T[batch.targets.T != IGNORE_INDEX]
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Loss of a batch of captions: summed over the words, averaged over the captions."""
         log_probabilities = self._log_probabilities(batch)
         self.train_perplexity.update(log_probabilities.detach())
-        return -log_probabilities.sum() / self.whole(len(batch.features))
+        return -log_probabilities.sum() / self.all_reduce_sum(len(batch.features))
 
     @override
     def validation_step(self, batch: Any, batch_idx: int) -> None:
@@ -123,10 +123,10 @@ class Captioner(TokenModel):
     def on_test_epoch_end(self) -> None:
         perplexity = TokenPerplexity()
         for name, batches in zip(EVALUATIONS, self._collected, strict=True):
-            self.log_probabilities[name] = torch.cat(self.gathered(batches)).cpu()
+            self.log_probabilities[name] = torch.cat(self.gather_in_order(batches)).cpu()
             self.log(f"{name}_perplexity", perplexity(self.log_probabilities[name]))
             perplexity.reset()
-        metrics, self.details = score([one for of_batch in self.gathered(self._captioned) for one in of_batch])
+        metrics, self.details = score([one for of_batch in self.gather_in_order(self._captioned) for one in of_batch])
         self.log_dict(metrics)
         self._collected, self._captioned = [], []
 

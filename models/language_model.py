@@ -97,7 +97,7 @@ class LanguageModel(TokenModel):
         """Loss of one window: summed over the unroll, averaged over the batch, as the authors' code clips it."""
         log_probabilities = self._log_probabilities(batch)
         self.train_perplexity.update(log_probabilities.detach())
-        return -log_probabilities.sum() / self.whole(log_probabilities.shape[1])
+        return -log_probabilities.sum() / self.all_reduce_sum(log_probabilities.shape[1])
 
     @override
     def on_train_epoch_start(self) -> None:
@@ -123,7 +123,7 @@ class LanguageModel(TokenModel):
 
     @override
     def on_test_epoch_end(self) -> None:
-        *exact, convention = (torch.cat(self.gathered(windows)) for windows in self._collected)
+        *exact, convention = (torch.cat(self.gather_in_order(windows)) for windows in self._collected)
         perplexity = TokenPerplexity()
         for name, log_probabilities in zip(EVALUATIONS, exact, strict=True):
             self.log(f"{name}_perplexity", perplexity(log_probabilities.cpu()))

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from datamodules.translation.datamodule import IGNORED, PairBatch, TranslationData
+from datamodules.base import IGNORE_INDEX
+from datamodules.translation.datamodule import PairBatch, TranslationData
 from datamodules.translation.tokenization import detokenize
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 from models.backbone import Cell, State, build_backbone, initialize_uniform
@@ -116,8 +117,8 @@ class Translator(TokenModel):
     def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
         """Loss of one batch: summed over words, divided by the size of a full batch: all pairs weigh the same."""
         log_probabilities = self(batch)
-        self.train_perplexity.update(log_probabilities.detach(), batch.targets != IGNORED)
-        self._pairs_seen += int(self.whole(batch.source.shape[1]))
+        self.train_perplexity.update(log_probabilities.detach(), batch.targets != IGNORE_INDEX)
+        self._pairs_seen += int(self.all_reduce_sum(batch.source.shape[1]))
         return -log_probabilities.sum() / self.batch_size
 
     @override
@@ -126,7 +127,7 @@ class Translator(TokenModel):
 
     @override
     def validation_step(self, batch: PairBatch, batch_idx: int) -> None:
-        self.validation_perplexity.update(self(batch), batch.targets != IGNORED)
+        self.validation_perplexity.update(self(batch), batch.targets != IGNORE_INDEX)
 
     @override
     def on_test_epoch_start(self) -> None:
@@ -135,7 +136,7 @@ class Translator(TokenModel):
 
     def test_step(self, batch: PairBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """One batch of the final evaluation: each pair's log-probabilities, and on the test set its translation."""
-        log_probabilities, counted = self(batch), batch.targets != IGNORED
+        log_probabilities, counted = self(batch), batch.targets != IGNORE_INDEX
         of_split = self._collected[EVALUATIONS[dataloader_idx]]
         for place, index in enumerate(batch.places):
             of_split[index] = log_probabilities[counted[:, place], place]
@@ -148,11 +149,11 @@ class Translator(TokenModel):
         data: TranslationData = self.trainer.datamodule  # type: ignore[attr-defined]
         perplexity = TokenPerplexity()
         for split, own in self._collected.items():
-            of_pairs = dict(ChainMap(*self.gathered([own])))
+            of_pairs = dict(ChainMap(*self.gather_in_order([own])))
             self.log_probabilities[split] = torch.cat([of_pairs[index] for index in sorted(of_pairs)]).cpu()
             self.log(f"{split}_perplexity", perplexity(self.log_probabilities[split]))
             perplexity.reset()
-        translations = ChainMap(*self.gathered([self._translations]))
+        translations = ChainMap(*self.gather_in_order([self._translations]))
         written = [translations[index] for index in range(len(data.references))]
         bleu, signature = corpus_bleu(written, [[reference] for reference in data.references])
         self.log("test_bleu", bleu)

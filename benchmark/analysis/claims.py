@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from benchmark.analysis.effects import Effect, against, compare
-from benchmark.analysis.results import NOT_RUN, Line, Sample, by_source, caption, deciding, model_name, plain, sizes
-from benchmark.tasks.base import Metric, Profile
+from benchmark.analysis.results import NOT_RUN, Line, Sample, by_source, data_set, model_name, plain, sizes
+from benchmark.tasks.base import DataSet, Metric, Profile
 
 Verdict = Literal["reproduced", "not reproduced", "not enough runs"]
 
@@ -56,8 +56,8 @@ class Judgement:
     claim: Claim
     source: str
     """Name of the data set."""
-    caption: str
-    """What the data is, in words."""
+    data_set: DataSet
+    """What the data is."""
     profiles: tuple[Profile, ...]
     """The profiles that the data belongs to."""
     findings: tuple[Finding, ...]
@@ -91,7 +91,7 @@ def judge(table: Iterable[Line]) -> list[Judgement]:
         for source, group in groups.items():
             if group[0].row.config.task == claim.task and (findings := tuple(claim.findings(group))):
                 profiles = group[0].row.profiles
-                judgements.append(Judgement(claim, source, caption(group), profiles, findings))
+                judgements.append(Judgement(claim, source, data_set(group), profiles, findings))
     return judgements
 
 
@@ -161,10 +161,10 @@ def _recurrent_is_worse(group: Group) -> Iterator[Finding]:
 def _averaging_helps(group: Group) -> Iterator[Finding]:
     """Each family's averages, from one model to the most: perplexity falls at every step."""
     metric = _test_perplexity(group)
-    families = dict.fromkeys(line.row.average_of for line in group if line.row.average_of)
+    families = dict.fromkeys(line.row.ensemble_of for line in group if line.row.ensemble_of)
     for family in families:
-        averages = sorted((line for line in group if line.row.average_of == family), key=lambda line: line.row.members)
-        whole = [line for line in averages if line.is_whole_average]
+        averages = sorted((line for line in group if line.row.ensemble_of == family), key=lambda line: line.row.members)
+        whole = [line for line in averages if line.is_complete_ensemble]
         (single,) = (line for line in group if line.row.name == family)
         names = (family, *(line.row.name for line in averages))
         if not whole:
@@ -190,30 +190,30 @@ def _train_falls_validation_rises(group: Group) -> Iterator[Finding]:
     for size in sizes(group):
         without, regularized = (plain(group, size, regularized=choice) for choice in (False, True))
         yield from _better(f"{size}, without against with dropout", regularized, without, config.training)
-        yield from _better(f"{size}, with against without dropout", without, regularized, config.headline[-1])
+        yield from _better(f"{size}, with against without dropout", without, regularized, config.primary_metrics()[-1])
 
 
 def _dropout_helps_every_size(group: Group) -> Iterator[Finding]:
     for size in sizes(group):
-        yield from _dropout(group, size, *deciding(group[0].row.config))
+        yield from _dropout(group, size, *group[0].row.config.primary_metrics())
 
 
 def _as_good_as_ten(group: Group) -> Iterator[Finding]:
     """One regularized model wins at least the share of the average's gain over one model that it has in the paper."""
     for line in group:
-        single = next((other for other in group if other.row.name == line.row.average_of), None)
+        single = next((other for other in group if other.row.name == line.row.ensemble_of), None)
         regularized = single and plain(group, single.row.size, regularized=True)
         if not (single and regularized and line.row.published and single.row.published and regularized.row.published):
             continue
         names = (single.row.name, regularized.row.name, line.row.name)
-        for metric in deciding(line.row.config):
+        for metric in line.row.config.primary_metrics():
             papers = (single.row.published, regularized.row.published, line.row.published)
             one, ours, ten = (paper.metrics[metric.name] for paper in papers)
             if ten == one:  # rows of the user's own, with the figures of another
                 continue
             share = (ours - one) / (ten - one)
             mean, average = single.sample(metric.name), line.sample(metric.name)
-            if not (mean and average and line.is_whole_average):
+            if not (mean and average and line.is_complete_ensemble):
                 yield Finding(metric.label, NOT_RUN, "not enough runs", names)
                 continue
             needed = mean.mean + share * (average.mean - mean.mean)

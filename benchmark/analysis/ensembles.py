@@ -47,8 +47,8 @@ def update(
     records = list(store.records(skipped=[]))
     made = []
     for row in chosen:
-        if row.average_of:
-            (line,) = gather([registry.find(row.average_of, every)], records)
+        if row.ensemble_of:
+            (line,) = gather([registry.find(row.ensemble_of, every)], records)
             members = line.records[: row.members]
             if len(members) > 1 and (record := _make(row, members, store, data, device)):
                 made.append(record)
@@ -63,7 +63,7 @@ def _make(row: Row, members: Sequence[Record], store: Store, data: Path | None, 
     checkpoints = [store.root / member.run / CHECKPOINT for member in members]
     with_models = (
         data is not None
-        and type(row.config).evaluate_average is not Config.evaluate_average
+        and type(row.config).evaluate_ensemble is not Config.evaluate_ensemble
         and all(path.is_file() for path in checkpoints)
     )
     if old and old.details.get("members_sha256") == identity:
@@ -77,7 +77,7 @@ def _make(row: Row, members: Sequence[Record], store: Store, data: Path | None, 
     if with_models and data is not None:
         more_metrics, more_details = _evaluate(row, checkpoints, data, device)
         metrics, details = {**metrics, **more_metrics}, {**details, **more_details}
-    unclean = [member.commit for member in members if member.commit == "unknown" or member.commit.endswith("-dirty")]
+    unclean = [member.commit for member in members if not member.is_clean]
     record = Record(
         row=row.name,
         task=row.config.task,
@@ -133,4 +133,4 @@ def _evaluate(
     datamodule = row.config.datamodule(data)
     datamodule.prepare_data()
     datamodule.setup("test")
-    return row.config.evaluate_average(load(row, checkpoints, datamodule, device), datamodule)
+    return row.config.evaluate_ensemble(load(row, checkpoints, datamodule, device), datamodule)

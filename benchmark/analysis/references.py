@@ -43,7 +43,7 @@ class Expected:
 
 def compared(row: Row) -> tuple[Metric, ...]:
     """The metrics of a row that are held against its references: the training metric shows faults that others hide."""
-    return (row.config.training, *row.config.headline)
+    return row.config.shown_metrics()
 
 
 def all_metrics(record: Record, row: Row) -> dict[str, float]:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmark.store.records import Record
-from benchmark.tasks.base import Config, Metric, Row
-from benchmark.tasks.registry import CAPTIONS
+from benchmark.tasks.base import Config, DataSet, Row
+from benchmark.tasks.registry import DATA_SETS
 
 NOT_RUN = "not run yet"
 """In place of the figures of a row without runs."""
@@ -46,19 +46,19 @@ class Line:
         """Whether it is the suite's LSTM, with or without dropout on its non-recurrent connections, nothing else."""
         config = self.row.config
         special = config.recurrent_dropout or config.cell != "lstm" or config.backbone != type(config).backbone
-        return not (special or config.layers == 0 or self.row.average_of)
+        return not (special or config.layers == 0 or self.row.ensemble_of)
 
     @property
-    def is_whole_average(self) -> bool:
+    def is_complete_ensemble(self) -> bool:
         """Whether it is an average that has been made of as many models as its row asks for."""
-        made = [len(record.details["members"]) for record in self.records] if self.row.average_of else []
+        made = [len(record.members) for record in self.records] if self.row.ensemble_of else []
         return self.row.members in made
 
     @property
     def comparable(self) -> Mapping[str, float]:
         """The paper's figures that the line's own are held against: on the same data, of as many models averaged."""
         paper = self.row.published
-        if not paper or paper.on or (self.row.average_of and not self.is_whole_average):
+        if not paper or paper.on or (self.row.ensemble_of and not self.is_complete_ensemble):
             return {}
         return paper.metrics
 
@@ -101,11 +101,6 @@ def by_source(table: Iterable[Line]) -> dict[str, list[Line]]:
     return groups
 
 
-def deciding(config: Config) -> list[Metric]:
-    """The metrics that models are compared by: those on the test set, or else the last of the headline."""
-    return [metric for metric in config.headline if metric.name.startswith("test")] or [config.headline[-1]]
-
-
 def sizes(group: Iterable[Line]) -> list[str]:
     """The sizes of a group's rows, in its order."""
     return list(dict.fromkeys(line.row.size for line in group))
@@ -117,25 +112,22 @@ def plain(group: Iterable[Line], size: str, *, regularized: bool) -> Line | None
     return next((line for line in found if bool(line.row.config.dropout) == regularized), None)
 
 
-def caption(group: Sequence[Line]) -> str:
-    """Heading of the lines of one source: what the data is."""
+def data_set(group: Sequence[Line]) -> DataSet:
+    """What tables and figures say of the data of one source's lines."""
     config = group[0].row.config
-    return CAPTIONS.get(config.source, f"{config.task}, {config.source}")
+    return DATA_SETS.get(config.source, DataSet(f"{config.task}, {config.source}"))
 
 
-def baselines(group: Sequence[Line]) -> dict[str, dict[str, float]]:
+def trivial_baselines(group: Sequence[Line]) -> dict[str, dict[str, float]]:
     """What needs no model, such as always naming the majority class: name and metrics, as the records have them."""
     return {
-        name: scores
-        for line in group
-        for record in line.records
-        for name, scores in record.details.get("baselines", {}).items()
+        name: scores for line in group for record in line.records for name, scores in record.trivial_baselines.items()
     }
 
 
 def model_name(row: Row) -> str:
     """What tables call a row's model."""
-    if row.average_of:
+    if row.ensemble_of:
         return f"average of {row.members} {row.label or row.size}"
     return (row.label or row.size) + (" (plain RNN)" if row.config.cell == "rnn" else "")
 

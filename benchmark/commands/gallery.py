@@ -54,7 +54,7 @@ def gallery(
     for other in every:
         if other.config.task != judge.config.task or other.config.source != judge.config.source:
             continue
-        (line,) = gather([registry.find(other.average_of or other.name, every)], records)
+        (line,) = gather([registry.find(other.ensemble_of or other.name, every)], records)
         paths = [store / record.run / CHECKPOINT for record in line.records]
         paths = [path for path in paths if path.is_file()][: other.members]
         if not paths:
@@ -62,7 +62,7 @@ def gallery(
                 f"{store} has no trained {line.row.name}; `rnnreg reproduce --only {line.row.name}` trains it"
             )
         models = [model for model in ensembles.load(other, paths, datamodule) if isinstance(model, Captioner)]
-        name = f"average of {len(models)}" if other.average_of else model_name(other)
+        name = f"average of {len(models)}" if other.ensemble_of else model_name(other)
         said[name] = [text for batch in datamodule.pictures("test") for text in caption(models, batch.features)]
 
     examples = datamodule.examples["test"]

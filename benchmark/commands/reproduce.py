@@ -22,7 +22,7 @@ from benchmark.tasks.base import Profile, Row
 from benchmark.training.devices import rank
 from benchmark.training.options import Options
 from benchmark.training.train import train
-from datamodules.errors import DataError, UserError
+from datamodules.errors import UserError
 
 LONGEST_NAME = 150
 """Of a variant, which names a folder; what the name leaves out still tells its runs apart, by their fingerprint."""
@@ -60,8 +60,10 @@ def run(
         overrides: fields of the configuration to change; the run then counts as a variant, not as the row.
     """
     chosen = registry.find(row, registry.load(rows_file))
-    if chosen.average_of:
-        raise UserError(f"{row} is an average, not trained; `rnnreg reproduce --only {row}` trains {chosen.average_of}")
+    if chosen.ensemble_of:
+        raise UserError(
+            f"{row} is an average, not trained; `rnnreg reproduce --only {row}` trains {chosen.ensemble_of}"
+        )
     changes = {name: value for name, value in (overrides or {}).items() if value != getattr(chosen.config, name)}
     if changes:
         name = "+".join([row, *(f"{field}={value}" for field, value in changes.items())])
@@ -114,7 +116,7 @@ def reproduce(
         if only
         else [row for row in every if profile in row.profiles]
     )
-    trained = {row.name: row for row in (registry.find(row.average_of or row.name, every) for row in chosen)}.values()
+    trained = {row.name: row for row in (registry.find(row.ensemble_of or row.name, every) for row in chosen)}.values()
     grid = [
         Run(row, seed, rebuild_command(row.name, seed, rows_file))
         for seed in range(1, max([seeds, *(row.seeds for row in trained)]) + 1)
@@ -133,8 +135,8 @@ def reproduce(
     try:
         for record in ensembles.update(chosen, every, Store(options.store), options.data, device):
             row = registry.find(record.row, every)
-            print(f"{row.name} of seeds {', '.join(map(str, record.details['members']))}: {headline(row, record)}")
-    except (UserError, DataError) as error:  # the runs are there, and so shall be their table
+            print(f"{row.name} of seeds {', '.join(map(str, record.members))}: {headline(row, record)}")
+    except UserError as error:  # the runs are there, and so shall be their table
         failures[f"averages: {error}"] = 0
     lines = _lines(chosen, options.store)
     tables.write({**_tables(lines, options.store), **_report(lines, options.store)}, check=False)
@@ -152,6 +154,6 @@ def paper(row: Row) -> str:
     """The paper's figures for a row, in short."""
     if not row.published:
         return "–"
-    metrics = {metric.name: metric for metric in (row.config.training, *row.config.headline)}
+    metrics = {metric.name: metric for metric in row.config.shown_metrics()}
     figures = [metrics[name].as_given(value) for name, value in row.published.metrics.items()]
     return f"{row.published.source}: {' / '.join(figures)}"

@@ -66,7 +66,7 @@ def claims(store: Path = Path("runs"), profile: Profile | None = None, rows_file
     for judgement in judge(_lines(registry.load(rows_file), _existing(store))):
         if profile is None or profile in judgement.profiles:
             print(f"{judgement.verdict.upper()}: {judgement.claim.says} (section {judgement.claim.section})")
-            print(f"  {judgement.caption.split(' (')[0]}; test: {judgement.claim.test}")
+            print(f"  {judgement.data_set.title}; test: {judgement.claim.test}")
             for finding in judgement.findings if judgement.is_run else ():
                 print(f"    {finding.about}: {finding.figures}: {finding.verdict} [{', '.join(finding.rows)}]")
             if not judgement.is_run:
@@ -128,7 +128,7 @@ def collect(store: Path = Path("runs"), into: Path = COMMITTED) -> int:
     copied = 0
     for line in _lines(registry.ROWS, _existing(store)):
         for record in line.records:
-            if record.commit == "unknown" or record.commit.endswith("-dirty"):
+            if not record.is_clean:
                 _left_out(f"{record.run}: ran from uncommitted code ({record.commit})")
             elif not _is_there(record, into):
                 (into / record.run).mkdir(parents=True, exist_ok=True)
@@ -137,7 +137,7 @@ def collect(store: Path = Path("runs"), into: Path = COMMITTED) -> int:
                         shutil.copyfile(store / record.run / name, into / record.run / name)
                 copied += 1
     for record in ensembles.update(registry.ROWS, registry.ROWS, Store(into)):
-        print(f"{record.row} averages seeds {', '.join(map(str, record.details['members']))}")
+        print(f"{record.row} averages seeds {', '.join(map(str, record.members))}")
     print(f"{copied} records copied to {into}; `make table` shows them")
     return 0
 
@@ -145,4 +145,4 @@ def collect(store: Path = Path("runs"), into: Path = COMMITTED) -> int:
 def _is_there(record: Record, into: Path) -> bool:
     """Whether a folder of committed records has this one; an average of other members is not this one."""
     there = Store(into).find(record.run)
-    return there is not None and there.details.get("members") == record.details.get("members")
+    return there is not None and there.members == record.members

@@ -25,7 +25,7 @@ def estimate_of(row: Row, records: Sequence[Record]) -> Estimate:
     if own := [record for record in records if record.fingerprint == fingerprint and record.curve]:
         return Estimate(statistics.median(record.wall_seconds for record in own), _basis(own))
     similar = [
-        (record, type(config)(**record.configuration).work / config.work)
+        (record, type(config)(**record.configuration).relative_cost / config.relative_cost)
         for record in records
         if record.task == config.task and record.configuration["source"] == config.source and record.curve
     ]
@@ -44,9 +44,12 @@ def shares(rows: Iterable[Row], records: Sequence[Record]) -> dict[str, float]:
     """
     chosen = {row.name: row for row in rows}
     known = {name: estimate_of(row, records).seconds for name, row in chosen.items()}
-    rates = [seconds / chosen[name].config.work for name, seconds in known.items() if seconds is not None]
+    rates = [seconds / chosen[name].config.relative_cost for name, seconds in known.items() if seconds is not None]
     rate = statistics.median(rates) if rates else 1.0
-    return {name: rate * chosen[name].config.work if seconds is None else seconds for name, seconds in known.items()}
+    return {
+        name: rate * chosen[name].config.relative_cost if seconds is None else seconds
+        for name, seconds in known.items()
+    }
 
 
 def _basis(records: Sequence[Record]) -> str:

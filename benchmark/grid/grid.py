@@ -14,7 +14,7 @@ from benchmark.files import writable
 from benchmark.grid.estimates import shares
 from benchmark.grid.launchers.base import Launcher
 from benchmark.grid.progress import View
-from benchmark.store.locks import Claim, Claimed
+from benchmark.store.locks import RunLock, RunLocked
 from benchmark.store.records import COMMITTED, Record, Store
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
@@ -45,9 +45,9 @@ class Run:
         """Of its configuration."""
         return self.row.config.fingerprint()
 
-    def claim(self, store: Path) -> Claim:
-        """The claim on it in a store."""
-        return Claim(store, self.row.name, self.seed, self.fingerprint)
+    def lock(self, store: Path) -> RunLock:
+        """The lock on it in a store."""
+        return RunLock(store, self.row.name, self.seed, self.fingerprint)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Outcome:
     record: Record | None = None
     failure: str = ""
     seconds: float = 0.0
-    claimed: bool = False
+    locked: bool = False
     """Whether it is another process's, and not ended at all."""
     crashed: bool = False
     """Whether it failed for no reason that the suite knows, so that trying again may help."""
@@ -97,7 +97,7 @@ def run_grid(
         if found:
             print(f"{len(found)} of {len(grid)} runs are in the store already", flush=True)
         print(f"{len(todo)} runs, {launcher.description}", flush=True)
-        view = View({run.label: (costs[run.row.name], run.claim(options.store)) for run in todo})
+        view = View({run.label: (costs[run.row.name], run.lock(options.store)) for run in todo})
         failures = _run_all(todo, launcher, view, retries, partial(work, options=options, rows_file=rows_file))
         abort = False
     finally:
@@ -131,12 +131,12 @@ def _run_all(todo: Sequence[Run], launcher: Launcher, view: View, retries: int, 
             if not pending:
                 time.sleep(POLL_SECONDS)
             view.look()
-            again = [run for run in elsewhere if not run.claim(store).is_held]
+            again = [run for run in elsewhere if not run.lock(store).is_held]
             elsewhere = [run for run in elsewhere if run not in again]
             for future in done:
                 run = pending.pop(future)
                 outcome = _outcome(future)
-                if outcome.claimed:
+                if outcome.locked:
                     view.write(f"{outcome.failure}; waiting for it")
                     elsewhere.append(run)
                 elif outcome.crashed and tried[run.label] < retries:
@@ -160,9 +160,9 @@ def work(run: tuple[str, int, str], options: Options, rows_file: Path | None) ->
     try:
         chosen = registry.find(row, registry.load(rows_file))
         record = train(chosen, seed, options, progress=silent, command=command)
-    except Claimed as error:
-        return Outcome(failure=str(error), claimed=True)
-    except (UserError, DataError) as error:
+    except RunLocked as error:
+        return Outcome(failure=str(error), locked=True)
+    except UserError as error:
         return Outcome(failure=str(error))
     except Exception as error:
         log = options.store / f"{row}-seed-{seed}.error.log"
@@ -175,7 +175,7 @@ def work(run: tuple[str, int, str], options: Options, rows_file: Path | None) ->
 
 
 def silent(epoch: int, epochs: int) -> None:
-    """In place of a run's own progress bar: the grid's view follows the claims."""
+    """In place of a run's own progress bar: the grid's view follows the locks."""
 
 
 def _outcome(future: "Future[Outcome]") -> Outcome:

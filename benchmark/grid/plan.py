@@ -24,15 +24,15 @@ def plan(grid: Sequence[Run], options: Options, slots: int | None) -> tuple[list
     seconds, unknown = 0.0, []
     for row in {run.row.name: run.row for run in grid}.values():
         runs = [run for run in grid if run.row.name == row.name]
-        claims = [run.claim(options.store) for run in runs if run.label not in found]
-        done, under_way = len(runs) - len(claims), sum(claim.is_held for claim in claims)
+        locks = [run.lock(options.store) for run in runs if run.label not in found]
+        done, under_way = len(runs) - len(locks), sum(lock.is_held for lock in locks)
         estimate = estimate_of(row, known)
         each = left = "?"
         if estimate.seconds is not None:
-            part = sum(1 - claim.kept for claim in claims)
+            part = sum(1 - lock.kept for lock in locks)
             seconds += part * estimate.seconds
             each, left = duration(estimate.seconds), duration(part * estimate.seconds)
-        elif claims:
+        elif locks:
             unknown.append(row.name)
         table.append((row.name, str(len(runs)), str(done), str(under_way), each, left, estimate.basis))
     words = [f"{len(grid) - len(found)} runs to do, {seconds / 3600:.2f} device hours"]

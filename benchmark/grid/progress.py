@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tqdm import tqdm
 
 from benchmark.formatting import duration
-from benchmark.store.locks import Claim
+from benchmark.store.locks import RunLock
 
 SECONDS_BETWEEN_LOOKS = 2.0
 SECONDS_BETWEEN_LINES = 300.0
@@ -18,15 +18,15 @@ class View:
     """One line per finished run; a bar for the grid and each run under way, or in a log now and then a line.
 
     Args:
-        runs: label of each run to what it costs beside the others, and its claim, which says how far it is.
+        runs: label of each run to what it costs beside the others, and its lock, which says how far it is.
     """
 
-    def __init__(self, runs: Mapping[str, tuple[float, Claim]]) -> None:
+    def __init__(self, runs: Mapping[str, tuple[float, RunLock]]) -> None:
         self.costs = {label: cost for label, (cost, _) in runs.items()}
-        self.claims = {label: claim for label, (_, claim) in runs.items()}
-        self.done = {label: claim.kept for label, claim in self.claims.items()}
+        self.locks = {label: lock for label, (_, lock) in runs.items()}
+        self.done = {label: lock.kept for label, lock in self.locks.items()}
         """Part of each run that is done; of a run that was stopped before, some."""
-        self.said = {label: claim.progress for label, claim in self.claims.items()}
+        self.said = {label: lock.progress for label, lock in self.locks.items()}
         """What each run said last; at first perhaps before it was stopped, in an epoch that is now begun again."""
         self.counted = 0.0
         """Cost of what was done since the beginning: what the speed is measured by."""
@@ -49,8 +49,8 @@ class View:
         if (now := time.perf_counter()) - self.looked < SECONDS_BETWEEN_LOOKS:
             return
         self.looked = now
-        for label, claim in self.claims.items():
-            if (said := claim.progress) != self.said[label] and all(said):
+        for label, lock in self.locks.items():
+            if (said := lock.progress) != self.said[label] and all(said):
                 self.said[label] = epoch, epochs = said
                 self._moved(label, max(self.done[label], epoch / epochs))
                 self._under_way(label, epoch, epochs)
@@ -86,7 +86,7 @@ class View:
         self._ended(label, f"FAILED: {why}")
 
     def _ended(self, label: str, how: str) -> None:
-        del self.claims[label]
+        del self.locks[label]
         self.ended += 1
         self.under_way.pop(label, None)
         if bar := self.bars.pop(label, None):

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from benchmark.analysis.effects import Effect, compare
-from benchmark.analysis.results import Line, by_source, caption, deciding, model_name, plain, sizes
+from benchmark.analysis.results import Line, by_source, data_set, model_name, plain, sizes
 
 matplotlib.use("Agg")
 
@@ -37,7 +37,7 @@ def draw(table: Sequence[Line]) -> dict[str, str]:
     with plt.rc_context(STYLE):  # type: ignore[arg-type]
         figures = {"effects": effects_of_dropout(table), "paper": against_the_paper(table)}
         for source, group in by_source(table).items():
-            name, title = Path(source).name, caption(group).split(" (")[0]
+            name, title = Path(source).name, data_set(group).title
             figures[name] = learning_curves(group, title)
             figures[f"{name}-ensembles"] = ensemble_sizes(group, title)
         return {name: _svg(figure) for name, figure in figures.items() if figure}
@@ -66,7 +66,7 @@ def learning_curves(group: Sequence[Line], title: str) -> Figure | None:
     if not run:
         return None
     config = group[0].row.config
-    validation = next(metric for metric in config.headline if metric.name in run[0].records[0].curve[-1])
+    validation = config.validation_metric()
     panels = sizes(run)
     width = max(7, 3.4 * len(panels) + 0.6)
     figure, axes = plt.subplots(
@@ -101,7 +101,7 @@ def effects_of_dropout(table: Sequence[Line]) -> Figure | None:
     """What dropout does on each source at each size, with 95 % intervals: a panel per kind of metric."""
     panels: dict[str, list[tuple[str, Effect]]] = {}
     for source, group in by_source(table).items():
-        for metric in deciding(group[0].row.config):
+        for metric in group[0].row.config.primary_metrics():
             for size in sizes(group):
                 without, regularized = (plain(group, size, regularized=choice) for choice in (False, True))
                 if without and regularized and (effect := compare(without, regularized, metric)):
@@ -151,11 +151,13 @@ def effects_of_dropout(table: Sequence[Line]) -> Figure | None:
 
 def ensemble_sizes(group: Sequence[Line], title: str) -> Figure | None:
     """Test perplexity of averages against the number of models, a line per family, the paper's beside ours."""
-    metric = next((metric for metric in deciding(group[0].row.config) if metric.name == "test_perplexity"), None)
+    metric = next(
+        (metric for metric in group[0].row.config.primary_metrics() if metric.name == "test_perplexity"), None
+    )
     families: dict[str, list[Line]] = {}
     for line in group:
-        if metric and line.is_whole_average and line.sample(metric.name):
-            families.setdefault(line.row.average_of, []).append(line)
+        if metric and line.is_complete_ensemble and line.sample(metric.name):
+            families.setdefault(line.row.ensemble_of, []).append(line)
     if not families or not metric:
         return None
     figure, axis = plt.subplots(figsize=(7, 4.2), layout="constrained")

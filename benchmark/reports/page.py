@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchmark.analysis.claims import judge
-from benchmark.analysis.results import Line, by_source, caption
+from benchmark.analysis.results import Line, by_source, data_set
 from benchmark.reports import tables
 from benchmark.reports.figures import INK, PAPER
 from benchmark.store.records import Record
@@ -47,7 +47,7 @@ def page(table: Sequence[Line], drawn: Mapping[str, str], pictures: Mapping[str,
         ],
         sources=[_source(source, group, svg, pictures) for source, group in groups.items()],
         runs=len(records),
-        hours=sum(record.wall_seconds for record in records if "members" not in record.details) / 3600,
+        hours=sum(record.wall_seconds for record in records if not record.is_ensemble) / 3600,
         newest=max((record.finished for record in records), default="")[:10],
     )
 
@@ -59,7 +59,7 @@ def _source(
     picture = pictures.get(f"{name}-captions")
     return {
         "id": name,
-        "caption": caption(group),
+        "caption": data_set(group).heading,
         "results": tables.results(group),
         "effects": tables.effect_table(found) if found else None,
         "footnote": tables.footnote(group),
@@ -73,7 +73,7 @@ def _source(
 
 def _samples(line: Line) -> list[dict[str, str]]:
     """What the first run of a row wrote on test data, as its record keeps it."""
-    found = line.records[0].details.get("samples", []) if line.records else []
+    found = line.records[0].samples if line.records else []
     return [
         {name: ", ".join(value) if isinstance(value, list) else str(value) for name, value in sample.items()}
         for sample in found[:SAMPLES_SHOWN]
@@ -81,7 +81,7 @@ def _samples(line: Line) -> list[dict[str, str]]:
 
 
 def _name(record: Record) -> str:
-    return f"{record.row}, {'average' if 'members' in record.details else f'seed {record.seed}'}"
+    return f"{record.row}, {'ensemble' if record.is_ensemble else f'seed {record.seed}'}"
 
 
 def _run(record: Record, line: Line) -> dict[str, Any]:

@@ -12,14 +12,13 @@ from benchmark.analysis.effects import Effect, compare
 from benchmark.analysis.results import (
     NOT_RUN,
     Line,
-    baselines,
     by_source,
-    caption,
-    deciding,
+    data_set,
     model_name,
     placement,
     plain,
     sizes,
+    trivial_baselines,
 )
 from benchmark.formatting import Table
 from benchmark.tasks.base import Metric, Row
@@ -35,7 +34,7 @@ def markdown(table: Sequence[Line]) -> str:
     """All tables, a heading and a table for each source that has a row."""
     parts = []
     for group in by_source(table).values():
-        parts += [f"### {caption(group)}", results(group).markdown()]
+        parts += [f"### {data_set(group).heading}", results(group).markdown()]
         if found := effects(group):
             parts.append(effect_table(found).markdown())
         parts.append(footnote(group))
@@ -47,10 +46,10 @@ def summary(table: Sequence[Line]) -> str:
     header = ("data", "size", "metric", "without dropout", "with", "change", "paper, without", "with")
     body = []
     for group in by_source(table).values():
-        name, several = caption(group).split(" (")[0], len(sizes(group)) > 1
+        name, several = data_set(group).title, len(sizes(group)) > 1
         for size in sizes(group):
             pair = [plain(group, size, regularized=choice) for choice in (False, True)]
-            for metric in deciding(group[0].row.config):
+            for metric in group[0].row.config.primary_metrics():
                 ours = [line.sample(metric.name) if line else None for line in pair]
                 papers = [_papers(line.row, metric) if line else "–" for line in pair]
                 if any(ours) or papers != ["–", "–"]:
@@ -72,7 +71,7 @@ def _papers(row: Row, metric: Metric) -> str:
 def results(group: Sequence[Line]) -> Table:
     """Every row of a source with its figures, the paper's beside them, and what needs no model."""
     config = group[0].row.config
-    shown = (config.training, *config.headline)
+    shown = config.shown_metrics()
     header = ["model", "dropout", "seeds", *(metric.label for metric in shown)]
     published = [line.row.published for line in group if line.row.published]
     compared = [metric for metric in shown if any(metric.name in paper.metrics for paper in published)]
@@ -93,7 +92,7 @@ def results(group: Sequence[Line]) -> Table:
             if not others_data:
                 cells.append(_difference(line, compared))
         body.append((*cells, line.row.note))
-    for name, scores in baselines(group).items():
+    for name, scores in trivial_baselines(group).items():
         cells = [name, "none", "–"]
         cells += [f"{scores[metric.name]:.{metric.digits}f}" if metric.name in scores else "–" for metric in shown]
         body.insert(0, (*cells, *["–"] * (len(header) - len(cells) - 1), "no model"))
@@ -116,8 +115,8 @@ def _seeds(line: Line) -> str:
     """How many runs stand behind a line; of an average, how many of its members there are."""
     if not line.records:
         return "–"
-    if line.row.average_of:
-        return f"{max(len(record.details['members']) for record in line.records)} of {line.row.members}"
+    if line.row.ensemble_of:
+        return f"{max(len(record.members) for record in line.records)} of {line.row.members}"
     return str(len(line.records))
 
 
@@ -140,7 +139,7 @@ def _difference(line: Line, metrics: Sequence[Metric]) -> str:
 def effects(group: Sequence[Line]) -> dict[str, list[Effect]]:
     """What dropout does at each size that has been run with it and without, by the metrics that decide."""
     found: dict[str, list[Effect]] = {}
-    for metric in deciding(group[0].row.config):
+    for metric in group[0].row.config.primary_metrics():
         for size in sizes(group):
             without, regularized = (plain(group, size, regularized=choice) for choice in (False, True))
             if without and regularized and (effect := compare(without, regularized, metric)):
@@ -169,7 +168,7 @@ def claims(table: Sequence[Line]) -> str:
     for claim in dict.fromkeys(judgement.claim for judgement in judged):
         parts += [f"## {claim.says}", f"Section {claim.section}. Test: {claim.test}."]
         body = [
-            (judgement.caption.split(" (")[0], finding.about, finding.figures, finding.verdict)
+            (judgement.data_set.title, finding.about, finding.figures, finding.verdict)
             for judgement in judged
             if judgement.claim is claim
             for finding in judgement.findings
@@ -198,11 +197,11 @@ def footnote(group: Sequence[Line]) -> str:
     text += f" {config.training.label.capitalize()} is that of the last epoch as trained, dropout on."
     if "validation_perplexity_authors_convention" in {name for record in records for name in record.metrics}:
         text += " Perplexity is exact, over every predicted token; the CSV has the authors' convention beside it."
-    left_out = {json.dumps(record.details["left_out"]) for record in records if record.details.get("left_out")}
+    left_out = {json.dumps(record.excluded) for record in records if record.excluded}
     for reasons in sorted(left_out):
         counted = ", ".join(f"{count} ({reason})" for reason, count in json.loads(reasons).items())
         text += f" Left out of the data, as the records say one by one: {counted}."
-    if averages := [record for record in records if "members" in record.details]:
+    if averages := [record for record in records if record.is_ensemble]:
         text += " An average's probability of a word is the mean of its members', and it has no spread."
         records = [record for record in records if record not in averages]
     for device in sorted({record.device for record in records}):

@@ -1,6 +1,6 @@
-"""Runs under way: each is claimed by one process, which says how far it is, whoever started it and where.
+"""Runs under way: each is locked by one process, which says how far it is, whoever started it and where.
 
-Claims are the operating system's file locks, so that a process that dies gives its claim back.
+Locks are the operating system's file locks, so that a process that dies gives its lock back.
 """
 
 import json
@@ -16,15 +16,15 @@ from filelock import FileLock, Timeout
 from datamodules.errors import UserError
 
 PATIENCE_SECONDS = 3
-"""Waited for a claim: longer than a look at whether it is free holds it."""
+"""Waited for a lock: longer than a look at whether it is free holds it."""
 
 
-class Claimed(UserError):
+class RunLocked(UserError):
     """The run is another process's; the message says whose."""
 
 
 @dataclass(frozen=True)
-class Claim:
+class RunLock:
     """The right to train one run of a store, and the place to say how far it is.
 
     Args:
@@ -46,10 +46,10 @@ class Claim:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the claim.
+        """Hold the lock.
 
         Raises:
-            Claimed: another process holds it.
+            RunLocked: another process holds it.
             UserError: the store cannot be written.
         """
         try:
@@ -57,7 +57,7 @@ class Claim:
             lock = FileLock(self.path)
             lock.acquire(timeout=PATIENCE_SECONDS)
         except Timeout as error:
-            raise Claimed(f"{self.row} seed {self.seed} is being trained by {self.holder}") from error
+            raise RunLocked(f"{self.row} seed {self.seed} is being trained by {self.holder}") from error
         except OSError as error:
             raise UserError(
                 f"cannot write to {self.store}: {error.strerror}; name another folder with --store"
@@ -70,7 +70,7 @@ class Claim:
     @property
     def is_held(self) -> bool:
         """Whether a process holds it now."""
-        if not self.path.exists():  # never claimed
+        if not self.path.exists():  # never locked
             return False
         lock = FileLock(self.path)
         try:

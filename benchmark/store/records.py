@@ -70,6 +70,44 @@ class Record:
         """Name of its folder in a store."""
         return run_name(self.row, self.seed, self.fingerprint, self.data_sha256)
 
+    # Readers go through the properties below, so that the spelling of `details` is known in one place. Two spellings
+    # of a key are those of captions' records until 0.1.0 and of all records since.
+
+    @property
+    def members(self) -> tuple[int, ...]:
+        """Seeds of the runs that an ensemble is made of; empty for the record of a single run."""
+        return tuple(self.details.get("members", ()))
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether it is the record of an ensemble, for which nothing was trained."""
+        return "members" in self.details
+
+    @property
+    def samples(self) -> list[dict[str, Any]]:
+        """Output of the model on test data, a few examples."""
+        return list(self.details.get("samples", ()))
+
+    @property
+    def excluded(self) -> dict[str, int]:
+        """How many items of the data were left out, for each reason."""
+        return dict(self.details.get("left_out") or self.details.get("left out") or {})
+
+    @property
+    def trivial_baselines(self) -> dict[str, dict[str, float]]:
+        """Metrics of what needs no model, such as always naming the majority class, by its name."""
+        return dict(self.details.get("baselines", {}))
+
+    @property
+    def bleu_signature(self) -> str:
+        """How BLEU was measured, as sacrebleu says it; empty where there is no BLEU."""
+        return str(self.details.get("bleu_signature") or self.details.get("bleu") or "")
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether it comes from committed code, so that it can be rebuilt."""
+        return self.commit != "unknown" and not self.commit.endswith("-dirty")
+
 
 def run_name(row: str, seed: int, fingerprint: str, data_sha256: str) -> str:
     """Folder of a run in a store, <row>/seed-<seed>-<configuration and data>: the same run, the same folder."""

@@ -29,14 +29,33 @@ class Metric:
     """As in records."""
     label: str
     """As in tables."""
+    split: Literal["training", "validation", "test"]
+    """The part of the data that it is measured on."""
     better: Literal["lower", "higher"]
     """Which way is up."""
     digits: int = 1
     """Decimals shown."""
+    primary: bool = False
+    """Whether rows are compared by it: effects, claims and ensembles use the primary metrics only."""
 
     def as_given(self, published: float) -> str:
         """A published figure with the decimals that it was given with, or as many as ours have."""
         return f"{published:.{max(self.digits, len(f'{published:g}'.partition('.')[2]))}f}"
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What tables and figures say of a row's data."""
+
+    title: str
+    """The task and the data, as a heading names them."""
+    remark: str = ""
+    """What a reader must know before comparing its numbers with the paper's."""
+
+    @property
+    def heading(self) -> str:
+        """Title and remark, as the heading of a table."""
+        return f"{self.title} ({self.remark})" if self.remark else self.title
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +69,7 @@ class Config(ABC):
     unit: ClassVar[str]
     """What throughput counts."""
     headline: ClassVar[tuple[Metric, ...]]
-    """What its tables show for each row, mean and spread over seeds; the last one decides."""
+    """Final metrics that its tables show of each row, in their order."""
     training: ClassVar[Metric]
     """The same on the training set, of the last epoch as trained, dropout on: what shows overfitting."""
     least_layers: ClassVar[int] = 1
@@ -114,7 +133,9 @@ class Config(ABC):
         names = {field.name for field in fields(self)}
         return {name: getattr(self, name) for name in inspect.signature(model).parameters if name in names}
 
-    def evaluate_average(self, models: Sequence[TaskModel], datamodule: Any) -> tuple[dict[str, float], dict[str, Any]]:
+    def evaluate_ensemble(
+        self, models: Sequence[TaskModel], datamodule: Any
+    ) -> tuple[dict[str, float], dict[str, Any]]:
         """Metrics and details of an average of trained models that their saved log-probabilities cannot give.
 
         Args:
@@ -123,9 +144,24 @@ class Config(ABC):
         """
         return {}, {}
 
+    @classmethod
+    def shown_metrics(cls) -> tuple[Metric, ...]:
+        """The training metric and the headline, in the order of the tables."""
+        return (cls.training, *cls.headline)
+
+    @classmethod
+    def primary_metrics(cls) -> tuple[Metric, ...]:
+        """The metrics that rows are compared by, in the order of the tables."""
+        return tuple(metric for metric in cls.headline if metric.primary)
+
+    @classmethod
+    def validation_metric(cls) -> Metric:
+        """The metric of the validation set, which is measured after every epoch."""
+        return next(metric for metric in cls.headline if metric.split == "validation")
+
     @property
     @abstractmethod
-    def work(self) -> float:
+    def relative_cost(self) -> float:
         """Arithmetic of a whole run, in a unit that compares rows of one task on one source; it orders the queue."""
 
     def fingerprint(self) -> str:
@@ -184,7 +220,7 @@ class Row:
     """What tables call its model; its size if not given."""
     seeds: int = 1
     """Runs that a grid makes of it at least, whatever number of seeds was asked for: members of an average."""
-    average_of: str = ""
+    ensemble_of: str = ""
     """Name of the row whose runs are averaged, for a row that is an average of models; such a row is not trained."""
     members: int = 1
     """Models averaged."""

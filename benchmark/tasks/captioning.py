@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from benchmark.tasks.base import Config, Metric, Profile, Published, Row
+from benchmark.tasks.base import Config, DataSet, Metric, Profile, Published, Row
 from datamodules.captioning.datamodule import CaptionData
 from datamodules.captioning.sources import FLICKR8K, FLICKR8K_PART, MSCOCO, OPENMOJI
 from models.base import TaskModel
@@ -13,14 +13,23 @@ from models.captioner import Captioner, caption, score
 
 SOURCES = (OPENMOJI, FLICKR8K, FLICKR8K_PART, MSCOCO)
 
-CAPTIONS = {
-    MSCOCO.name: "Image captions, MSCOCO 2014, Karpathy's splits (paper Table 4)",
-    FLICKR8K.name: "Image captions, Flickr8k, vectors from GoogLeNet (another data set than the paper's Table 4)",
-    FLICKR8K_PART.name: "Image captions, 1,000 photographs of Flickr8k, vectors from a weight-free descriptor of edges "
-    "and colours (another data set than the paper's Table 4, and no network that knows photographs)",
-    OPENMOJI.name: "Image captions, OpenMoji drawings and their Unicode names, quick profile, vectors from a weight-"
-    "free descriptor of edges and colours (scaled-down data and models, not comparable with the paper's numbers)",
+DATA_SETS = {
+    MSCOCO.name: DataSet("Image captions, MSCOCO 2014, Karpathy's splits", "paper Table 4"),
+    FLICKR8K.name: DataSet(
+        "Image captions, Flickr8k, vectors from GoogLeNet",
+        "another data set than the paper's Table 4",
+    ),
+    FLICKR8K_PART.name: DataSet(
+        "Image captions, 1,000 photographs of Flickr8k, vectors from a weight-free descriptor of edges and colours",
+        "another data set than the paper's Table 4, and no network that knows photographs",
+    ),
+    OPENMOJI.name: DataSet(
+        "Image captions, OpenMoji drawings and their Unicode names, quick profile, vectors from a weight-free "
+        "descriptor of edges and colours",
+        "scaled-down data and models, not comparable with the paper's numbers",
+    ),
 }
+"""What tables say of the data of each source."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +40,11 @@ class CaptionConfig(Config):
     protocol: ClassVar[int] = 1
     unit: ClassVar[str] = "words"
     headline: ClassVar[tuple[Metric, ...]] = (
-        Metric("validation_perplexity", "validation perplexity", "lower", 2),
-        Metric("test_perplexity", "test perplexity", "lower", 2),
-        Metric("test_bleu", "test BLEU", "higher"),
+        Metric("validation_perplexity", "validation perplexity", "validation", "lower", 2),
+        Metric("test_perplexity", "test perplexity", "test", "lower", 2, primary=True),
+        Metric("test_bleu", "test BLEU", "test", "higher", primary=True),
     )
-    training: ClassVar[Metric] = Metric("train_perplexity", "training perplexity", "lower", 2)
+    training: ClassVar[Metric] = Metric("train_perplexity", "training perplexity", "training", "lower", 2)
 
     source: str
     """Pictures: openmoji, flickr8k, flickr8k-1k, mscoco, or a folder in the layout of Flickr8k or Karpathy's JSON."""
@@ -77,7 +86,9 @@ class CaptionConfig(Config):
             **self.taken_by(Captioner),
         )
 
-    def evaluate_average(self, models: Sequence[TaskModel], datamodule: Any) -> tuple[dict[str, float], dict[str, Any]]:
+    def evaluate_ensemble(
+        self, models: Sequence[TaskModel], datamodule: Any
+    ) -> tuple[dict[str, float], dict[str, Any]]:
         """BLEU of the average of models, their probabilities averaged at each step of the beam search."""
         members = [model for model in models if isinstance(model, Captioner)]
         captioned = []
@@ -87,7 +98,7 @@ class CaptionConfig(Config):
         return score(captioned)
 
     @property
-    def work(self) -> float:
+    def relative_cost(self) -> float:
         """Multiplications per word times epochs, for a vocabulary of a few thousand."""
         return self.epochs * (8 * self.layers * self.hidden_size**2 + 4000 * self.hidden_size)
 
@@ -110,7 +121,7 @@ def _rows(plain: Row, dropout: float, on: str = "MSCOCO") -> tuple[Row, ...]:
             label="non-regularized",
             published=_published(7.5, 24.4, on),
             seeds=1,
-            average_of=plain.name,
+            ensemble_of=plain.name,
             members=10,
         ),
     )

@@ -5,18 +5,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from benchmark.tasks.base import NOT_IN_PAPER, Config, Metric, Published, Row
+from benchmark.tasks.base import NOT_IN_PAPER, Config, DataSet, Metric, Published, Row
 from datamodules.language_modeling.datamodule import LanguageModelingData
 from datamodules.language_modeling.sources import PENN_TREEBANK, STATE_OF_THE_UNION
 from models.language_model import LanguageModel
 
 SOURCES = (STATE_OF_THE_UNION, PENN_TREEBANK)
 
-CAPTIONS = {
-    "ptb": "Language modelling, Penn Treebank (paper Table 1)",
-    "sotu": "Language modelling, State of the Union addresses, quick profile (small text and scaled-down models, "
-    "not comparable with the paper's numbers)",
+DATA_SETS = {
+    "ptb": DataSet("Language modelling, Penn Treebank", "paper Table 1"),
+    "sotu": DataSet(
+        "Language modelling, State of the Union addresses, quick profile",
+        "small text and scaled-down models, not comparable with the paper's numbers",
+    ),
 }
+"""What tables say of the data of each source."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +30,10 @@ class LanguageModelConfig(Config):
     protocol: ClassVar[int] = 1
     unit: ClassVar[str] = "tokens"
     headline: ClassVar[tuple[Metric, ...]] = (
-        Metric("validation_perplexity", "validation perplexity", "lower"),
-        Metric("test_perplexity", "test perplexity", "lower"),
+        Metric("validation_perplexity", "validation perplexity", "validation", "lower"),
+        Metric("test_perplexity", "test perplexity", "test", "lower", primary=True),
     )
-    training: ClassVar[Metric] = Metric("train_perplexity", "training perplexity", "lower")
+    training: ClassVar[Metric] = Metric("train_perplexity", "training perplexity", "training", "lower")
 
     source: str = "ptb"
     """Text: ptb, sotu, or a folder with train.txt, valid.txt and test.txt (tokenised, one sentence a line)."""
@@ -56,7 +59,7 @@ class LanguageModelConfig(Config):
         return LanguageModel(vocabulary=datamodule.vocabulary.words, **self.taken_by(LanguageModel))
 
     @property
-    def work(self) -> float:
+    def relative_cost(self) -> float:
         """Multiplications per token times epochs, for a vocabulary of a few thousand; stepping in Python doubles it."""
         gates = 4 if self.cell == "lstm" else 1
         recurrent = 2 * gates * self.layers * self.hidden_size**2 * (2 if self.recurrent_dropout else 1)
@@ -158,7 +161,7 @@ def _averages(single: Row, papers: Mapping[int, tuple[float, float]]) -> tuple[R
             published=Published(
                 "Table 1", {"validation_perplexity": validation, "test_perplexity": test}, tolerance=0.5
             ),
-            average_of=single.name,
+            ensemble_of=single.name,
             members=members,
         )
         for members, (validation, test) in papers.items()

@@ -18,8 +18,8 @@ ROWS: tuple[Row, ...] = tuple(row for task in TASKS for row in task.ROWS)
 SOURCES = tuple(source for task in TASKS for source in task.SOURCES)
 """Every data set that can be fetched by name."""
 
-CAPTIONS = {source: caption for task in TASKS for source, caption in task.CAPTIONS.items()}
-"""Heading of each source's table; it says what the data is."""
+DATA_SETS = {source: data_set for task in TASKS for source, data_set in task.DATA_SETS.items()}
+"""What tables say of the data of each source."""
 
 
 def find(name: str, rows: Iterable[Row] = ROWS) -> Row:

@@ -4,18 +4,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from benchmark.tasks.base import Config, Metric, Profile, Published, Row, Size
+from benchmark.tasks.base import Config, DataSet, Metric, Profile, Published, Row, Size
 from datamodules.speech.datamodule import SpeechData
 from datamodules.speech.sources import SOURCES as SOURCES
 from models.acoustic_model import AcousticModel
 
-CAPTIONS = {
-    "espeak": "Speech, sentences spoken by espeak-ng with noise added, quick profile (synthetic speech and scaled-down "
-    "models, not comparable with the paper's numbers)",
-    "asterisk-en": "Speech, recorded telephone prompts of one speaker, states aligned by pocketsphinx "
-    "(25 minutes, not comparable with the paper's numbers)",
-    "librispeech": "Speech, LibriSpeech train-clean-100, states aligned by pocketsphinx (not the paper's data)",
-    "samromur": "Speech, Samrómur, read Icelandic, characters aligned by a CTC model (paper Table 2, on other data)",
+DATA_SETS = {
+    "espeak": DataSet(
+        "Speech, sentences spoken by espeak-ng with noise added, quick profile",
+        "synthetic speech and scaled-down models, not comparable with the paper's numbers",
+    ),
+    "asterisk-en": DataSet(
+        "Speech, recorded telephone prompts of one speaker, states aligned by pocketsphinx",
+        "25 minutes, not comparable with the paper's numbers",
+    ),
+    "librispeech": DataSet(
+        "Speech, LibriSpeech train-clean-100, states aligned by pocketsphinx",
+        "not the paper's data",
+    ),
+    "samromur": DataSet(
+        "Speech, Samrómur, read Icelandic, characters aligned by a CTC model",
+        "paper Table 2, on other data",
+    ),
 }
 
 PAPERS_DATA = "an internal Icelandic set"
@@ -29,10 +39,12 @@ class SpeechConfig(Config):
     protocol: ClassVar[int] = 1
     unit: ClassVar[str] = "frames"
     headline: ClassVar[tuple[Metric, ...]] = (
-        Metric("train_frame_accuracy_without_dropout", "training frame accuracy, dropout off (%)", "higher"),
-        Metric("validation_frame_accuracy", "validation frame accuracy (%)", "higher"),
+        Metric(
+            "train_frame_accuracy_without_dropout", "training frame accuracy, dropout off (%)", "training", "higher"
+        ),
+        Metric("validation_frame_accuracy", "validation frame accuracy (%)", "validation", "higher", primary=True),
     )
-    training: ClassVar[Metric] = Metric("train_frame_accuracy", "training frame accuracy (%)", "higher")
+    training: ClassVar[Metric] = Metric("train_frame_accuracy", "training frame accuracy (%)", "training", "higher")
     least_layers: ClassVar[int] = 0
 
     source: str
@@ -69,7 +81,7 @@ class SpeechConfig(Config):
         return AcousticModel(features=datamodule.features, states=datamodule.states, **self.taken_by(AcousticModel))
 
     @property
-    def work(self) -> float:
+    def relative_cost(self) -> float:
         """Multiplications per frame times epochs, for a hundred states; small layers cost more than they count."""
         gates = 4 if self.cell == "lstm" else 1
         recurrent = 2 * gates * self.layers * self.hidden_size**2 * (2 if self.recurrent_dropout else 1)

@@ -4,20 +4,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from benchmark.tasks.base import NOT_IN_PAPER, Config, Metric, Profile, Published, Row, Size
+from benchmark.tasks.base import NOT_IN_PAPER, Config, DataSet, Metric, Profile, Published, Row, Size
 from datamodules.translation.datamodule import TranslationData
 from datamodules.translation.sources import BIBLE, MULTI30K, WMT14
 from models.translator import Translator
 
 SOURCES = (BIBLE, MULTI30K, WMT14)
 
-CAPTIONS = {
-    "wmt14": "Translation, WMT'14 English-French, newstest2014 (paper Table 3)",
-    "multi30k": "Translation, Multi30k English-French, test_2016_flickr (the paper's is WMT'14, so its figures are not "
-    "ours to match)",
-    "bible": "Translation, World English Bible to Louis Segond 1910, quick profile (short verses and scaled-down "
-    "models, not comparable with the paper's numbers)",
+DATA_SETS = {
+    "wmt14": DataSet("Translation, WMT'14 English-French, newstest2014", "paper Table 3"),
+    "multi30k": DataSet(
+        "Translation, Multi30k English-French, test_2016_flickr",
+        "the paper's is WMT'14, so its figures are not ours to match",
+    ),
+    "bible": DataSet(
+        "Translation, World English Bible to Louis Segond 1910, quick profile",
+        "short verses and scaled-down models, not comparable with the paper's numbers",
+    ),
 }
+"""What tables say of the data of each source."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +33,11 @@ class TranslationConfig(Config):
     protocol: ClassVar[int] = 1
     unit: ClassVar[str] = "target tokens"
     headline: ClassVar[tuple[Metric, ...]] = (
-        Metric("validation_perplexity", "validation perplexity", "lower", 2),
-        Metric("test_bleu", "test BLEU", "higher"),
-        Metric("test_perplexity", "test perplexity", "lower", 2),
+        Metric("validation_perplexity", "validation perplexity", "validation", "lower", 2),
+        Metric("test_bleu", "test BLEU", "test", "higher", primary=True),
+        Metric("test_perplexity", "test perplexity", "test", "lower", 2, primary=True),
     )
-    training: ClassVar[Metric] = Metric("train_perplexity", "training perplexity", "lower", 2)
+    training: ClassVar[Metric] = Metric("train_perplexity", "training perplexity", "training", "lower", 2)
 
     source: str = "wmt14"
     """Sentence pairs: bible, multi30k, wmt14, or a folder with train, val and test in a file for each language."""
@@ -102,7 +107,7 @@ class TranslationConfig(Config):
         )
 
     @property
-    def work(self) -> float:
+    def relative_cost(self) -> float:
         """Multiplications per word times epochs, for a vocabulary of a few thousand."""
         return self.epochs * (16 * self.layers * self.hidden_size**2 + 5000 * self.hidden_size)
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmark.analysis.results import deciding
 from benchmark.tasks import registry
 from benchmark.tasks.base import Config
 from benchmark.tracking.logger import PAPER, TASK, final
@@ -52,12 +51,12 @@ def _tasks() -> dict[str, Config]:
 def _panels(config: Config, reports: Any) -> Iterator[Any]:
     """The panels of one task, the same in the workspace and in the report."""
     by_row = {"groupby": "Group", "groupby_aggfunc": "mean", "groupby_rangefunc": "minmax"}
-    validation = next(metric for metric in config.headline if metric.name.startswith("validation"))
+    validation = config.validation_metric()
     lower = validation.better == "lower"
     for metric in (config.training, validation):
         lines = [metric.name, PAPER + metric.name]
         yield reports.LinePlot(title=metric.label, x="epoch", y=lines, log_y=lower, **by_row)
-    for metric in deciding(config):
+    for metric in config.primary_metrics():
         bars = [final(metric.name), PAPER + metric.name]
         yield reports.BarPlot(title=f"{metric.label}, the paper's beside it", metrics=bars, **by_row)
     yield reports.LinePlot(title=f"{config.unit} per second", x="epoch", y=["throughput"], **by_row)

@@ -84,9 +84,9 @@ def log_record(logger: object, record: Record, folder: Path, data: TaskData) -> 
 
         run = logger.experiment
         run.summary.update({final(name): value for name, value in record.metrics.items()})
-        if samples := record.details.get("samples"):
+        if samples := record.samples:
             pictures = [data.picture(sample) for sample in samples]
-            columns = [*samples[0], *(["image"] if any(pictures) else [])]
+            columns: list[str | int] = [*samples[0], *(["image"] if any(pictures) else [])]
             table = wandb.Table(columns=columns)
             for sample, picture in zip(samples, pictures, strict=True):
                 texts = [", ".join(value) if isinstance(value, list) else value for value in sample.values()]

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins import TorchCheckpointIO
 from typing_extensions import override
 
-from benchmark.store.locks import Claim
+from benchmark.store.locks import RunLock
 from datamodules.errors import UserError
 
 STEPS_BETWEEN_LOGS = 50
@@ -34,12 +34,12 @@ class CurveRecorder(Checkpoint):
     Args:
         seed: of the run.
         units_per_epoch: what throughput counts.
-        claim: is told how far the run is, within an epoch too.
+        lock: is told how far the run is, within an epoch too.
         progress: told of each epoch.
     """
 
-    def __init__(self, seed: int, units_per_epoch: int, claim: Claim, progress: Progress | None) -> None:
-        self.seed, self.units_per_epoch, self.claim, self.progress = seed, units_per_epoch, claim, progress
+    def __init__(self, seed: int, units_per_epoch: int, lock: RunLock, progress: Progress | None) -> None:
+        self.seed, self.units_per_epoch, self.lock, self.progress = seed, units_per_epoch, lock, progress
         self.epochs: list[dict[str, float]] = []
         self._lr = self._begin = self._trained = self._told = 0.0
 
@@ -63,7 +63,7 @@ class CurveRecorder(Checkpoint):
         if trainer.is_global_zero and (now := time.perf_counter()) - self._told > SECONDS_BETWEEN_TELLS:
             self._told = now
             part = (batch_idx + 1) / (trainer.num_training_batches + 1)  # its validation, and its checkpoint, are left
-            self.claim.tell(trainer.current_epoch + part, trainer.max_epochs or 0)
+            self.lock.tell(trainer.current_epoch + part, trainer.max_epochs or 0)
 
     @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -89,7 +89,7 @@ class CurveRecorder(Checkpoint):
         )
         self._log(trainer, {name: self.epochs[-1][name] for name in ("lr", "seconds", "throughput")})
         if trainer.is_global_zero:
-            self.claim.tell(len(self.epochs), trainer.max_epochs or 0)
+            self.lock.tell(len(self.epochs), trainer.max_epochs or 0)
             if self.progress:
                 self.progress(len(self.epochs), trainer.max_epochs or 0)
 

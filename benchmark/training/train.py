@@ -21,7 +21,7 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from benchmark.files import writable
 from benchmark.formatting import duration
-from benchmark.store.locks import Claim
+from benchmark.store.locks import RunLock
 from benchmark.store.provenance import (
     describe_commit,
     describe_device,
@@ -60,26 +60,26 @@ def train(
         command: what rebuilds the run, for the record.
 
     Raises:
-        Claimed: another process is training it.
+        RunLocked: another process is training it.
         UserError: bad data, an unusable output folder or checkpoint, a diverged training, an interrupt, a number of
             devices that cannot be.
     """
     check_devices(options.devices, options.num_nodes, row.config.batch_size, options.accelerator)
-    claim = Claim(options.store, row.name, seed, row.config.fingerprint())
-    arguments = (row, seed, options, claim, progress, command)
-    with claim.held() if rank() == 0 else nullcontext():
+    lock = RunLock(options.store, row.name, seed, row.config.fingerprint())
+    arguments = (row, seed, options, lock, progress, command)
+    with lock.held() if rank() == 0 else nullcontext():
         if options.devices == 1 or started_together():
-            return train_claimed(*arguments)
+            return train_locked(*arguments)
         row.config.datamodule(options.data).prepare_data()  # once, not by every process
         try:
-            return on_devices(options.devices, train_claimed, *arguments)
+            return on_devices(options.devices, train_locked, *arguments)
         except KeyboardInterrupt as stop:
-            epoch, epochs = claim.progress
+            epoch, epochs = lock.progress
             raise interrupted(int(epoch), epochs) from stop
 
 
-def train_claimed(
-    row: Row, seed: int, options: Options, claim: Claim, progress: Progress | None, command: str | None
+def train_locked(
+    row: Row, seed: int, options: Options, lock: RunLock, progress: Progress | None, command: str | None
 ) -> Record:
     """What `train` does once the run is its own, in one process or in each of several."""
     on_terminal = progress is None and sys.stderr.isatty() and rank() == 0
@@ -98,7 +98,7 @@ def train_claimed(
     data.prepare_data()
     data.seed = seed
     data.setup("fit")
-    run = run_name(row.name, seed, claim.fingerprint, data.sha256)
+    run = run_name(row.name, seed, lock.fingerprint, data.sha256)
     store = Store(options.store)
     if record := store.find(run):
         return record
@@ -106,7 +106,7 @@ def train_claimed(
     torch.manual_seed(mix(seed, 0))
     model = build_model(row, data)
     resume = check_checkpoint(folder / CHECKPOINT, model)
-    curve = CurveRecorder(seed, data.units_per_epoch, claim, progress)
+    curve = CurveRecorder(seed, data.units_per_epoch, lock, progress)
     logger = make_logger(options.wandb, row, seed, run, folder) if rank() == 0 else False
     trainer = Trainer(
         accelerator=options.accelerator,
@@ -143,7 +143,7 @@ def train_claimed(
         task=row.config.task,
         seed=seed,
         configuration=asdict(row.config),
-        fingerprint=claim.fingerprint,
+        fingerprint=lock.fingerprint,
         protocol=row.config.protocol,
         data_sha256=data.sha256,
         metrics=metrics,
@@ -162,7 +162,7 @@ def train_claimed(
     )
     if trainer.is_global_zero:
         store.write(record, arrays)
-        claim.forget()
+        lock.forget()
         log_record(logger, record, folder, data)
     return record
 

@@ -12,14 +12,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 from typing_extensions import override
 
-from datamodules.base import TaskData
+from datamodules.base import IGNORE_INDEX, TaskData
 from datamodules.captioning.features import Features, features_of
 from datamodules.captioning.sources import FOLDERS, OPENMOJI, SPLITS, CaptionSet, Example, read_captions
 from datamodules.errors import DataError
 from datamodules.vocabulary import EOS, UNK, Vocabulary
-
-PADDING = -100
-"""Target where a caption has ended: not predicted, the number that cross-entropy ignores."""
 
 PICTURES_AT_ONCE = 100
 """Test pictures captioned at once."""
@@ -34,7 +31,7 @@ class CaptionBatch:
     inputs: Tensor
     """Ids of `<eos>` and the words [time, batch]."""
     targets: Tensor
-    """Ids of the words and `<eos>` [time, batch], PADDING after it."""
+    """Ids of the words and `<eos>` [time, batch], IGNORE_INDEX after it."""
 
     def to(self, device: torch.device) -> "CaptionBatch":
         """The same on a device."""
@@ -206,7 +203,7 @@ class CaptionData(TaskData):
         """Put captions side by side, padded at the end."""
         eos, longest = self.vocabulary.ids[EOS], max(len(tokens) for _, tokens in items) + 1
         inputs = torch.full((longest, len(items)), eos)
-        targets = torch.full((longest, len(items)), PADDING)
+        targets = torch.full((longest, len(items)), IGNORE_INDEX)
         for column, (_, tokens) in enumerate(items):
             ids = torch.tensor([*tokens, eos])
             inputs[1 : len(ids), column], targets[: len(ids), column] = ids[:-1], ids

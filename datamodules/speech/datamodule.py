@@ -11,14 +11,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from datamodules.base import TaskData
+from datamodules.base import IGNORE_INDEX, TaskData
 from datamodules.errors import DataError
 from datamodules.speech.corpus import SPLITS
 from datamodules.speech.preparation import Prepared, labels_of, majority, prepare
 from datamodules.speech.sources import open_corpus
-
-PADDING = -1
-"""Target of a frame that is not there: counts neither in the loss nor in a metric."""
 
 POOL = 16
 """Batches that are sorted by length together; larger pads less, smaller mixes better."""
@@ -72,7 +69,7 @@ class Utterances(Dataset[Item]):
 def collate(items: list[Item]) -> Batch:
     """Features [time + delay, batch, values] and states [time, batch], padded at the end of time."""
     features, states = zip(*items, strict=True)
-    return pad_sequence(list(features)), pad_sequence(list(states), padding_value=PADDING)
+    return pad_sequence(list(features)), pad_sequence(list(states), padding_value=IGNORE_INDEX)
 
 
 class LengthBatches(Sampler[list[int]]):

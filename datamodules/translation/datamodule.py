@@ -12,15 +12,12 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, IterableDataset
 from typing_extensions import override
 
-from datamodules.base import TaskData
+from datamodules.base import IGNORE_INDEX, TaskData
 from datamodules.errors import DataError
 from datamodules.translation.encoded_pairs import Encoded, EncodedPairs, encoded_pairs
 from datamodules.translation.sources import BIBLE, MULTI30K, ParallelText, read_parallel_text
 from datamodules.translation.tokenization import tokenize
 from datamodules.vocabulary import EOS, Vocabulary
-
-IGNORED = -100
-"""Target where a shorter sentence has ended: counts neither in the loss nor in a metric."""
 
 POOL = 100_000
 """Sentence pairs shuffled at once: a corpus up to this size is kept encoded, a larger one streams through."""
@@ -34,7 +31,7 @@ class PairBatch(NamedTuple):
     inputs: Tensor
     """What the decoder reads: `<eos>` and the target's words, [time, batch]."""
     targets: Tensor
-    """What it predicts: the target's words and `<eos>`, [time, batch]; IGNORED where a shorter one has ended."""
+    """What it predicts: the target's words and `<eos>`, [time, batch]; IGNORE_INDEX where a shorter one has ended."""
     places: list[int]
     """Place of each pair in its split, where that matters; [batch]."""
 
@@ -205,7 +202,7 @@ def collate(batch: list[tuple[int, Encoded]], eos: int) -> PairBatch:
     return PairBatch(
         source,
         pad_sequence(inputs, padding_value=eos),
-        pad_sequence(targets, padding_value=IGNORED),
+        pad_sequence(targets, padding_value=IGNORE_INDEX),
         [index for index, _ in batch],
     )
 

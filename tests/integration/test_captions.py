@@ -47,7 +47,7 @@ def rows_file(tmp_path: Path, folder: Path) -> Path:
         "ROWS = [\n"
         "    PLAIN,\n"
         "    replace(PLAIN, name='tiny-dropout', label='regularized', config=replace(CONFIG, dropout=0.2), seeds=1),\n"
-        "    replace(PLAIN, name='tiny-average', average_of='tiny', members=3),\n"
+        "    replace(PLAIN, name='tiny-average', ensemble_of='tiny', members=3),\n"
         "]\n"
     )
     return path

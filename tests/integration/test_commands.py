@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import WandbLogger
 from support.factories import TINY, tiny_flags
 
 from benchmark.grid.grid import silent
-from benchmark.store.locks import Claim
+from benchmark.store.locks import RunLock
 from benchmark.store.records import Record, Store
 from benchmark.tasks import language_modeling, registry
 from benchmark.training.options import Options
@@ -156,7 +156,7 @@ def test_an_interrupted_run_resumes_and_ends_as_if_it_had_not_been(tiny_row, tmp
 def test_a_run_says_how_far_it_is_within_an_epoch_too(tiny_row, tmp_path, monkeypatch, capsys) -> None:
     told: list[float] = []
     monkeypatch.setattr("benchmark.training.callbacks.SECONDS_BETWEEN_TELLS", 0.0)
-    monkeypatch.setattr(Claim, "tell", lambda self, epoch, epochs: told.append(epoch))
+    monkeypatch.setattr(RunLock, "tell", lambda self, epoch, epochs: told.append(epoch))
     monkeypatch.setattr("sys.stderr.isatty", lambda: False)
     train(tiny_row, 1, options(tmp_path))
     data = tiny_row.config.datamodule(tmp_path)

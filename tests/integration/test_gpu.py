@@ -89,7 +89,7 @@ def test_a_run_on_a_gpu_is_that_of_a_cpu_and_goes_on_after_a_stop(kind, tiny, fo
 def test_an_average_of_models_on_a_gpu_is_that_on_a_cpu(tiny, folder) -> None:
     """Captions alone are averaged with the models at hand, in the beam search; the others by log-probabilities."""
     row = tiny["captioning"].variant("pictures")
-    average = replace(row, name="average", average_of=row.name, members=2)
+    average = replace(row, name="average", ensemble_of=row.name, members=2)
     for seed in (1, 2):
         train(row, seed, options(folder, "cpu"), progress=silent)
     (on_cpu,) = ensembles.update([average], [row, average], Store(folder / "cpu"), folder / "data")

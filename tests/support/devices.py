@@ -34,7 +34,7 @@ def steps_written_to(steps: list[Step]):
         parameters = torch.cat([parameter.detach().flatten() for parameter in self.parameters()])
         steps.append(
             {
-                "loss": float(self.whole(outputs["loss"].detach())),
+                "loss": float(self.all_reduce_sum(outputs["loss"].detach())),
                 "own loss": float(outputs["loss"]),
                 "norm": norms.pop(),
                 "parameters": parameters.tolist(),

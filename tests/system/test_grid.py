@@ -16,7 +16,7 @@ import pytest
 from support.corpora import write_text
 from support.factories import TINY
 
-from benchmark.store.locks import Claim
+from benchmark.store.locks import RunLock
 from benchmark.store.records import Record, Store
 
 ROOT = Path(__file__).parents[2]
@@ -118,7 +118,7 @@ class Grid:
     def assert_nothing_is_claimed(self) -> None:
         for path in (self.store / ".under-way").glob("*.lock"):
             row, seed, fingerprint = re.fullmatch(r"(.+)-seed-(\d+)-(\w{8})\.lock", path.name).groups()
-            assert not Claim(self.store, row, int(seed), fingerprint).is_held
+            assert not RunLock(self.store, row, int(seed), fingerprint).is_held
 
 
 @pytest.fixture(scope="module")

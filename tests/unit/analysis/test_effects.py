@@ -11,7 +11,7 @@ from benchmark.analysis.results import Line, gather
 from benchmark.tasks import registry
 from benchmark.tasks.base import Metric, Row
 
-TEST = Metric("test_perplexity", "test perplexity", "lower")
+TEST = Metric("test_perplexity", "test perplexity", "test", "lower")
 PLAIN, REGULARIZED, LARGE = (registry.find(f"sotu-{name}") for name in ("medium", "medium-dropout", "large-dropout"))
 
 

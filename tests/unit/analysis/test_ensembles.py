@@ -18,7 +18,7 @@ from benchmark.tasks.base import Row
 from datamodules.errors import UserError
 
 SMALL = language_modeling.PTB_SMALL
-AVERAGE = replace(SMALL, name="ptb-small-average", average_of="ptb-small", members=3)
+AVERAGE = replace(SMALL, name="ptb-small-average", ensemble_of="ptb-small", members=3)
 ROWS: tuple[Row, ...] = (SMALL, AVERAGE)
 
 
@@ -119,5 +119,5 @@ def test_the_standard_profile_has_every_figure_of_table_1() -> None:
     }
     ours = [row for row in registry.ROWS if row.published and row.published.source == "Table 1"]
     assert all({"standard", "paper"} <= set(row.profiles) for row in ours)
-    found = {(row.average_of or row.name, row.members): tuple(row.published.metrics.values()) for row in ours}
+    found = {(row.ensemble_of or row.name, row.members): tuple(row.published.metrics.values()) for row in ours}
     assert found == paper

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from benchmark.tasks import registry, speech
 from benchmark.tasks.base import Config
-from datamodules.speech.datamodule import PADDING, LengthBatches, SpeechData, Utterances, collate
+from datamodules.base import IGNORE_INDEX
+from datamodules.speech.datamodule import LengthBatches, SpeechData, Utterances, collate
 from datamodules.speech.preparation import Prepared, majority
 from models import acoustic_model
 from models.acoustic_model import AcousticModel, confusions
@@ -103,7 +104,7 @@ def test_batches_are_padded_at_the_end_of_time() -> None:
     assert states.tolist() == [
         [ready.labels[0], ready.labels[2]],
         [ready.labels[1], ready.labels[3]],
-        [PADDING, ready.labels[4]],
+        [IGNORE_INDEX, ready.labels[4]],
     ]
 
 
@@ -161,7 +162,7 @@ def test_padding_counts_neither_in_loss_nor_in_metrics() -> None:
     """One batch of all utterances gives the sum over each alone."""
     model, data = make_model(), make_data(prepared(LENGTHS, ["train"] * 5), batch_size=5)
     (batch,) = data.train_dataloader()
-    assert (batch[1] == PADDING).sum() == 5 * 12 - sum(LENGTHS)
+    assert (batch[1] == IGNORE_INDEX).sum() == 5 * 12 - sum(LENGTHS)
     losses, right = [], 0
     for features, states in Utterances(data.ready, "train", 2):
         logits = model(features[:, None])[:, 0]
@@ -260,7 +261,7 @@ def test_every_row_builds_its_model(row, tmp_path) -> None:
     model = row.config.model(data)
     assert len(model.backbone.layers) == row.config.layers
     assert model.backbone.dropout.p == row.config.dropout
-    assert row.config.work > 0
+    assert row.config.relative_cost > 0
     bound = row.config.init_range
     assert all(parameter.abs().max() <= bound for parameter in model.parameters())
 
@@ -273,7 +274,7 @@ def test_the_papers_pair_has_the_papers_figures_as_another_data_sets() -> None:
     assert all(paper.on == "an internal Icelandic set" for paper in published.values())
     for row in SPEECH_ROWS:
         if set(row.profiles) & {"quick"}:
-            assert "synthetic" in speech.CAPTIONS[row.config.source]
+            assert "synthetic" in speech.DATA_SETS[row.config.source].remark
     for size in ("small", "medium", "large"):
         for source in ("espeak", "asterisk-en"):
             plain, regularized = (
@@ -287,7 +288,7 @@ def test_the_papers_pair_has_the_papers_figures_as_another_data_sets() -> None:
 def test_loss_is_averaged_over_frames_and_steps_are_plain_sgd() -> None:
     model, data = make_model(), make_data(prepared([5, 9], ["train", "train"]), batch_size=2)
     (batch,) = data.train_dataloader()
-    loss = F.cross_entropy(model(batch[0]).flatten(0, 1), batch[1].flatten(), ignore_index=PADDING)
+    loss = F.cross_entropy(model(batch[0]).flatten(0, 1), batch[1].flatten(), ignore_index=IGNORE_INDEX)
     gradients = torch.autograd.grad(loss, list(model.parameters()))
     expected = [p.detach() - 0.5 * g for p, g in zip(model.parameters(), gradients, strict=True)]
     trainer(max_epochs=1, limit_val_batches=0).fit(model, datamodule=data)

@@ -10,10 +10,10 @@ import pytest
 import torch
 from lightning import Trainer
 
+from datamodules.base import IGNORE_INDEX
 from datamodules.errors import DataError
 from datamodules.translation import datamodule, encoded_pairs, sources
 from datamodules.translation.datamodule import (
-    IGNORED,
     PairBatches,
     TranslationData,
     collate,
@@ -147,7 +147,7 @@ def test_a_batch_by_hand() -> None:
     batch = collate([(7, ([1, 2, 3], [4, 5])), (9, ([6, 7, 8], [9]))], eos=0)
     assert batch.source.tolist() == [[3, 8], [2, 7], [1, 6]]  # reversed
     assert batch.inputs.tolist() == [[0, 0], [4, 9], [5, 0]]
-    assert batch.targets.tolist() == [[4, 9], [5, 0], [0, IGNORED]]
+    assert batch.targets.tolist() == [[4, 9], [5, 0], [0, IGNORE_INDEX]]
     assert batch.places == [7, 9]
 
 

@@ -10,7 +10,8 @@ from lightning import Trainer
 
 from benchmark.tasks import captioning
 from benchmark.tasks.base import NOT_IN_PAPER
-from datamodules.captioning.datamodule import PADDING, CaptionBatch, CaptionData, ShuffledAnew
+from datamodules.base import IGNORE_INDEX
+from datamodules.captioning.datamodule import CaptionBatch, CaptionData, ShuffledAnew
 from datamodules.vocabulary import EOS, UNK
 from models import captioner
 from models.backbone import RegularizedLSTM
@@ -54,7 +55,7 @@ def batch_of(*captions: list[int]) -> CaptionBatch:
     return data.collate([(str(index), tokens) for index, tokens in enumerate(captions)])
 
 
-@pytest.mark.parametrize("row", [row for row in captioning.ROWS if not row.average_of], ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [row for row in captioning.ROWS if not row.ensemble_of], ids=lambda row: row.name)
 def test_every_row_builds_the_papers_model(row) -> None:
     data = SimpleNamespace(
         vocabulary=SimpleNamespace(words=WORDS),
@@ -81,14 +82,14 @@ def test_rows_are_those_of_table_4() -> None:
             assert paper.on == ("" if source == "mscoco" else "MSCOCO")
             assert found[source + variant].note != NOT_IN_PAPER
         average, plain = found[f"{source}-average"], found[source]
-        assert (average.average_of, average.members, average.config) == (source, 10, plain.config)
+        assert (average.ensemble_of, average.members, average.config) == (source, 10, plain.config)
     assert captioning.OPENMOJI_PLAIN.seeds == 10
 
 
 def test_inputs_and_targets_of_a_batch() -> None:
     batch = batch_of([2, 3, 4], [2])
     assert batch.inputs.T.tolist() == [[0, 2, 3, 4], [0, 2, 0, 0]]
-    assert batch.targets.T.tolist() == [[2, 3, 4, 0], [2, 0, PADDING, PADDING]]
+    assert batch.targets.T.tolist() == [[2, 3, 4, 0], [2, 0, IGNORE_INDEX, IGNORE_INDEX]]
 
 
 def test_the_loss_is_that_of_one_sequence_that_begins_with_the_picture() -> None:

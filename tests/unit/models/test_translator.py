@@ -9,7 +9,8 @@ from torch import Tensor
 from benchmark.tasks import translation
 from benchmark.tasks.base import Row
 from benchmark.tasks.translation import TranslationConfig
-from datamodules.translation.datamodule import IGNORED, collate
+from datamodules.base import IGNORE_INDEX
+from datamodules.translation.datamodule import collate
 from models.translator import Translator
 
 WORDS = ("<eos>", "<unk>", "a", "b", "c")
@@ -51,7 +52,7 @@ def test_the_update_is_of_the_loss_summed_over_words_and_divided_by_the_full_bat
     model = translator(batch_size=8)
     batch = collate(PAIRS, 0)
     loss = model.training_step(batch, 0)
-    per_word = -model(batch)[batch.targets != IGNORED]
+    per_word = -model(batch)[batch.targets != IGNORE_INDEX]
     assert per_word.numel() == 6
     assert loss.item() == pytest.approx(per_word.sum().item() / 8, rel=1e-5)
     assert float(model.train_perplexity.compute()) == pytest.approx(math.exp(per_word.mean().item()), rel=1e-5)

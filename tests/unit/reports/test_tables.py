@@ -63,7 +63,7 @@ def test_rows_that_the_paper_lacks_say_so() -> None:
     in_paper = {"ptb-small", "ptb-medium-dropout", "ptb-large-dropout"}
     for row in registry.ROWS:
         if row.config.source == "ptb":
-            assert (row.published is not None) == ((row.average_of or row.name) in in_paper)
+            assert (row.published is not None) == ((row.ensemble_of or row.name) in in_paper)
             assert (row.note == NOT_IN_PAPER) == (row.published is None)
 
 
