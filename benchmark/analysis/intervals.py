@@ -1,0 +1,138 @@
+"""Intervals of the suite: of a difference over seeds, over seeds and test items, and of a single new run.
+
+An estimate has independent sources of random error, each a `Component`: the seeds of either side, the items of the
+test set. Their variances add, and the interval is Student's.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+Interval = tuple[float, float]
+"""Lower and upper end."""
+
+TOKENS_PER_BLOCK = 200
+"""Tokens of a text that are one unit of its sampling error, since neighboring tokens are not independent."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """A source of random error of an estimate."""
+
+    variance: float
+    """Squared standard error that it adds."""
+    degrees: float
+    """Degrees of freedom of that variance."""
+
+
+def seeds(values: Sequence[float]) -> Component:
+    """The error of a mean over runs that differ in their seed.
+
+    Args:
+        values: the metric of each run, two at least.
+    """
+    return Component(float(np.var(values, ddof=1)) / len(values), len(values) - 1)
+
+
+def items(influences: np.ndarray) -> Component:
+    """The error that comes from having tested on these items and not on others of their kind.
+
+    Args:
+        influences: [items], the amount by which each item moves the estimate; see `perplexity_influences`. For a
+            difference of two rows, the difference of their influences, as both are tested on the same items.
+    """
+    count = len(influences)
+    return Component(float(np.square(influences).sum()) * count / (count - 1), count - 1)
+
+
+def difference(before: Component, after: Component) -> Component:
+    """The error of the difference of two independent means (Welch 1947, degrees of freedom by Satterthwaite 1946)."""
+    variance = before.variance + after.variance
+    spread = before.variance**2 / before.degrees + after.variance**2 / after.degrees
+    return Component(variance, variance**2 / spread if spread else math.inf)
+
+
+def seeds_and_items(over_seeds: Component, over_items: Component) -> Component:
+    """The error over seeds and over test items, which are independent.
+
+    The degrees of freedom are the harmonic mean of both, weighted by their variances. Satterthwaite's formula would
+    cover as little as 90 % of repetitions with two runs on each side, since a variance that two runs happen to
+    underestimate then also counts for less; this one covers 93 % to 97 % (tests/unit/analysis/test_intervals.py).
+    """
+    variance = over_seeds.variance + over_items.variance
+    spread = over_seeds.variance / over_seeds.degrees + over_items.variance / over_items.degrees
+    return Component(variance, variance / spread if spread else math.inf)
+
+
+def interval(estimate: float, error: Component, confidence: float = CONFIDENCE) -> Interval:
+    """Student's interval of an estimate.
+
+    Args:
+        estimate: the middle of the interval.
+        error: of the estimate.
+        confidence: share of repetitions in which the interval holds the true value.
+    """
+    half = (
+        float(stats.t.ppf((1 + confidence) / 2, error.degrees)) * math.sqrt(error.variance) if error.variance else 0.0
+    )
+    return estimate - half, estimate + half
+
+
+def welch(before: Sequence[float], after: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+    """Welch's interval of the difference of two means, whose spreads may differ.
+
+    Args:
+        before: values of one side, two at least.
+        after: values of the other; the difference is its mean less that of `before`.
+        confidence: share of repetitions in which the interval holds the true difference.
+    """
+    return interval(float(np.mean(after) - np.mean(before)), difference(seeds(before), seeds(after)), confidence)
+
+
+def prediction(values: Sequence[float], runs: int = 1, confidence: float = CONFIDENCE) -> Interval:
+    """Where the mean of some more runs lies, if they are of the same kind as these.
+
+    Args:
+        values: the metric of each run that is known, two at least.
+        runs: how many more runs.
+        confidence: share of repetitions in which their mean is inside.
+    """
+    known = seeds(values)
+    wider = Component(known.variance * (1 + len(values) / runs), known.degrees)
+    return interval(float(np.mean(values)), wider, confidence)
+
+
+def perplexity_influences(log_probabilities: np.ndarray, tokens_per_block: int = TOKENS_PER_BLOCK) -> np.ndarray:
+    """The amount by which each block of tokens moves the perplexity of a text, to first order; they sum to zero.
+
+    Args:
+        log_probabilities: natural log-probabilities of the true tokens [tokens], in the order of the text.
+        tokens_per_block: length of a block; the last one may be shorter.
+
+    Returns:
+        [blocks], in units of perplexity.
+    """
+    losses = -log_probabilities.astype(np.float64)
+    mean = losses.mean()
+    begins = np.arange(0, len(losses), tokens_per_block)
+    influences: np.ndarray = np.exp(mean) * np.add.reduceat(losses - mean, begins) / len(losses)
+    return influences
+
+
+def rate_influences(right: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """The amount by which each group, such as an utterance, moves a rate of successes; they sum to zero.
+
+    Args:
+        right: successes of each group [groups], such as its frames named right.
+        counted: trials of each group [groups], such as its frames.
+
+    Returns:
+        [groups], in percentage points.
+    """
+    influences: np.ndarray = 100 * (right - right.sum() / counted.sum() * counted) / counted.sum()
+    return influences
