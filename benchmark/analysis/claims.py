@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from benchmark.analysis.effects import Effect, against, compare
-from benchmark.analysis.results import NOT_RUN, Line, Sample, by_source, data_set, model_name, plain, sizes
+from benchmark.analysis.effects import Effect, against, compare, pairs
+from benchmark.analysis.results import NOT_RUN, Line, Sample, by_source, data_set, model_name, plain
 from benchmark.tasks.base import DataSet, Metric, Profile
 
 Verdict = Literal["reproduced", "not reproduced", "not enough runs"]
@@ -123,30 +123,26 @@ def _figures(effect: Effect) -> str:
     return f"{found}; {runs} run{'s' * (runs != 1)} each{method}"
 
 
-def _dropout(group: Group, size: str, *metrics: Metric) -> Iterator[Finding]:
-    """Dropout is better than none at one size."""
-    for metric in metrics:
-        yield from _better(size, plain(group, size, regularized=False), plain(group, size, regularized=True), metric)
-
-
 def _test_perplexity(group: Group) -> Metric:
     return next(metric for metric in group[0].row.config.headline if metric.name == "test_perplexity")
 
 
 def _dropout_helps_larger(group: Group) -> Iterator[Finding]:
-    for size in ("medium", "large"):
-        yield from _dropout(group, size, _test_perplexity(group))
+    for pair in pairs(group):
+        if pair.size != "small":
+            yield from _better(pair.size, pair.without, pair.regularized, _test_perplexity(group))
 
 
 def _large_beats_medium(group: Group) -> Iterator[Finding]:
-    medium, large = (plain(group, size, regularized=True) for size in ("medium", "large"))
-    yield from _better("large against medium, both with dropout", medium, large, _test_perplexity(group))
+    by_size = {pair.size: pair.regularized for pair in pairs(group)}
+    about = "large against medium, both with dropout"
+    yield from _better(about, by_size.get("medium"), by_size.get("large"), _test_perplexity(group))
 
 
 def _larger_overfit(group: Group) -> Iterator[Finding]:
-    small = plain(group, "small", regularized=False)
-    for size in ("medium", "large"):
-        larger = plain(group, size, regularized=False)
+    by_size = {pair.size: pair.without for pair in pairs(group)}
+    small = by_size.pop("small", None)
+    for size, larger in by_size.items():
         yield from _better(f"small against {size}, without dropout", larger, small, _test_perplexity(group))
 
 
@@ -187,15 +183,17 @@ def _values(line: Line, metric: Metric) -> tuple[float, ...]:
 
 def _train_falls_validation_rises(group: Group) -> Iterator[Finding]:
     config = group[0].row.config
-    for size in sizes(group):
-        without, regularized = (plain(group, size, regularized=choice) for choice in (False, True))
-        yield from _better(f"{size}, without against with dropout", regularized, without, config.training)
-        yield from _better(f"{size}, with against without dropout", without, regularized, config.primary_metrics()[-1])
+    for pair in pairs(group):
+        without, regularized = pair.without, pair.regularized
+        yield from _better(f"{pair.size}, without against with dropout", regularized, without, config.training)
+        for metric in config.primary_metrics():
+            yield from _better(f"{pair.size}, with against without dropout", without, regularized, metric)
 
 
 def _dropout_helps_every_size(group: Group) -> Iterator[Finding]:
-    for size in sizes(group):
-        yield from _dropout(group, size, *group[0].row.config.primary_metrics())
+    for pair in pairs(group):
+        for metric in group[0].row.config.primary_metrics():
+            yield from _better(pair.size, pair.without, pair.regularized, metric)
 
 
 def _as_good_as_ten(group: Group) -> Iterator[Finding]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from benchmark.analysis.results import Line, Sample
-from benchmark.tasks.base import Metric
+from benchmark.analysis.results import Line, Sample, plain, sizes
+from benchmark.tasks.base import Metric, Size
 
 CONFIDENCE = 0.95
 
@@ -57,6 +57,36 @@ class Effect:
             return f"{self.change:+.{digits}f}"
         low, high = self.interval
         return f"{self.change:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The plain rows of one size: without dropout and with it."""
+
+    size: Size
+    without: Line | None
+    """None where there is no such row."""
+    regularized: Line | None
+
+    def effect(self, metric: Metric) -> Effect | None:
+        """The effect of dropout on a metric; None where one of the rows has not been run."""
+        if self.without is None or self.regularized is None:
+            return None
+        return compare(self.without, self.regularized, metric)
+
+
+def pairs(group: Sequence[Line]) -> Iterator[Pair]:
+    """The pairs of one source, in the order of its sizes."""
+    for size in sizes(group):
+        yield Pair(size, plain(group, size, regularized=False), plain(group, size, regularized=True))
+
+
+def dropout_effects(group: Sequence[Line]) -> Iterator[tuple[Pair, Effect]]:
+    """The effect of dropout at each size that has been run without it and with it, for each primary metric."""
+    for pair in pairs(group):
+        for metric in group[0].row.config.primary_metrics():
+            if effect := pair.effect(metric):
+                yield pair, effect
 
 
 def compare(before: Line, after: Line, metric: Metric) -> Effect | None:

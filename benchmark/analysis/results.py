@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmark.store.records import Record
-from benchmark.tasks.base import Config, DataSet, Row
+from benchmark.tasks.base import Config, DataSet, Row, Size
 from benchmark.tasks.registry import DATA_SETS
 
 NOT_RUN = "not run yet"
@@ -101,12 +101,12 @@ def by_source(table: Iterable[Line]) -> dict[str, list[Line]]:
     return groups
 
 
-def sizes(group: Iterable[Line]) -> list[str]:
+def sizes(group: Iterable[Line]) -> list[Size]:
     """The sizes of a group's rows, in its order."""
     return list(dict.fromkeys(line.row.size for line in group))
 
 
-def plain(group: Iterable[Line], size: str, *, regularized: bool) -> Line | None:
+def plain(group: Iterable[Line], size: Size, *, regularized: bool) -> Line | None:
     """The plain line of a size, with or without dropout; None if there is no such row."""
     found = (line for line in group if line.is_plain and line.row.size == size)
     return next((line for line in found if bool(line.row.config.dropout) == regularized), None)

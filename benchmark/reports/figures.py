@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from benchmark.analysis.effects import Effect, compare
-from benchmark.analysis.results import Line, by_source, data_set, model_name, plain, sizes
+from benchmark.analysis.effects import Effect, dropout_effects, pairs
+from benchmark.analysis.results import Line, by_source, data_set, model_name, sizes
 
 matplotlib.use("Agg")
 
@@ -67,7 +67,7 @@ def learning_curves(group: Sequence[Line], title: str) -> Figure | None:
         return None
     config = group[0].row.config
     validation = config.validation_metric()
-    panels = sizes(run)
+    panels = list(pairs(run))
     width = max(7, 3.4 * len(panels) + 0.6)
     figure, axes = plt.subplots(
         1,
@@ -77,15 +77,13 @@ def learning_curves(group: Sequence[Line], title: str) -> Figure | None:
         squeeze=False,
         layout="constrained",
     )
-    for axis, size in zip(axes[0], panels, strict=True):
-        pair = {choice: plain(run, size, regularized=choice) for choice in (False, True)}
-        for regularized, line in pair.items():
+    for axis, pair in zip(axes[0], panels, strict=True):
+        for line, colour, word in ((pair.without, WITHOUT, "no dropout"), (pair.regularized, WITH, "dropout")):
             if line:
-                colour, word = (WITH, "dropout") if regularized else (WITHOUT, "no dropout")
                 _curve(axis, line, config.training.name, colour, "--", f"training, {word}")
                 _curve(axis, line, validation.name, colour, "-", f"validation, {word}")
-        seeds = sorted({len(line.records) for line in pair.values() if line})
-        axis.set_title(f"{size} ({' or '.join(map(str, seeds))} seed{'s' * (seeds != [1])})")
+        seeds = sorted({len(line.records) for line in (pair.without, pair.regularized) if line})
+        axis.set_title(f"{pair.size} ({' or '.join(map(str, seeds))} seed{'s' * (seeds != [1])})")
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         if validation.better == "lower":
@@ -101,12 +99,9 @@ def effects_of_dropout(table: Sequence[Line]) -> Figure | None:
     """What dropout does on each source at each size, with 95 % intervals: a panel per kind of metric."""
     panels: dict[str, list[tuple[str, Effect]]] = {}
     for source, group in by_source(table).items():
-        for metric in group[0].row.config.primary_metrics():
-            for size in sizes(group):
-                without, regularized = (plain(group, size, regularized=choice) for choice in (False, True))
-                if without and regularized and (effect := compare(without, regularized, metric)):
-                    name = Path(source).name + (f", {size}" if len(sizes(group)) > 1 else "")
-                    panels.setdefault(metric.label, []).append((name, effect))
+        for pair, effect in dropout_effects(group):
+            name = Path(source).name + (f", {pair.size}" if len(sizes(group)) > 1 else "")
+            panels.setdefault(effect.metric.label, []).append((name, effect))
     if not panels:
         return None
     heights = [len(several) + 2 for several in panels.values()]

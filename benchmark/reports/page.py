@@ -55,13 +55,13 @@ def page(table: Sequence[Line], drawn: Mapping[str, str], pictures: Mapping[str,
 def _source(
     source: str, group: Sequence[Line], svg: Mapping[str, Markup], pictures: Mapping[str, bytes]
 ) -> dict[str, Any]:
-    name, found = Path(source).name, tables.effects(group)
+    name = Path(source).name
     picture = pictures.get(f"{name}-captions")
     return {
         "id": name,
         "caption": data_set(group).heading,
         "results": tables.results(group),
-        "effects": tables.effect_table(found) if found else None,
+        "effects": tables.effect_table(group),
         "footnote": tables.footnote(group),
         "curves": svg.get(name),
         "ensembles": svg.get(f"{name}-ensembles"),

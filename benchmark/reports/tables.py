@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.analysis.claims import HOW_TO_READ, judge
-from benchmark.analysis.effects import Effect, compare
+from benchmark.analysis.effects import Effect, dropout_effects, pairs
 from benchmark.analysis.results import (
     NOT_RUN,
     Line,
@@ -16,7 +16,6 @@ from benchmark.analysis.results import (
     data_set,
     model_name,
     placement,
-    plain,
     sizes,
     trivial_baselines,
 )
@@ -35,8 +34,8 @@ def markdown(table: Sequence[Line]) -> str:
     parts = []
     for group in by_source(table).values():
         parts += [f"### {data_set(group).heading}", results(group).markdown()]
-        if found := effects(group):
-            parts.append(effect_table(found).markdown())
+        if (effects := effect_table(group)).body:
+            parts.append(effects.markdown())
         parts.append(footnote(group))
     return "\n\n".join(parts) + "\n"
 
@@ -47,16 +46,16 @@ def summary(table: Sequence[Line]) -> str:
     body = []
     for group in by_source(table).values():
         name, several = data_set(group).title, len(sizes(group)) > 1
-        for size in sizes(group):
-            pair = [plain(group, size, regularized=choice) for choice in (False, True)]
+        for pair in pairs(group):
+            rows = (pair.without, pair.regularized)
             for metric in group[0].row.config.primary_metrics():
-                ours = [line.sample(metric.name) if line else None for line in pair]
-                papers = [_papers(line.row, metric) if line else "–" for line in pair]
+                ours = [line.sample(metric.name) if line else None for line in rows]
+                papers = [_papers(line.row, metric) if line else "–" for line in rows]
                 if any(ours) or papers != ["–", "–"]:
                     shown = [sample.show(metric.digits) if sample else NOT_RUN for sample in ours]
-                    effect = compare(pair[0], pair[1], metric) if pair[0] and pair[1] else None
+                    effect = pair.effect(metric)
                     change = effect.show() if effect else "–"
-                    body.append((name, size if several else "–", metric.label, *shown, change, *papers))
+                    body.append((name, pair.size if several else "–", metric.label, *shown, change, *papers))
                     name = ""
     legend = "Mean ± standard deviation over seeds, the change with its 95 % interval; the paper's figures where its"
     return f"{Table(header, tuple(body)).markdown()}\n\n{legend} data is ours."
@@ -136,29 +135,23 @@ def _difference(line: Line, metrics: Sequence[Metric]) -> str:
     return " / ".join(differences) or "–"
 
 
-def effects(group: Sequence[Line]) -> dict[str, list[Effect]]:
-    """What dropout does at each size that has been run with it and without, by the metrics that decide."""
-    found: dict[str, list[Effect]] = {}
-    for metric in group[0].row.config.primary_metrics():
-        for size in sizes(group):
-            without, regularized = (plain(group, size, regularized=choice) for choice in (False, True))
-            if without and regularized and (effect := compare(without, regularized, metric)):
-                found.setdefault(regularized.row.label or size, []).append(effect)
-    return found
-
-
-def effect_table(found: dict[str, list[Effect]]) -> Table:
-    """Effects of dropout side by side."""
+def effect_table(group: Sequence[Line]) -> Table:
+    """The effect of dropout at each size that has been run without it and with it."""
     header = ("effect of dropout", "metric", "without", "with", "change (95 % interval)", "", "interval")
     body = []
-    for name, several in found.items():
-        for effect in several:
-            won = (effect.change < 0) == (effect.metric.better == "lower")
-            digits, before = effect.metric.digits, effect.before.mean
-            share = f"{'better' if won else 'worse'} by {abs(effect.change) / before:.0%}" if before else ""
-            cells = (effect.before.show(digits), effect.after.show(digits), effect.show(), share)
-            body.append((name, effect.metric.label, *cells, effect.method or "one run"))
+    for pair, effect in dropout_effects(group):
+        name = (pair.regularized and pair.regularized.row.label) or pair.size
+        digits = effect.metric.digits
+        cells = (effect.before.show(digits), effect.after.show(digits), effect.show(), _share(effect))
+        body.append((name, effect.metric.label, *cells, effect.method or "one run"))
     return Table(header, tuple(body))
+
+
+def _share(effect: Effect) -> str:
+    """An effect as a percentage of the metric without dropout; empty where that is 0."""
+    won = (effect.change < 0) == (effect.metric.better == "lower")
+    before = effect.before.mean
+    return f"{'better' if won else 'worse'} by {abs(effect.change) / before:.0%}" if before else ""
 
 
 def claims(table: Sequence[Line]) -> str:
