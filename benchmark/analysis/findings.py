@@ -23,7 +23,7 @@ class Finding:
     """One comparison that a claim rests on."""
 
     comparison: str
-    """The rows and the metric that are compared."""
+    """The rows that are compared, in the order of the figures, and the metric."""
     figures: str
     """Means, change and interval, as text."""
     verdict: Verdict
@@ -42,7 +42,7 @@ def dropout_helps_medium_and_large(group: Group) -> Iterator[Finding]:
 def large_beats_medium(group: Group) -> Iterator[Finding]:
     """Test perplexity of the large model is lower than that of the medium one, both with dropout (section 4.1)."""
     by_size = {pair.size: pair.regularized for pair in pairs(group)}
-    comparison = "large against medium, both with dropout"
+    comparison = "medium → large, both with dropout"
     yield from _better(comparison, by_size.get("medium"), by_size.get("large"), _test_perplexity(group))
 
 
@@ -51,7 +51,7 @@ def larger_models_overfit(group: Group) -> Iterator[Finding]:
     by_size = {pair.size: pair.without for pair in pairs(group)}
     small = by_size.pop("small", None)
     for size, larger in by_size.items():
-        yield from _better(f"small against {size}, without dropout", larger, small, _test_perplexity(group))
+        yield from _better(f"{size} → small, without dropout", larger, small, _test_perplexity(group))
 
 
 def recurrent_dropout_is_worse(group: Group) -> Iterator[Finding]:
@@ -59,7 +59,7 @@ def recurrent_dropout_is_worse(group: Group) -> Iterator[Finding]:
     for results in group:
         if results.row.config.recurrent_dropout:
             usual = plain(group, results.row.size, regularized=True)
-            comparison = f"{results.row.size}, non-recurrent connections alone against recurrent ones too"
+            comparison = f"{results.row.size}, dropout on recurrent connections too → on non-recurrent ones alone"
             yield from _better(comparison, results, usual, _test_perplexity(group))
 
 
@@ -78,9 +78,9 @@ def training_falls_validation_rises(group: Group) -> Iterator[Finding]:
     config = group[0].row.config
     for pair in pairs(group):
         without, regularized = pair.without, pair.regularized
-        yield from _better(f"{pair.size}, without against with dropout", regularized, without, config.training)
+        yield from _better(f"{pair.size}, with → without dropout", regularized, without, config.training)
         for metric in config.primary_metrics():
-            yield from _better(f"{pair.size}, with against without dropout", without, regularized, metric)
+            yield from _better(f"{pair.size}, without → with dropout", without, regularized, metric)
 
 
 def dropout_helps_every_size(group: Group) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from benchmark.analysis.effects import Effect, dropout_effects, pairs
+from benchmark.analysis.effects import Effect, Pair, dropout_effects, pairs
 from benchmark.analysis.results import RowResults, by_source, data_set, model_name, sizes
 from benchmark.tasks.base import Metric
 
@@ -83,8 +83,7 @@ def learning_curves(group: Sequence[RowResults], title: str) -> Figure | None:
             if results:
                 _curve(axis, results, config.training.name, color, "--", f"training, {word}")
                 _curve(axis, results, validation.name, color, "-", f"validation, {word}")
-        seeds = sorted({len(results.records) for results in (pair.without, pair.regularized) if results})
-        axis.set_title(f"{pair.size} ({' or '.join(map(str, seeds))} seed{'s' * (seeds != [1])})")
+        axis.set_title(f"{pair.size} ({_seeds(pair)})")
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         if validation.better == "lower":
@@ -94,6 +93,13 @@ def learning_curves(group: Sequence[RowResults], title: str) -> Figure | None:
     _legend(figure, axes[0][-1], 4 if len(panels) > 2 else 2)
     figure.suptitle(textwrap.fill(title, int(11 * width)))
     return figure
+
+
+def _seeds(pair: Pair) -> str:
+    """The number of runs of a pair, in words."""
+    first, *others = [len(results.records) for results in (pair.without, pair.regularized) if results]
+    with_dropout = f", {others[0]} with dropout" if others and others[0] != first else ""
+    return f"{first} seed{'s' * (first != 1)}{with_dropout}"
 
 
 def effects_of_dropout(table: Sequence[RowResults]) -> Figure | None:
@@ -116,9 +122,7 @@ def effects_of_dropout(table: Sequence[RowResults]) -> Figure | None:
     )
     for axis, several in zip(axes[:, 0], panels.values(), strict=True):
         _effect_panel(axis, several)
-    figure.suptitle(
-        "Effect of dropout: mean over seeds and 95 % interval (open: a single run; arrow: interval cut off)"
-    )
+    figure.suptitle("Effect of dropout, mean over seeds with 95 % interval (open: one run; arrow: wider)")
     return figure
 
 
@@ -213,7 +217,7 @@ def against_the_paper(table: Sequence[RowResults]) -> Figure | None:
     for place, (_, sample, paper, metric) in enumerate(found):
         away, spread = 100 * (sample.mean / paper - 1), 100 * (sample.sd or 0) / paper
         axis.errorbar(away, place, xerr=spread, fmt="o", color=WITH, capsize=3)
-        shown = f"{sample.mean:.{metric.digits}f} against {metric.as_given(paper)}"
+        shown = f"{sample.mean:.{metric.digits}f}, paper {metric.as_given(paper)}"
         axis.annotate(shown, (away, place), (0, 7), textcoords="offset points", ha="center", fontsize=9)
         reach = max(reach, 1.3 * (abs(away) + spread))
     axis.axvline(0, color=INK, linewidth=0.8)
@@ -221,7 +225,7 @@ def against_the_paper(table: Sequence[RowResults]) -> Figure | None:
     axis.set_yticks(range(len(found)), [name for name, *_ in found])
     axis.set_ylim(len(found) - 0.4, -0.8)
     axis.grid(axis="x", alpha=0.25, linewidth=0.5)
-    axis.set_xlabel("difference from the paper's figure (%; bar: standard deviation over seeds)")
+    axis.set_xlabel("difference from the paper's figure, % (bar: sd over seeds)")
     return figure
 
 

@@ -114,10 +114,16 @@ def test_figures_are_drawn_the_same_each_time() -> None:
     first, second = (figures.draw(table) for _ in range(2))
     assert first == second
     assert set(first) == {"effects", "paper", "ptb"}
-    for text in ("validation, dropout", "training, no dropout", "medium (1 or 2 seeds)", "epoch", "perplexity"):
+    for text in (
+        "validation, dropout",
+        "training, no dropout",
+        "medium (2 seeds, 1 with dropout)",
+        "epoch",
+        "perplexity",
+    ):
         assert text in first["ptb"]
     assert "ptb, medium" not in first["effects"]  # the only size needs no name
-    assert "90.0 against 82.7" in first["paper"]
+    assert "90.0, paper 82.7" in first["paper"]
     assert figures.draw(gather([SMALL], [])) == {}
 
 
