@@ -12,7 +12,8 @@ from benchmark.reports.contact_sheets import Captioned, contact_sheet, save
 from benchmark.store.records import CHECKPOINT, Store
 from benchmark.tasks import registry
 from benchmark.tasks.captioning import CaptionConfig
-from datamodules.captioning.sources import OPENMOJI, Example
+from datamodules.captioning.examples import Example
+from datamodules.captioning.sources import OPENMOJI
 from datamodules.errors import UserError
 from models.captioner import Captioner, caption
 
