@@ -1,6 +1,7 @@
 """Word-level language model (paper section 4.1): embedding, regularized LSTM, softmax."""
 
 from collections.abc import Collection, Sequence
+from typing import Unpack
 
 import torch
 from lightning_utilities.core.apply_func import apply_to_collection
@@ -8,7 +9,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.vocabulary import EOS, UNK, Vocabulary
-from models.backbone import Cell, State, initialize_uniform
+from models.backbone import BackboneArguments, State, initialize_uniform
 from models.decoding import sample
 from models.metrics import TokenPerplexity
 from models.tokens import TokenDecoder, TokenModel, true_log_probabilities
@@ -28,32 +29,25 @@ class LanguageModel(TokenModel):
 
     Args:
         vocabulary: the words, in the order of their ids; kept in the checkpoint, so sampling needs no data.
-        hidden_size: units of each layer and of the embedding.
-        layers, dropout, recurrent_dropout, cell: see RegularizedLSTM.
-        backbone: class path of the recurrent stack, called as RegularizedLSTM is.
         init_range: every parameter starts in U(-init_range, init_range).
         lr: SGD learning rate, for a loss summed over the unroll and averaged over the batch.
         flat_epochs: epochs trained at lr before it starts to fall.
         decay: what the learning rate is divided by before each later epoch.
+        arguments: the recurrent stack; the embedding has the size of its layers.
     """
 
     def __init__(
         self,
         vocabulary: Sequence[str],
-        hidden_size: int,
-        layers: int,
-        dropout: float,
-        recurrent_dropout: float,
-        cell: Cell,
-        backbone: str,
         init_range: float,
         lr: float,
         flat_epochs: float,
         decay: float,
+        **arguments: Unpack[BackboneArguments],
     ) -> None:
         super().__init__(lr, flat_epochs, decay)
         self.save_hyperparameters()
-        self.decoder = TokenDecoder(len(vocabulary), hidden_size, layers, dropout, recurrent_dropout, cell, backbone)
+        self.decoder = TokenDecoder(len(vocabulary), **arguments)
         initialize_uniform(self, init_range)
 
         self.state: State | None = None

@@ -1,10 +1,12 @@
 """What language model, translator and captioner share: a regularized LSTM that predicts words, and perplexity."""
 
+from typing import Unpack
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
-from models.backbone import Cell, State, build_backbone
+from models.backbone import BackboneArguments, State, build_backbone
 from models.base import TaskModel
 from models.metrics import TokenPerplexity
 
@@ -14,24 +16,14 @@ class TokenDecoder(nn.Module):
 
     Args:
         words: size of the vocabulary.
-        hidden_size: units of each layer and of the embedding.
-        layers, dropout, recurrent_dropout, cell: see RegularizedLSTM.
-        backbone: class path of the recurrent stack, called as RegularizedLSTM is.
+        arguments: the recurrent stack; the embedding has the size of its layers.
     """
 
-    def __init__(
-        self,
-        words: int,
-        hidden_size: int,
-        layers: int,
-        dropout: float,
-        recurrent_dropout: float,
-        cell: Cell,
-        backbone: str,
-    ) -> None:
+    def __init__(self, words: int, **arguments: Unpack[BackboneArguments]) -> None:
         super().__init__()
+        hidden_size = arguments["hidden_size"]
         self.embedding = nn.Embedding(words, hidden_size)
-        self.backbone = build_backbone(backbone, hidden_size, hidden_size, layers, dropout, recurrent_dropout, cell)
+        self.backbone = build_backbone(hidden_size, **arguments)
         self.output = nn.Linear(hidden_size, words)
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:

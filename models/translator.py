@@ -3,7 +3,7 @@
 import math
 from collections import ChainMap
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from datamodules.base import IGNORE_INDEX
 from datamodules.translation.datamodule import PairBatch, TranslationData
 from datamodules.translation.tokenization import detokenize
 from datamodules.vocabulary import EOS, UNK, Vocabulary
-from models.backbone import Cell, State, build_backbone, initialize_uniform
+from models.backbone import BackboneArguments, State, build_backbone, initialize_uniform
 from models.decoding import Hypothesis, beam_search
 from models.metrics import TokenPerplexity, corpus_bleu
 from models.tokens import TokenDecoder, TokenModel, true_log_probabilities
@@ -34,9 +34,6 @@ class Translator(TokenModel):
     Args:
         source_vocabulary, target_vocabulary: the words, in the order of their ids; kept in the checkpoint.
         languages: of source and target.
-        hidden_size: units of each layer and of the embeddings.
-        layers, dropout, recurrent_dropout, cell: of both stacks, see RegularizedLSTM.
-        backbone: class path of the recurrent stacks, called as RegularizedLSTM is.
         init_range: every parameter starts in U(-init_range, init_range).
         batch_size: sentence pairs of a full batch; the loss is summed over words and divided by it.
         lr: SGD learning rate for that loss.
@@ -45,6 +42,7 @@ class Translator(TokenModel):
         decay_every: in epochs, such as 0.5.
         beam: hypotheses that beam search keeps.
         length_normalization: see beam_search.
+        arguments: the recurrent stacks of encoder and decoder; the embeddings have the size of their layers.
     """
 
     def __init__(
@@ -52,12 +50,6 @@ class Translator(TokenModel):
         source_vocabulary: Sequence[str],
         target_vocabulary: Sequence[str],
         languages: tuple[str, str],
-        hidden_size: int,
-        layers: int,
-        dropout: float,
-        recurrent_dropout: float,
-        cell: Cell,
-        backbone: str,
         init_range: float,
         batch_size: int,
         lr: float,
@@ -66,17 +58,17 @@ class Translator(TokenModel):
         decay_every: float,
         beam: int,
         length_normalization: float,
+        **arguments: Unpack[BackboneArguments],
     ) -> None:
         super().__init__(lr, flat_epochs, decay)
         self.save_hyperparameters()
         self.source_vocabulary, self.target_vocabulary = Vocabulary(source_vocabulary), Vocabulary(target_vocabulary)
         self.languages, self.batch_size, self.decay_every = tuple(languages), batch_size, decay_every
         self.beam, self.length_normalization = beam, length_normalization
+        hidden_size = arguments["hidden_size"]
         self.embedding = nn.Embedding(len(source_vocabulary), hidden_size)
-        self.encoder = build_backbone(backbone, hidden_size, hidden_size, layers, dropout, recurrent_dropout, cell)
-        self.decoder = TokenDecoder(
-            len(target_vocabulary), hidden_size, layers, dropout, recurrent_dropout, cell, backbone
-        )
+        self.encoder = build_backbone(hidden_size, **arguments)
+        self.decoder = TokenDecoder(len(target_vocabulary), **arguments)
         initialize_uniform(self, init_range)
 
         self._pairs_seen = 0
