@@ -11,11 +11,8 @@ from datamodules.base import IGNORE_INDEX
 from datamodules.vocabulary import EOS, UNK
 from models.backbone import BackboneArguments, State, initialize_uniform
 from models.decoding import average, beam_search
-from models.metrics import TokenPerplexity, corpus_bleu
-from models.tokens import TokenDecoder, TokenModel, true_log_probabilities
-
-EVALUATIONS = ("validation", "test")
-"""The final evaluation's data loaders of captions, in order; the test pictures come after them."""
+from models.metrics import corpus_bleu
+from models.tokens import EVALUATIONS, TokenDecoder, TokenModel, true_log_probabilities
 
 SAMPLES = 10
 """Test pictures whose captions are kept with a record: the first of each tenth of the test set."""
@@ -72,7 +69,6 @@ class Captioner(TokenModel):
         self.decoder = TokenDecoder(len(vocabulary), **arguments)
         initialize_uniform(self, init_range)
 
-        self._collected: list[list[Tensor]] = []
         self._captioned: list[list[tuple[str, tuple[str, ...], str]]] = []
 
     def look(self, features: Tensor) -> State:
@@ -102,26 +98,23 @@ class Captioner(TokenModel):
 
     @override
     def on_test_epoch_start(self) -> None:
-        self._collected, self._captioned = [[] for _ in EVALUATIONS], []
+        super().on_test_epoch_start()
+        self._captioned = []
 
     def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """One batch of the final evaluation, of the data loader in CaptionData.test_dataloader's order."""
         if dataloader_idx < len(EVALUATIONS):
-            self._collected[dataloader_idx].append(self._log_probabilities(batch))
+            self.collect(EVALUATIONS[dataloader_idx], batch_idx, self._log_probabilities(batch))
         else:
             found = caption([self], batch.features)
             self._captioned.append(list(zip(batch.ids, batch.references, found, strict=True)))
 
     @override
     def on_test_epoch_end(self) -> None:
-        perplexity = TokenPerplexity()
-        for name, batches in zip(EVALUATIONS, self._collected, strict=True):
-            self.log_probabilities[name] = torch.cat(self.gather_in_order(batches)).cpu()
-            self.log(f"{name}_perplexity", perplexity(self.log_probabilities[name]))
-            perplexity.reset()
+        super().on_test_epoch_end()
         metrics, self.details = score([one for of_batch in self.gather_in_order(self._captioned) for one in of_batch])
         self.log_dict(metrics)
-        self._collected, self._captioned = [], []
+        self._captioned = []
 
 
 @torch.no_grad()

@@ -11,11 +11,10 @@ from typing_extensions import override
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 from models.backbone import BackboneArguments, State, initialize_uniform
 from models.decoding import sample
-from models.metrics import TokenPerplexity
-from models.tokens import TokenDecoder, TokenModel, true_log_probabilities
+from models.tokens import EVALUATIONS, TokenDecoder, TokenModel, true_log_probabilities
 
-EVALUATIONS = ("validation", "test")
-"""The final evaluation's data loaders that are exact, in order; the authors' convention comes after them."""
+CONVENTION = "authors_convention"
+"""Name of the final evaluation's last data loader: the validation set in whole windows only."""
 
 PROMPT = "the meaning of life is"
 """What the paper has its model continue (figure 4)."""
@@ -52,7 +51,6 @@ class LanguageModel(TokenModel):
 
         self.state: State | None = None
         """State carried from one window to the next; None at the start of an epoch or of an evaluation."""
-        self._collected: list[list[Tensor]] = []
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Logits [time, batch, vocabulary] of the word after each of tokens [time, batch], and the new state."""
@@ -105,27 +103,17 @@ class LanguageModel(TokenModel):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         self.validation_perplexity.update(self._log_probabilities(batch))
 
-    @override
-    def on_test_epoch_start(self) -> None:
-        self._collected = [[] for _ in (*EVALUATIONS, "authors' convention")]
-
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
         """One window of the final evaluation, of the data loader in LanguageModelingData.test_dataloader's order."""
         if batch_idx == 0:
             self.state = None
-        self._collected[dataloader_idx].append(self._log_probabilities(batch).flatten())
+        self.collect((*EVALUATIONS, CONVENTION)[dataloader_idx], batch_idx, self._log_probabilities(batch).flatten())
 
     @override
     def on_test_epoch_end(self) -> None:
-        *exact, convention = (torch.cat(self.gather_in_order(windows)) for windows in self._collected)
-        perplexity = TokenPerplexity()
-        for name, log_probabilities in zip(EVALUATIONS, exact, strict=True):
-            self.log(f"{name}_perplexity", perplexity(log_probabilities.cpu()))
-            perplexity.reset()
-        self.log_probabilities = dict(zip(EVALUATIONS, exact, strict=True))
-
+        convention = self.collected(CONVENTION)
+        super().on_test_epoch_end()
         # The authors' code adds up the whole windows only, then divides by the fractional number of windows.
         predictions = self.trainer.test_dataloaders[-1].dataset.predictions  # type: ignore[index]
         self.log("validation_perplexity_authors_convention", torch.exp(-convention.double().sum() / predictions))
-        self._collected = []
         self.details = {"samples": [{"text": self.continue_text(PROMPT, SAMPLE_WORDS)}]}

@@ -1,7 +1,6 @@
 """Translation (paper section 4.3): one LSTM reads the sentence, reversed, and another writes its translation."""
 
 import math
-from collections import ChainMap
 from collections.abc import Sequence
 from typing import Any, Unpack
 
@@ -15,11 +14,8 @@ from datamodules.translation.tokenization import detokenize
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 from models.backbone import BackboneArguments, State, build_backbone, initialize_uniform
 from models.decoding import Hypothesis, beam_search
-from models.metrics import TokenPerplexity, corpus_bleu
-from models.tokens import TokenDecoder, TokenModel, true_log_probabilities
-
-EVALUATIONS = ("validation", "test")
-"""The final evaluation's data loaders, in order."""
+from models.metrics import corpus_bleu
+from models.tokens import EVALUATIONS, TokenDecoder, TokenModel, true_log_probabilities
 
 SAMPLES = 5
 """Test sentences, the first ones, whose translations a record shows."""
@@ -72,8 +68,7 @@ class Translator(TokenModel):
         initialize_uniform(self, init_range)
 
         self._pairs_seen = 0
-        self._collected: dict[str, dict[int, Tensor]] = {}
-        self._translations: dict[int, str] = {}
+        self._translations: list[tuple[int, str]] = []
 
     def encode(self, source: Tensor) -> State:
         """State from which the translation starts, for sentences [time, batch] that are already reversed."""
@@ -123,30 +118,24 @@ class Translator(TokenModel):
 
     @override
     def on_test_epoch_start(self) -> None:
-        self._collected = {split: {} for split in EVALUATIONS}
-        self._translations = {}
+        super().on_test_epoch_start()
+        self._translations = []
 
     def test_step(self, batch: PairBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """One batch of the final evaluation: each pair's log-probabilities, and on the test set its translation."""
         log_probabilities, counted = self(batch), batch.targets != IGNORE_INDEX
-        of_split = self._collected[EVALUATIONS[dataloader_idx]]
-        for place, index in enumerate(batch.places):
-            of_split[index] = log_probabilities[counted[:, place], place]
-        if EVALUATIONS[dataloader_idx] == "test":
+        split = EVALUATIONS[dataloader_idx]
+        for column, place in enumerate(batch.places):
+            self.collect(split, place, log_probabilities[counted[:, column], column])
+        if split == "test":
             found = map(self.text, self.translate(batch.source))
-            self._translations.update(zip(batch.places, found, strict=True))
+            self._translations += zip(batch.places, found, strict=True)
 
     @override
     def on_test_epoch_end(self) -> None:
         data: TranslationData = self.trainer.datamodule  # type: ignore[attr-defined]
-        perplexity = TokenPerplexity()
-        for split, own in self._collected.items():
-            of_pairs = dict(ChainMap(*self.gather_in_order([own])))
-            self.log_probabilities[split] = torch.cat([of_pairs[index] for index in sorted(of_pairs)]).cpu()
-            self.log(f"{split}_perplexity", perplexity(self.log_probabilities[split]))
-            perplexity.reset()
-        translations = ChainMap(*self.gather_in_order([self._translations]))
-        written = [translations[index] for index in range(len(data.references))]
+        super().on_test_epoch_end()
+        written = self.gather_by_place(self._translations)
         bleu, signature = corpus_bleu(written, [[reference] for reference in data.references])
         self.log("test_bleu", bleu)
         samples = zip(data.test_sources, data.references, written, strict=True)
@@ -157,7 +146,7 @@ class Translator(TokenModel):
                 for source, reference, translation in list(samples)[:SAMPLES]
             ],
         }
-        self._collected, self._translations = {}, {}
+        self._translations = []
 
     def configure_optimizers(self) -> Any:
         """SGD at lr for flat_epochs epochs, then divided by decay every decay_every epochs (Sutskever et al. 2014)."""
