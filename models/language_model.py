@@ -8,6 +8,7 @@ from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 from typing_extensions import override
 
+from datamodules.language_modeling.datamodule import ConventionBatch
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 from models.backbone import BackboneArguments, State, initialize_uniform
 from models.decoding import sample
@@ -51,6 +52,7 @@ class LanguageModel(TokenModel):
 
         self.state: State | None = None
         """State carried from one window to the next; None at the start of an epoch or of an evaluation."""
+        self._predictions = 0
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Logits [time, batch, vocabulary] of the word after each of tokens [time, batch], and the new state."""
@@ -103,17 +105,22 @@ class LanguageModel(TokenModel):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         self.validation_perplexity.update(self._log_probabilities(batch))
 
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
+    def test_step(
+        self, batch: tuple[Tensor, Tensor] | ConventionBatch, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
         """One window of the final evaluation, of the data loader in LanguageModelingData.test_dataloader's order."""
         if batch_idx == 0:
             self.state = None
-        self.collect((*EVALUATIONS, CONVENTION)[dataloader_idx], batch_idx, self._log_probabilities(batch).flatten())
+        if isinstance(batch, ConventionBatch):
+            self._predictions = batch.predictions
+        log_probabilities = self._log_probabilities((batch[0], batch[1]))
+        self.collect((*EVALUATIONS, CONVENTION)[dataloader_idx], batch_idx, log_probabilities.flatten())
 
     @override
     def on_test_epoch_end(self) -> None:
         convention = self.collected(CONVENTION)
         super().on_test_epoch_end()
         # The authors' code adds up the whole windows only, then divides by the fractional number of windows.
-        predictions = self.trainer.test_dataloaders[-1].dataset.predictions  # type: ignore[index]
-        self.log("validation_perplexity_authors_convention", torch.exp(-convention.double().sum() / predictions))
+        exponent = -convention.double().sum() / self._predictions
+        self.log("validation_perplexity_authors_convention", torch.exp(exponent))
         self.details = {"samples": [{"text": self.continue_text(PROMPT, SAMPLE_WORDS)}]}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from datamodules.base import IGNORE_INDEX
-from datamodules.translation.datamodule import PairBatch, TranslationData
+from datamodules.translation.datamodule import PairBatch
 from datamodules.translation.tokenization import detokenize
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 from models.backbone import BackboneArguments, State, build_backbone, initialize_uniform
@@ -67,8 +67,8 @@ class Translator(TokenModel):
         self.decoder = TokenDecoder(len(target_vocabulary), **arguments)
         initialize_uniform(self, init_range)
 
-        self._pairs_seen = 0
-        self._translations: list[tuple[int, str]] = []
+        self._progress = 0.0
+        self._translations: list[tuple[int, dict[str, str]]] = []
 
     def encode(self, source: Tensor) -> State:
         """State from which the translation starts, for sentences [time, batch] that are already reversed."""
@@ -105,12 +105,12 @@ class Translator(TokenModel):
         """Loss of one batch: summed over words, divided by the size of a full batch: all pairs weigh the same."""
         log_probabilities = self(batch)
         self.train_perplexity.update(log_probabilities.detach(), batch.targets != IGNORE_INDEX)
-        self._pairs_seen += int(self.all_reduce_sum(batch.source.shape[1]))
+        self._progress = batch.progress
         return -log_probabilities.sum() / self.batch_size
 
     @override
     def on_train_epoch_start(self) -> None:
-        self._pairs_seen = 0
+        self._progress = 0.0
 
     @override
     def validation_step(self, batch: PairBatch, batch_idx: int) -> None:
@@ -128,24 +128,20 @@ class Translator(TokenModel):
         for column, place in enumerate(batch.places):
             self.collect(split, place, log_probabilities[counted[:, column], column])
         if split == "test":
-            found = map(self.text, self.translate(batch.source))
-            self._translations += zip(batch.places, found, strict=True)
+            found = self.translate(batch.source)
+            for place, (source, reference), hypothesis in zip(batch.places, batch.texts, found, strict=True):
+                sample = {"source": source, "reference": reference, "translation": self.text(hypothesis)}
+                self._translations.append((place, sample))
 
     @override
     def on_test_epoch_end(self) -> None:
-        data: TranslationData = self.trainer.datamodule  # type: ignore[attr-defined]
         super().on_test_epoch_end()
-        written = self.gather_by_place(self._translations)
-        bleu, signature = corpus_bleu(written, [[reference] for reference in data.references])
+        samples = self.gather_by_place(self._translations)
+        bleu, signature = corpus_bleu(
+            [sample["translation"] for sample in samples], [[sample["reference"]] for sample in samples]
+        )
         self.log("test_bleu", bleu)
-        samples = zip(data.test_sources, data.references, written, strict=True)
-        self.details = {
-            "bleu_signature": signature,
-            "samples": [
-                {"source": source, "reference": reference, "translation": translation}
-                for source, reference, translation in list(samples)[:SAMPLES]
-            ],
-        }
+        self.details = {"bleu_signature": signature, "samples": samples[:SAMPLES]}
         self._translations = []
 
     def configure_optimizers(self) -> Any:
@@ -161,7 +157,4 @@ class Translator(TokenModel):
         return max(0, math.floor((epochs - self.flat_epochs) / self.decay_every + 1e-9) + 1)
 
     def _epochs_trained(self) -> float:
-        if not self._trainer:
-            return 0.0
-        data: TranslationData = self.trainer.datamodule  # type: ignore[attr-defined]
-        return self.trainer.current_epoch + self._pairs_seen / data.survey.pairs
+        return self.trainer.current_epoch + self._progress if self._trainer else 0.0
