@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from datamodules.base import TaskData
 from datamodules.errors import UserError
@@ -129,9 +129,12 @@ class Config(ABC):
         """The untrained model for data that has been set up."""
 
     def taken_by(self, model: type[TaskModel]) -> dict[str, Any]:
-        """The fields that a model's constructor takes by the same names."""
-        names = {field.name for field in fields(self)}
-        return {name: getattr(self, name) for name in inspect.signature(model).parameters if name in names}
+        """The fields that a model's constructor takes by the same names, one by one or as a typed group."""
+        taken: set[str] = set()
+        for name, parameter in inspect.signature(model).parameters.items():
+            groups = get_args(parameter.annotation) if parameter.kind is parameter.VAR_KEYWORD else ()
+            taken |= {name, *(key for group in groups for key in group.__annotations__)}  # **arguments: Unpack[group]
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name in taken}
 
     def evaluate_ensemble(
         self, models: Sequence[TaskModel], datamodule: Any
