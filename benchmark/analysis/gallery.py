@@ -14,7 +14,7 @@ from benchmark.tasks.base import Row
 from benchmark.tasks.captioning import CaptionConfig
 from benchmark.tasks.trained import load
 from datamodules.captioning.datamodule import CaptionData
-from datamodules.captioning.sources import Example
+from datamodules.captioning.examples import Example
 from datamodules.errors import UserError
 from models.captioner import Captioner, caption
 
