@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.analysis import findings
-from benchmark.analysis.findings import ENOUGH, Finding, Group, Verdict
+from benchmark.analysis import ensemble_findings, findings
+from benchmark.analysis.findings import Finding, Group
+from benchmark.analysis.intervals import CONFIDENCE
 from benchmark.analysis.results import NOT_RUN, RowResults, by_source, data_set
+from benchmark.analysis.verdicts import Verdict
 from benchmark.tasks.base import DataSet, Profile
 
 
@@ -22,8 +24,8 @@ class Claim:
     """What decides it, in words."""
     task: str
     """The task whose rows can show it."""
-    findings: Callable[[Group], Iterable[Finding]]
-    """The comparisons that it rests on, for the rows of one source."""
+    findings: Callable[[Group, float], Iterable[Finding]]
+    """The comparisons that it rests on, for the rows of one source and the confidence of their intervals."""
 
 
 @dataclass(frozen=True)
@@ -45,39 +47,65 @@ class Judgment:
         return any(finding.figures != NOT_RUN for finding in self.findings)
 
     @property
+    def deciding(self) -> list[Finding]:
+        """The comparisons that decide: those at the paper's size, by metrics above their floor."""
+        return [finding for finding in self.findings if not finding.shown_only]
+
+    @property
+    def is_decided_here(self) -> bool:
+        """Whether the claim is decided on this data at all; elsewhere its comparisons are shown only."""
+        return bool(self.deciding) and not self.data_set.decides_nothing
+
+    def reason_shown_only(self, finding: Finding) -> str:
+        """The reason why one of its comparisons decides nothing; empty where it decides."""
+        return self.data_set.decides_nothing or finding.shown_only
+
+    @property
     def verdict(self) -> Verdict:
-        """Reproduced if every comparison supports the claim, not reproduced if one contradicts it."""
-        verdicts = {finding.verdict for finding in self.findings}
-        if "not reproduced" in verdicts:
-            return "not reproduced"
-        return "reproduced" if verdicts == {"reproduced"} else "not enough runs"
+        """Reproduced if every deciding comparison is; else the first of these that any of them is.
+
+        A single contradicted or equivalent comparison is enough against a claim that all of them have to bear out.
+        """
+        verdicts = {finding.verdict for finding in self.deciding} if self.is_decided_here else set()
+        order: tuple[Verdict, ...] = ("contradicted", "equivalent", "undecided", "reproduced")
+        return next((one for one in order if one in verdicts), "undecided")
 
     @property
     def in_short(self) -> str:
         """The verdict with the name of the data set and, unless all do, how many comparisons support the claim."""
-        support = sum(finding.verdict == "reproduced" for finding in self.findings)
-        count = "" if support == len(self.findings) else f": {support} of {len(self.findings)}"
-        return f"{self.verdict} ({Path(self.source).name}{count})"
+        name = Path(self.source).name
+        if not self.is_decided_here:
+            return f"not decided on this data ({name})"
+        support = sum(finding.verdict == "reproduced" for finding in self.deciding)
+        count = "" if support == len(self.deciding) else f": {support} of {len(self.deciding)}"
+        return f"{self.verdict} ({name}{count})"
 
 
-def judge(table: Iterable[RowResults]) -> list[Judgment]:
+def judge(table: Iterable[RowResults], confidence: float = CONFIDENCE) -> list[Judgment]:
     """Judge every claim on every source that has rows for it."""
     groups = by_source(table)
     judgments = []
     for claim in CLAIMS:
         for source, group in groups.items():
-            if group[0].row.config.task == claim.task and (found := tuple(claim.findings(group))):
+            if group[0].row.config.task == claim.task and (found := tuple(claim.findings(group, confidence))):
                 judgments.append(Judgment(claim, source, data_set(group), group[0].row.profiles, found))
     return judgments
 
 
 HOW_TO_READ = (
-    "A claim is reproduced on a data set if every comparison supports it, and not reproduced if one contradicts it. An "
-    f"interval that contains zero leaves a comparison undecided while a side has fewer than {ENOUGH} runs; from then "
-    "on it counts as not reproduced, whichever side of zero its middle is on."
+    "Each comparison has the 95 % interval (Welch) of the change over seeds, on this test set, and where the runs keep "
+    "what they give for each test item the interval over seeds and test items, which says what other test sets of the "
+    "kind would show. The smallest difference of interest is half of the paper's own effect, or where the paper has "
+    "none 1 % of perplexity, 0.5 points of accuracy or 0.5 BLEU.\n\n"
+    "- **Reproduced**: the whole interval is on the claim's side of zero, and not all below what is of interest.\n"
+    "- **Equivalent**: the whole interval is within the smallest difference of interest, on either side of zero.\n"
+    "- **Contradicted**: otherwise the whole interval is below the smallest difference of interest.\n"
+    "- **Undecided**: more runs are needed; `rnnreg power` says how many.\n\n"
+    "A claim is reproduced if all its deciding comparisons are. Comparisons that decide nothing are shown only, with "
+    "the reason: sizes that the paper has not, metrics so low that they say nothing, data that cannot carry a claim."
 )
 
-INTERVAL = "the 95 % interval of the difference of means over seeds is on the claim's side of zero"
+INTERVAL = "the 95 % interval over seeds of the difference of means"
 
 CLAIMS = (
     Claim(
@@ -110,10 +138,11 @@ CLAIMS = (
     ),
     Claim(
         "4.1, Table 1",
-        "Ensembles of models help in each family, and larger ensembles help more.",
-        "perplexity falls from the best single model to each larger ensemble; at least two sizes of ensemble",
+        "An ensemble of models is better than one of them by as much as Table 1 says.",
+        "the 95 % interval (jackknife over models) of the part of one model's test perplexity that an ensemble takes "
+        "away, over all choices of its members; the smallest of interest is half of the paper's part",
         "language-modeling",
-        findings.larger_ensembles_are_better,
+        ensemble_findings.ensembles_gain,
     ),
     Claim(
         "4.2, Table 2",
@@ -127,22 +156,22 @@ CLAIMS = (
         "Translation: dropout improves perplexity and BLEU.",
         INTERVAL,
         "translation",
-        findings.dropout_helps_every_size,
+        findings.translation_improves,
     ),
     Claim(
         "4.4, Table 4",
         "Captions: dropout improves perplexity and BLEU of one model.",
         INTERVAL,
         "captions",
-        findings.dropout_helps_every_size,
+        findings.captions_improve,
     ),
     Claim(
         "4.4, Table 4",
         "Captions: one regularized model is about as good as an ensemble of ten non-regularized ones.",
-        "it has at least the share of the ensemble's gain over one model that it has in the paper's table: the 95 % "
-        "interval of its mean over seeds is on that side",
+        "the 95 % interval (jackknife over members, seeds of the regularized model) of the share of the way from one "
+        "model to the ensemble: reproduced above half of the paper's share, contradicted below it",
         "captions",
-        findings.one_is_as_good_as_ten,
+        ensemble_findings.one_is_as_good_as_ten,
     ),
 )
 """In the paper's order."""

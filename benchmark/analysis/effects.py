@@ -1,21 +1,23 @@
-"""The effect of changing one row into another on a metric, with a confidence interval by scipy."""
+"""The effect of changing one row into another on a metric, with its intervals."""
 
-import statistics
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
+from benchmark.analysis.intervals import (
+    CONFIDENCE,
+    Component,
+    Interval,
+    difference,
+    interval,
+    items,
+    perplexity_influences,
+    seeds,
+    seeds_and_items,
+)
 from benchmark.analysis.results import RowResults, Sample, plain, sizes
 from benchmark.tasks.base import Metric, Size
-
-CONFIDENCE = 0.95
-
-BOOTSTRAP_FROM = 5
-"""Fewest runs on each side for a bootstrap: the interval of two or three runs would be far too narrow."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,10 @@ class Effect:
     """Runs without the change."""
     after: Sample
     """Runs with it."""
-    interval: tuple[float, float] | None
-    """Confidence interval of the difference; None if a side has a single run."""
-    method: str
-    """The method of the interval."""
+    over_items: Component | None = None
+    """Error of the change over test items; None if the runs do not keep what they give for each item."""
+    confidence: float = CONFIDENCE
+    """Confidence of the intervals."""
 
     @property
     def change(self) -> float:
@@ -39,24 +41,53 @@ class Effect:
         return self.after.mean - self.before.mean
 
     @property
-    def gain(self) -> tuple[float, float] | None:
-        """The interval with its sign chosen so that above zero is better."""
-        if self.interval is None or self.metric.better == "higher":
-            return self.interval
-        return -self.interval[1], -self.interval[0]
+    def over_seeds(self) -> Component | None:
+        """Error of the change over seeds; None if a side has a single run."""
+        if min(len(self.before.values), len(self.after.values)) < 2:
+            return None
+        return difference(seeds(self.before.values), seeds(self.after.values))
 
     @property
-    def runs(self) -> int:
-        """Number of runs on the side that has fewer."""
-        return min(len(self.before.values), len(self.after.values))
+    def interval(self) -> Interval | None:
+        """Welch's interval over seeds, on this test set; None if a side has a single run."""
+        return interval(self.change, self.over_seeds, self.confidence) if self.over_seeds else None
+
+    @property
+    def interval_with_items(self) -> Interval | None:
+        """The interval over seeds and test items: on other test sets of the same kind."""
+        if not (self.over_seeds and self.over_items):
+            return None
+        return interval(self.change, seeds_and_items(self.over_seeds, self.over_items), self.confidence)
+
+    def gain(self, ends: Interval | None) -> Interval | None:
+        """An interval with its sign chosen so that above zero is better."""
+        if ends is None or self.metric.better == "higher":
+            return ends
+        return -ends[1], -ends[0]
+
+    @property
+    def is_at_floor(self) -> bool:
+        """Whether both sides are so low that the metric says nothing of them."""
+        floor = self.metric.floor
+        return floor is not None and max(self.before.mean, self.after.mean) < floor
+
+    @property
+    def runs(self) -> str:
+        """Number of runs on both sides, in words."""
+        before, after = len(self.before.values), len(self.after.values)
+        if before != after:
+            return f"{before} and {after} runs"
+        return f"{before} run{'s' * (before != 1)} each"
 
     def show(self) -> str:
-        """The change and its interval, for a table cell."""
+        """The change and its interval over seeds, for a table cell."""
+        change = f"{self.change:+.{self.metric.digits}f}"
+        return f"{change} ({self.show_interval(self.interval)})" if self.interval else change
+
+    def show_interval(self, ends: Interval | None) -> str:
+        """An interval of the change, for a table cell; empty if there is none."""
         digits = self.metric.digits
-        if self.interval is None:
-            return f"{self.change:+.{digits}f}"
-        low, high = self.interval
-        return f"{self.change:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
+        return f"{ends[0]:+.{digits}f} to {ends[1]:+.{digits}f}" if ends else ""
 
 
 @dataclass(frozen=True)
@@ -89,69 +120,35 @@ def dropout_effects(group: Sequence[RowResults]) -> Iterator[tuple[Pair, Effect]
                 yield pair, effect
 
 
-def compare(before: RowResults, after: RowResults, metric: Metric) -> Effect | None:
+def compare(before: RowResults, after: RowResults, metric: Metric, confidence: float = CONFIDENCE) -> Effect | None:
     """The effect of changing one row into another; None if one of them has not been run.
 
-    Runs are paired by seed if both rows have the same seeds, start from the same weights and see the same data in the
-    same order. Otherwise the interval is a bootstrap of the difference of means, or Welch's if there are too few runs.
+    Runs of the same seed are not paired: their metrics are hardly correlated, and pairing would cost half of the
+    degrees of freedom.
     """
     one, other = before.sample(metric.name), after.sample(metric.name)
     if not one or not other:
         return None
-    interval, method = None, ""
-    if min(len(one.values), len(other.values)) > 1:
-        if _paired(before, after):
-            interval, method = _student(np.subtract(other.values, one.values)), "paired by seed"
-        elif min(len(one.values), len(other.values)) >= BOOTSTRAP_FROM:
-            interval, method = _bootstrap(one.values, other.values), "bootstrap"
-        else:
-            interval, method = _welch(one.values, other.values), "Welch"
-    return Effect(metric, one, other, interval, method)
+    moved = [item_influences(results, metric) for results in (before, after)]
+    over_items = None
+    if moved[0] is not None and moved[1] is not None and moved[0].shape == moved[1].shape:
+        over_items = items(moved[1] - moved[0])
+    return Effect(metric, one, other, over_items, confidence)
 
 
-def against(results: RowResults, value: float, metric: Metric) -> Effect | None:
-    """The effect of a row over a given value, such as that of an ensemble; None if the row has not been run."""
-    sample = results.sample(metric.name)
-    if not sample:
+def item_influences(results: RowResults, metric: Metric) -> np.ndarray | None:
+    """The amount by which each block of test tokens moves a row's mean perplexity [blocks].
+
+    None for other metrics, whose runs do not keep what they give for each item, and for rows whose log-probabilities
+    are not in the store.
+
+    Raises:
+        CorruptRecord: log-probabilities are damaged.
+    """
+    if metric.name != f"{metric.split}_perplexity":
         return None
-    interval = _student(np.subtract(sample.values, value)) if len(sample.values) > 1 else None
-    return Effect(metric, Sample((value,) * len(sample.values)), sample, interval, "one sample")
-
-
-def _paired(before: RowResults, after: RowResults) -> bool:
-    """Whether runs of the same seed have the same initial weights and the same order of data."""
-    shape = ("source", "hidden_size", "layers", "batch_size", "init_range", "cell", "backbone")
-    same = all(getattr(before.row.config, name) == getattr(after.row.config, name) for name in shape)
-    return same and [record.seed for record in before.records] == [record.seed for record in after.records]
-
-
-def _student(differences: Sequence[float] | np.ndarray) -> tuple[float, float]:
-    with _values_may_be_alike():
-        found = stats.ttest_1samp(differences, 0.0).confidence_interval(CONFIDENCE)
-    return float(found.low), float(found.high)
-
-
-def _welch(before: Sequence[float], after: Sequence[float]) -> tuple[float, float]:
-    with _values_may_be_alike():
-        found = stats.ttest_ind(after, before, equal_var=False).confidence_interval(CONFIDENCE)
-    return float(found.low), float(found.high)
-
-
-@contextmanager
-def _values_may_be_alike() -> Iterator[None]:
-    """Suppresses scipy's warning about runs that give the very same figure."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        yield
-
-
-def _bootstrap(before: Sequence[float], after: Sequence[float]) -> tuple[float, float]:
-    if statistics.pvariance(before) == statistics.pvariance(after) == 0:
-        return (after[0] - before[0],) * 2
-    found = stats.bootstrap(
-        (after, before),
-        lambda a, b, axis: np.mean(a, axis=axis) - np.mean(b, axis=axis),
-        confidence_level=CONFIDENCE,
-        rng=np.random.default_rng(0),  # the same records give the same interval
-    ).confidence_interval
-    return float(found.low), float(found.high)
+    found = [perplexity_influences(array) for array in results.log_probabilities(metric.split)]
+    if not found or len(found) < len(results.records) or len({array.shape for array in found}) > 1:
+        return None
+    mean: np.ndarray = np.mean(found, axis=0)
+    return mean

@@ -1,21 +1,28 @@
 """The comparisons that decide the paper's claims: each function takes the rows of one source and gives its findings."""
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from benchmark.analysis.effects import Effect, against, compare, pairs
-from benchmark.analysis.results import NOT_RUN, RowResults, model_name, plain
+from benchmark.analysis.effects import Effect, compare, pairs
+from benchmark.analysis.results import NOT_RUN, RowResults, plain, sizes
+from benchmark.analysis.verdicts import Verdict, decide
+from benchmark.tasks import registry
 from benchmark.tasks.base import Metric
-
-Verdict = Literal["reproduced", "not reproduced", "not enough runs"]
-
-ENOUGH = 5
-"""Fewest runs on each side with which an interval that contains zero counts against a claim."""
 
 Group = Sequence[RowResults]
 """The rows of one task on one source."""
+
+PaperRows = tuple[str, str]
+"""Names of the rows whose published figures are the paper's own effect: before and after the change."""
+
+SPEECH: PaperRows = ("samromur", "samromur-dropout")
+TRANSLATION: PaperRows = ("wmt14-large", "wmt14-large-dropout")
+CAPTIONS: PaperRows = ("mscoco", "mscoco-dropout")
+MEDIUM_TO_LARGE: PaperRows = ("ptb-medium-dropout", "ptb-large-dropout")
+
+RELATIVE_INTEREST, POINTS_OF_INTEREST = 0.01, 0.5
+"""The smallest difference of interest where the paper has no effect of its own: a part of the perplexity, or points of
+accuracy and of BLEU. Where it has one, half of it."""
 
 
 @dataclass(frozen=True)
@@ -25,152 +32,149 @@ class Finding:
     comparison: str
     """The rows that are compared, in the order of the figures, and the metric."""
     figures: str
-    """Means, change and interval, as text."""
+    """Means, change and intervals, as text."""
     verdict: Verdict
-    """Whether the comparison supports the claim."""
+    """What the interval over seeds says of the claim."""
     rows: tuple[str, ...]
     """Names of the rows that are compared."""
+    with_items: Verdict | None = None
+    """What the interval over seeds and test items says; None where there is none."""
+    shown_only: str = ""
+    """The reason why the comparison does not decide the claim; empty where it does."""
+    effect: Effect | None = None
+    """The change, where two rows are compared that both have runs."""
+    smallest: float = 0.0
+    """The smallest difference of interest, in units of the metric."""
+    expected: float = 0.0
+    """The difference to plan runs for: the paper's own where it has one, else the smallest of interest."""
 
 
-def dropout_helps_medium_and_large(group: Group) -> Iterator[Finding]:
+def dropout_helps_medium_and_large(group: Group, confidence: float) -> Iterator[Finding]:
     """Test perplexity is lower with dropout than without at medium and large (section 4.1)."""
     for pair in pairs(group):
         if pair.size != "small":
-            yield from _better(pair.size, pair.without, pair.regularized, _test_perplexity(group))
+            yield from _better(pair.size, pair.without, pair.regularized, test_perplexity(group), confidence)
 
 
-def large_beats_medium(group: Group) -> Iterator[Finding]:
+def large_beats_medium(group: Group, confidence: float) -> Iterator[Finding]:
     """Test perplexity of the large model is lower than that of the medium one, both with dropout (section 4.1)."""
     by_size = {pair.size: pair.regularized for pair in pairs(group)}
+    rows = by_size.get("medium"), by_size.get("large")
     comparison = "medium → large, both with dropout"
-    yield from _better(comparison, by_size.get("medium"), by_size.get("large"), _test_perplexity(group))
+    yield from _better(comparison, *rows, test_perplexity(group), confidence, MEDIUM_TO_LARGE)
 
 
-def larger_models_overfit(group: Group) -> Iterator[Finding]:
+def larger_models_overfit(group: Group, confidence: float) -> Iterator[Finding]:
     """Without dropout the small model has a lower test perplexity than each larger one (section 4.1)."""
     by_size = {pair.size: pair.without for pair in pairs(group)}
     small = by_size.pop("small", None)
     for size, larger in by_size.items():
-        yield from _better(f"{size} → small, without dropout", larger, small, _test_perplexity(group))
+        yield from _better(f"{size} → small, without dropout", larger, small, test_perplexity(group), confidence)
 
 
-def recurrent_dropout_is_worse(group: Group) -> Iterator[Finding]:
+def recurrent_dropout_is_worse(group: Group, confidence: float) -> Iterator[Finding]:
     """Dropout on the recurrent connections as well gives a higher test perplexity (sections 1 and 3)."""
     for results in group:
         if results.row.config.recurrent_dropout:
             usual = plain(group, results.row.size, regularized=True)
             comparison = f"{results.row.size}, dropout on recurrent connections too → on non-recurrent ones alone"
-            yield from _better(comparison, results, usual, _test_perplexity(group))
+            yield from _better(comparison, results, usual, test_perplexity(group), confidence)
 
 
-def larger_ensembles_are_better(group: Group) -> Iterator[Finding]:
-    """Test perplexity falls from the best single model to each larger ensemble of its family (Table 1)."""
-    metric = _test_perplexity(group)
-    families = dict.fromkeys(results.row.ensemble_of for results in group if results.row.ensemble_of)
-    for family in families:
-        (single,) = (results for results in group if results.row.name == family)
-        members = (results for results in group if results.row.ensemble_of == family)
-        yield _ensembles_fall(single, sorted(members, key=lambda results: results.row.members), metric)
-
-
-def training_falls_validation_rises(group: Group) -> Iterator[Finding]:
+def training_falls_validation_rises(group: Group, confidence: float) -> Iterator[Finding]:
     """With dropout accuracy falls on the training data and rises on the validation data (Table 2)."""
     config = group[0].row.config
     for pair in pairs(group):
         without, regularized = pair.without, pair.regularized
-        yield from _better(f"{pair.size}, with → without dropout", regularized, without, config.training)
+        about, other = f"{pair.size}, with → without dropout", _other_size(group, pair.size)
+        papers = (SPEECH[1], SPEECH[0])
+        yield from _better(about, regularized, without, config.training, confidence, papers, other)
         for metric in config.primary_metrics():
-            yield from _better(f"{pair.size}, without → with dropout", without, regularized, metric)
+            about = f"{pair.size}, without → with dropout"
+            yield from _better(about, without, regularized, metric, confidence, SPEECH, other)
 
 
-def dropout_helps_every_size(group: Group) -> Iterator[Finding]:
-    """Every primary metric is better with dropout at every size (Tables 3 and 4)."""
+def translation_improves(group: Group, confidence: float) -> Iterator[Finding]:
+    """Every primary metric is better with dropout (Table 3)."""
+    yield from _every_metric(group, confidence, TRANSLATION)
+
+
+def captions_improve(group: Group, confidence: float) -> Iterator[Finding]:
+    """Every primary metric of one model is better with dropout (Table 4)."""
+    yield from _every_metric(group, confidence, CAPTIONS)
+
+
+def _every_metric(group: Group, confidence: float, papers: PaperRows) -> Iterator[Finding]:
     for pair in pairs(group):
         for metric in group[0].row.config.primary_metrics():
-            yield from _better(pair.size, pair.without, pair.regularized, metric)
+            other = _other_size(group, pair.size)
+            yield from _better(pair.size, pair.without, pair.regularized, metric, confidence, papers, other)
 
 
-def one_is_as_good_as_ten(group: Group) -> Iterator[Finding]:
-    """One regularized model has at least the share of the ensemble's gain that it has in the paper's Table 4."""
-    for ensemble in group:
-        single = next((other for other in group if other.row.name == ensemble.row.ensemble_of), None)
-        regularized = single and plain(group, single.row.size, regularized=True)
-        if single and regularized:
-            for metric in ensemble.row.config.primary_metrics():
-                yield from _has_the_papers_share(single, regularized, ensemble, metric)
+def _other_size(group: Group, size: str) -> str:
+    """The reason why a size decides nothing: Tables 2 to 4 have one model, which our largest stands for."""
+    return "" if size == sizes(group)[-1] else "not the paper's size"
 
 
-def _has_the_papers_share(
-    single: RowResults, regularized: RowResults, ensemble: RowResults, metric: Metric
-) -> Iterator[Finding]:
-    """The finding for one metric; none without the paper's figures for all three rows."""
-    rows = (single, regularized, ensemble)
-    papers = [results.row.published.metrics[metric.name] for results in rows if results.row.published]
-    if len(papers) < len(rows) or papers[0] == papers[2]:  # a user's own rows may have other figures
-        return
-    share = (papers[1] - papers[0]) / (papers[2] - papers[0])
-    names = tuple(results.row.name for results in rows)
-    one, ten = single.sample(metric.name), ensemble.sample(metric.name)
-    if not (one and ten and ensemble.is_complete_ensemble):
-        yield Finding(metric.label, NOT_RUN, "not enough runs", names)
-        return
-    needed = one.mean + share * (ten.mean - one.mean)
-    if effect := against(regularized, needed, metric):
-        figures = (
-            f"one without {one.mean:.{metric.digits}f}, ensemble {ten.mean:.{metric.digits}f}, one with "
-            f"{effect.after.show(metric.digits)}; {share:.0%} of the way needs {needed:.{metric.digits}f}"
-        )
-        yield Finding(metric.label, figures, _decide(effect), names)
-
-
-def _ensembles_fall(single: RowResults, ensembles: Sequence[RowResults], metric: Metric) -> Finding:
-    """The finding of one family: its single models and its ensembles, the smallest first."""
-    names = (single.row.name, *(results.row.name for results in ensembles))
-    complete = [results for results in ensembles if results.is_complete_ensemble]
-    if not complete:
-        return Finding(model_name(single.row), NOT_RUN, "not enough runs", names)
-    best = (min if metric.better == "lower" else max)(_values(single, metric))
-    steps = [best, *(_values(results, metric)[0] for results in complete)]
-    falls = all(later < earlier for earlier, later in itertools.pairwise(steps))
-    verdict: Verdict = "not reproduced" if not falls else "reproduced" if len(complete) > 1 else "not enough runs"
-    shown = [f"best single {best:.{metric.digits}f}"]
-    shown += [f"{results.row.members}: {_values(results, metric)[0]:.{metric.digits}f}" for results in complete]
-    dropout = "with dropout" if single.row.config.dropout else "without dropout"
-    return Finding(f"{model_name(single.row)} {dropout}, {metric.label}", ", ".join(shown), verdict, names)
-
-
-def _values(results: RowResults, metric: Metric) -> tuple[float, ...]:
-    sample = results.sample(metric.name)
-    return sample.values if sample else ()
-
-
-def _test_perplexity(group: Group) -> Metric:
+def test_perplexity(group: Group) -> Metric:
+    """The metric that Table 1 compares rows by."""
     return next(metric for metric in group[0].row.config.headline if metric.name == "test_perplexity")
 
 
-def _better(comparison: str, before: RowResults | None, after: RowResults | None, metric: Metric) -> Iterator[Finding]:
-    """The finding that one row is better than another by more than chance; none if there is no such row."""
+def _better(
+    comparison: str,
+    before: RowResults | None,
+    after: RowResults | None,
+    metric: Metric,
+    confidence: float,
+    papers: PaperRows | None = None,
+    shown_only: str = "",
+) -> Iterator[Finding]:
+    """The finding that one row is better than another; none if there is no such row."""
     if before is None or after is None:
         return
-    names = (before.row.name, after.row.name)
-    comparison = f"{comparison}, {metric.label}"
-    if effect := compare(before, after, metric):
-        yield Finding(comparison, _figures(effect), _decide(effect), names)
-    else:
-        yield Finding(comparison, NOT_RUN, "not enough runs", names)
+    names, comparison = (before.row.name, after.row.name), f"{comparison}, {metric.label}"
+    effect = compare(before, after, metric, confidence)
+    if effect is None:
+        yield Finding(comparison, NOT_RUN, "undecided", names, shown_only=shown_only)
+        return
+    change = papers_change(metric, papers, effect.before.mean)
+    smallest = change / 2 if change else _of_interest(metric, effect.before.mean)
+    if effect.is_at_floor:
+        shown_only = f"{metric.label} below {metric.floor:g}"
+    yield Finding(
+        comparison,
+        _figures(effect, smallest),
+        decide(effect.gain(effect.interval), smallest),
+        names,
+        decide(effect.gain(effect.interval_with_items), smallest) if effect.interval_with_items else None,
+        shown_only,
+        effect,
+        smallest,
+        change or smallest,
+    )
 
 
-def _decide(effect: Effect) -> Verdict:
-    if effect.gain is None:
-        return "not enough runs"
-    low, high = effect.gain
-    if low > 0:
-        return "reproduced"
-    return "not reproduced" if high < 0 or effect.runs >= ENOUGH else "not enough runs"
+def papers_change(metric: Metric, papers: PaperRows | None, before: float) -> float | None:
+    """The paper's own effect in units of ours, above zero; None if it has none.
+
+    A perplexity changes in proportion to what it is without the change, accuracy and BLEU by points.
+    """
+    figures = [paper.metrics.get(metric.name) for name in papers or () if (paper := registry.find(name).published)]
+    if len(figures) < 2 or figures[0] is None or figures[1] is None:
+        return None
+    change = abs(figures[1] - figures[0])
+    return change / figures[0] * before if metric.better == "lower" else change
 
 
-def _figures(effect: Effect) -> str:
-    digits, runs = effect.metric.digits, effect.runs
-    method = f", {effect.method}" if effect.method else ""
-    means = f"{effect.before.mean:.{digits}f} → {effect.after.mean:.{digits}f}, {effect.show()}"
-    return f"{means}; {runs} run{'s' * (runs != 1)} each{method}"
+def _of_interest(metric: Metric, before: float) -> float:
+    return RELATIVE_INTEREST * before if metric.better == "lower" else POINTS_OF_INTEREST
+
+
+def _figures(effect: Effect, smallest: float) -> str:
+    digits = effect.metric.digits
+    parts = [f"{effect.before.mean:.{digits}f} → {effect.after.mean:.{digits}f}, {effect.show()}; {effect.runs}"]
+    if effect.interval_with_items:
+        parts.append(f"over seeds and test items {effect.show_interval(effect.interval_with_items)}")
+    parts.append(f"smallest of interest {smallest:.{max(digits, 2)}f}")
+    return "; ".join(parts)

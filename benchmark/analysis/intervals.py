@@ -39,6 +39,12 @@ def seeds(values: Sequence[float]) -> Component:
     return Component(float(np.var(values, ddof=1)) / len(values), len(values) - 1)
 
 
+def jackknife(estimates: Sequence[float]) -> Component:
+    """The error of an estimate made of some models, from the estimates without each of them in turn."""
+    count = len(estimates)
+    return Component((count - 1) * float(np.var(estimates)), count - 1)
+
+
 def items(influences: np.ndarray) -> Component:
     """The error that comes from having tested on these items and not on others of their kind.
 

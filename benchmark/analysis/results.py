@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import statistics
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmark.tasks.base import Config, DataSet, Row, Size
+from benchmark.tasks.base import Config, DataSet, Metric, Row, Size
 from benchmark.tasks.registry import DATA_SETS
 from datamodules.errors import UserError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.store.records import Record
+    import numpy as np
+
+    from benchmark.store.records import Record, Store
 
 NOT_RUN = "not run yet"
 """Shown in place of the figures of a row without runs."""
@@ -50,6 +52,8 @@ class RowResults:
     row: Row
     records: tuple[Record, ...]
     """One per seed, in the order of the seeds."""
+    store: Store | None = None
+    """The store of the records; None if only the records are known."""
 
     @property
     def is_plain(self) -> bool:
@@ -66,11 +70,42 @@ class RowResults:
 
     @property
     def comparable(self) -> Mapping[str, float]:
-        """The paper's figures for the same data and, for an ensemble, the same number of models."""
+        """The paper's figures for the same data and, for an ensemble, the same number of models.
+
+        Their names are those of our figures that are measured in the same way.
+        """
         paper = self.row.published
         if not paper or paper.on or (self.row.ensemble_of and not self.is_complete_ensemble):
             return {}
-        return paper.metrics
+        return self.papers_figures
+
+    @property
+    def papers_figures(self) -> dict[str, float]:
+        """The paper's figures for the row, by the name of our figure that is measured in the same way."""
+        names = {metric.name: metric.as_published or metric.name for metric in self.row.config.shown_metrics()}
+        figures = self.row.published.metrics if self.row.published else {}
+        return {names.get(name, name): value for name, value in figures.items()}
+
+    def like_for_like(self, metrics: Iterable[Metric]) -> Iterator[tuple[Metric, Sample | None, float]]:
+        """Each metric that the paper has on the same data: our sample of it as the paper measured it, and its figure.
+
+        The sample is None where no run has the figure that is measured as the paper's is.
+        """
+        for metric in metrics:
+            name = metric.as_published or metric.name
+            if self.records and name in self.comparable:
+                yield metric, self.sample(name), self.comparable[name]
+
+    def log_probabilities(self, split: str) -> list[np.ndarray]:
+        """Log-probabilities of the true tokens of a split [tokens], of each run that the store has them of.
+
+        Raises:
+            CorruptRecord: they are damaged.
+        """
+        if self.store is None or self.row.ensemble_of:
+            return []
+        kept = [self.store.log_probabilities(one) for one in self.records if self.store.has_log_probabilities(one)]
+        return [arrays[split] for arrays in kept if split in arrays]
 
     def sample(self, name: str) -> Sample | None:
         """A metric over the seeds, of the last epoch if it is not a final metric. None if no run has it."""
@@ -79,13 +114,16 @@ class RowResults:
         return Sample(values) if values else None
 
 
-def gather(rows: Iterable[Row], records: Iterable[Record], warnings: list[str] | None = None) -> list[RowResults]:
+def gather(
+    rows: Iterable[Row], records: Iterable[Record], warnings: list[str] | None = None, store: Store | None = None
+) -> list[RowResults]:
     """Give each row the records that are its own: same name, configuration, protocol and data, one per seed.
 
     Args:
         rows: the rows, in the order of the table.
         records: the records of a store.
         warnings: receives a message for each row that has records of another configuration, protocol or data.
+        store: the store of the records, for what they keep beside them.
     """
     by_row: dict[str, list[Record]] = {}
     for record in records:
@@ -99,7 +137,7 @@ def gather(rows: Iterable[Row], records: Iterable[Record], warnings: list[str] |
         kept = {record.seed: record for record in own if record.data_sha256 == common}
         if warnings is not None and (excluded := len(by_row.get(row.name, [])) - len(kept)):
             warnings.append(f"{row.name}: {excluded} records of another configuration, protocol or data are left out")
-        found.append(RowResults(row, tuple(kept[seed] for seed in sorted(kept))))
+        found.append(RowResults(row, tuple(kept[seed] for seed in sorted(kept)), store))
     return found
 
 
@@ -114,7 +152,8 @@ def read_store(rows: Iterable[Row], folder: Path) -> list[RowResults]:
     if not folder.is_dir():
         raise UserError(f"--store {folder}: there is no such folder; `rnnreg reproduce` makes one")
     warnings: list[str] = []
-    table = gather(rows, Store(folder).records(skipped=warnings), warnings)
+    store = Store(folder)
+    table = gather(rows, store.records(skipped=warnings), warnings, store)
     for warning in warnings:
         print(f"rnnreg: left out: {warning}", file=sys.stderr)
     return table

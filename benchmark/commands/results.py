@@ -66,10 +66,13 @@ def claims(store: Path = Path("runs"), profile: Profile | None = None, rows_file
 
     for judgment in judge(read_store(registry.load(rows_file), store)):
         if profile is None or profile in judgment.profiles:
-            print(f"{judgment.verdict.upper()}: {judgment.claim.statement} (section {judgment.claim.section})")
+            verdict = judgment.verdict if judgment.is_decided_here else "not decided on this data"
+            print(f"{verdict.upper()}: {judgment.claim.statement} (section {judgment.claim.section})")
             print(f"  {judgment.data_set.title}; test: {judgment.claim.test}")
             for finding in judgment.findings if judgment.is_run else ():
-                print(f"    {finding.comparison}: {finding.figures}: {finding.verdict} [{', '.join(finding.rows)}]")
+                reason = judgment.reason_shown_only(finding)
+                verdict = f"{finding.verdict} (shown only: {reason})" if reason else finding.verdict
+                print(f"    {finding.comparison}: {finding.figures}: {verdict} [{', '.join(finding.rows)}]")
             if not judgment.is_run:
                 print("    not run yet")
     return 0

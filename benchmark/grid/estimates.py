@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmark.store.records import Record
@@ -35,6 +35,14 @@ def estimate_of(row: Row, records: Sequence[Record]) -> Estimate:
     of_nearest = [(record, record.wall_seconds / ratio) for record, ratio in similar if record.row == nearest]
     seconds = statistics.median(seconds for _, seconds in of_nearest)
     return Estimate(seconds, f"{nearest}, by its work; {_basis([record for record, _ in of_nearest])}")
+
+
+def hours_of(runs: Mapping[Row, int], records: Sequence[Record]) -> float | None:
+    """Device hours of some runs of each row; None if there are none, or no record tells how long one takes."""
+    seconds = [(count, estimate_of(row, records).seconds) for row, count in runs.items() if count]
+    if not seconds or any(each is None for _, each in seconds):
+        return None
+    return sum(count * each for count, each in seconds if each is not None) / 3600
 
 
 def shares(rows: Iterable[Row], records: Sequence[Record]) -> dict[str, float]:

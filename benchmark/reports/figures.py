@@ -205,10 +205,10 @@ def _family(axis: Axes, family: Sequence[RowResults], metric: Metric, color: str
 def against_the_paper(table: Sequence[RowResults]) -> Figure | None:
     """The difference of our means from the paper's figures on the paper's data sets, with the spread over seeds."""
     found = [
-        (f"{results.row.name}, {metric.label}", sample, results.comparable[metric.name], metric)
+        (f"{results.row.name}, {metric.label}", sample, paper, metric)
         for results in table
-        for metric in results.row.config.headline
-        if metric.name in results.comparable and (sample := results.sample(metric.name))
+        for metric, sample, paper in results.like_for_like(results.row.config.headline)
+        if sample
     ]
     if not found:
         return None

@@ -3,11 +3,14 @@
 import csv
 import io
 import json
+import math
 import statistics
 from collections.abc import Sequence
 
-from benchmark.analysis.claims import HOW_TO_READ, judge
+from benchmark.analysis.claims import HOW_TO_READ, Judgment, judge
 from benchmark.analysis.effects import Effect, Pair, dropout_effects, pairs
+from benchmark.analysis.findings import Finding
+from benchmark.analysis.intervals import prediction
 from benchmark.analysis.results import (
     NOT_RUN,
     RowResults,
@@ -92,7 +95,7 @@ def results_table(group: Sequence[RowResults]) -> Table:
     if published:
         header.append(f"paper{f' on {others_data}' if others_data else ''} ({' / '.join(distinct_labels(compared))})")
         if not others_data:
-            header.append("difference")
+            header += ["difference", "95 % of single runs", "the paper's number"]
     header.append("note")
     body = []
     for name, scores in reversed(trivial_baselines(group).items()):
@@ -104,7 +107,7 @@ def results_table(group: Sequence[RowResults]) -> Table:
         if published:
             cells.append(_published(results, compared))
             if not others_data:
-                cells.append(_difference(results, compared))
+                cells += [_difference(results, compared), *_number(results, compared)]
         body.append((*cells, results.row.note))
     return Table(tuple(header), tuple(body))
 
@@ -147,22 +150,38 @@ def _published(results: RowResults, metrics: Sequence[Metric]) -> str:
 def _difference(results: RowResults, metrics: Sequence[Metric]) -> str:
     """Our means less the paper's figures, where these are comparable."""
     differences = [
-        f"{sample.mean - results.comparable[metric.name]:+.{metric.digits}f}"
-        for metric in metrics
-        if metric.name in results.comparable and (sample := results.sample(metric.name))
+        f"{sample.mean - paper:+.{metric.digits}f}" if sample else ABSENT
+        for metric, sample, paper in results.like_for_like(metrics)
     ]
     return " / ".join(differences) or ABSENT
 
 
+def _number(results: RowResults, metrics: Sequence[Metric]) -> tuple[str, str]:
+    """Where 95 % of single runs lie, and whether the paper's number, which is that of one run, is among them."""
+    ranges, inside = [], []
+    for metric, sample, paper in results.like_for_like(metrics):
+        low, high = prediction(sample.values) if sample and sample.sd else (math.nan, math.nan)
+        known = not math.isnan(low)
+        ranges.append(f"{low:.{metric.digits}f} to {high:.{metric.digits}f}" if known else ABSENT)
+        inside.append(("inside" if low <= paper <= high else "outside") if known else ABSENT)
+    if set(inside) <= {ABSENT}:
+        return ABSENT, ABSENT
+    return " / ".join(ranges), " / ".join(inside)
+
+
 def effect_table(group: Sequence[RowResults]) -> Table:
     """The effect of dropout at each size that has been run without it and with it."""
-    header = ("effect of dropout", "metric", "without", "with", "change (95 % interval)", "", "interval")
+    header = (
+        "effect of dropout", "metric", "without", "with", "change (95 % interval over seeds)", "",
+        "over seeds and test items", "runs",
+    )  # fmt: skip
     body = []
     for pair, effect in dropout_effects(group):
         name = (pair.regularized and pair.regularized.row.label) or pair.size
         digits = effect.metric.digits
         cells = (effect.before.show(digits), effect.after.show(digits), effect.show(), _share(effect))
-        body.append((name, effect.metric.label, *cells, effect.method or "one run"))
+        wide = effect.show_interval(effect.interval_with_items) or ABSENT
+        body.append((name, effect.metric.label, *cells, wide, effect.runs))
     return Table(header, tuple(body))
 
 
@@ -180,13 +199,21 @@ def claims(table: Sequence[RowResults]) -> str:
     for claim in dict.fromkeys(judgment.claim for judgment in judged):
         parts += [f"## {claim.statement}", f"Section {claim.section}. Test: {claim.test}."]
         body = [
-            (judgment.data_set.title, finding.comparison, finding.figures, finding.verdict)
+            (judgment.data_set.title, finding.comparison, finding.figures, *_verdicts(judgment, finding))
             for judgment in judged
             if judgment.claim is claim
             for finding in judgment.findings
         ]
-        parts.append(Table(("data", "comparison", "found", "verdict"), tuple(body)).markdown())
+        header = ("data", "comparison", "found", "verdict", "over test items too")
+        parts.append(Table(header, tuple(body)).markdown())
     return "\n\n".join(parts) + "\n"
+
+
+def _verdicts(judgment: Judgment, finding: Finding) -> tuple[str, str]:
+    """The verdicts over seeds and over seeds and test items, for two cells."""
+    reason = judgment.reason_shown_only(finding)
+    verdict = f"{finding.verdict} (shown only: {reason})" if reason else f"**{finding.verdict}**"
+    return verdict, finding.with_items or ABSENT
 
 
 def claims_summary(table: Sequence[RowResults]) -> str:
@@ -243,7 +270,7 @@ def as_csv(table: Sequence[RowResults]) -> str:
         cells += [f"{config.dropout:g}", f"{config.recurrent_dropout:g}", results.row.note, str(len(records))]
         for name in names:
             sample = results.sample(name)
-            paper = results.row.published.metrics.get(name) if results.row.published else None
+            paper = results.papers_figures.get(name)
             numbers = (
                 sample and sample.mean,
                 sample and sample.sd,

@@ -159,6 +159,10 @@ class Store:
                     raise
                 skipped.append(str(error))
 
+    def has_log_probabilities(self, record: Record) -> bool:
+        """Whether the log-probabilities of a run are there beside its record."""
+        return (self.root / record.run / "log_probabilities.npz").is_file()
+
     def log_probabilities(self, record: Record) -> dict[str, np.ndarray]:
         """Log-probabilities of the true tokens, per split, as half-precision arrays [tokens].
 

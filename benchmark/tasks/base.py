@@ -21,6 +21,9 @@ Size = Literal["small", "medium", "large"]
 NOT_IN_PAPER = "not in the paper"
 """Note of a row that the paper lacks."""
 
+BLEU_FLOOR = 5.0
+"""BLEU below which a model hardly matches more than single words: differences there say nothing."""
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -38,6 +41,10 @@ class Metric:
     """Decimals shown."""
     primary: bool = False
     """Whether rows are compared by it: effects, claims and ensembles use the primary metrics only."""
+    as_published: str = ""
+    """Name of the figure that is measured as the paper's is, if that is another one than this."""
+    floor: float | None = None
+    """Value below which it says nothing of a model, so that it decides nothing."""
 
     def as_given(self, published: float) -> str:
         """A published figure with the decimals that it was given with, or as many as ours have."""
@@ -52,6 +59,8 @@ class DataSet:
     """The task and the data, as a heading names them."""
     remark: str = ""
     """What a reader must know before comparing its numbers with the paper's."""
+    decides_nothing: str = ""
+    """The reason why no claim is decided on it; empty where claims are."""
 
     @property
     def heading(self) -> str:
@@ -200,8 +209,6 @@ class Published:
     """Table or figure of arXiv:1409.2329."""
     metrics: Mapping[str, float]
     """Metric name, as in records, to published value."""
-    tolerance: float = 0.0
-    """By how much the mean of our runs may be worse and still count as reproduced."""
     on: str = ""
     """The paper's data set where it is not the row's own: then the figures are shown beside ours, not compared."""
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from benchmark.tasks.base import NOT_IN_PAPER, Config, DataSet, Metric, Profile, Published, Row, Size
+from benchmark.tasks.base import BLEU_FLOOR, NOT_IN_PAPER, Config, DataSet, Metric, Profile, Published, Row, Size
 from datamodules.translation.sources import BIBLE, MULTI30K, WMT14
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class TranslationConfig(Config):
     unit: ClassVar[str] = "target tokens"
     headline: ClassVar[tuple[Metric, ...]] = (
         Metric("validation_perplexity", "validation perplexity", "validation", "lower", 2),
-        Metric("test_bleu", "test BLEU", "test", "higher", primary=True),
+        Metric("test_bleu", "test BLEU", "test", "higher", primary=True, floor=BLEU_FLOOR),
         Metric("test_perplexity", "test perplexity", "test", "lower", 2, primary=True),
     )
     training: ClassVar[Metric] = Metric("train_perplexity", "training perplexity", "training", "lower", 2)
@@ -134,8 +134,8 @@ def _pair(
     )
 
 
-NON_REGULARIZED = Published("Table 3", {"test_perplexity": 5.8, "test_bleu": 25.9}, tolerance=0.2)
-REGULARIZED = Published("Table 3", {"test_perplexity": 5.0, "test_bleu": 29.03}, tolerance=0.2)
+NON_REGULARIZED = Published("Table 3", {"test_perplexity": 5.8, "test_bleu": 25.9})
+REGULARIZED = Published("Table 3", {"test_perplexity": 5.0, "test_bleu": 29.03})
 PAPER = (NON_REGULARIZED, REGULARIZED)
 BESIDE = (replace(NON_REGULARIZED, on="WMT'14"), replace(REGULARIZED, on="WMT'14"))
 """Shown with another data set, on which they are not ours to match."""

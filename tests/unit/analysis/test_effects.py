@@ -1,13 +1,18 @@
-"""Intervals by hand, and when runs are paired."""
+"""Effects by hand."""
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 from scipy import stats
 from support.factories import make_record
 
-from benchmark.analysis.effects import against, compare
+from benchmark.analysis.effects import compare
+from benchmark.analysis.intervals import TOKENS_PER_BLOCK
 from benchmark.analysis.results import RowResults, gather
+from benchmark.store.records import Store, checksum_arrays
 from benchmark.tasks import registry
 from benchmark.tasks.base import Metric, Row
 
@@ -22,26 +27,6 @@ def results_of(row: Row, *values: float, first_seed: int = 1) -> RowResults:
     return gather([row], records)[0]
 
 
-def test_paired_by_seed_by_hand() -> None:
-    """Differences -10, -14, -12: mean -12, standard error 2 / sqrt 3, t(2, 97.5 %) = 4.302653."""
-    effect = compare(results_of(PLAIN, 100, 105, 103), results_of(REGULARIZED, 90, 91, 91), TEST)
-    assert effect is not None
-    assert effect.method == "paired by seed"
-    half = 4.302653 * 2 / math.sqrt(3)
-    assert effect.interval == pytest.approx((-12 - half, -12 + half), rel=1e-5)
-    assert effect.gain == pytest.approx((12 - half, 12 + half), rel=1e-5)
-    assert effect.show() == "-12.0 (-17.0 to -7.0)"
-
-
-@pytest.mark.parametrize(
-    ("before", "after"), [(results_of(PLAIN, 1, 2, first_seed=3), REGULARIZED), (results_of(PLAIN, 1, 2), LARGE)]
-)
-def test_other_seeds_and_other_shapes_are_not_paired(before: RowResults, after: Row) -> None:
-    effect = compare(before, results_of(after, 1, 2), TEST)
-    assert effect is not None
-    assert effect.method == "Welch"
-
-
 def test_welch_by_hand() -> None:
     """Variances 2 and 8 of two runs: standard error sqrt 5, 25 / (1 + 16) degrees of freedom."""
     effect = compare(results_of(REGULARIZED, 99, 101), results_of(LARGE, 88, 92), TEST)
@@ -52,30 +37,63 @@ def test_welch_by_hand() -> None:
     assert high - low == pytest.approx(2 * stats.t.ppf(0.975, 25 / 17) * math.sqrt(5))
 
 
-def test_five_runs_are_bootstrapped_and_always_the_same_way() -> None:
-    runs = results_of(REGULARIZED, 100, 101, 102, 103, 104), results_of(LARGE, 90, 91, 92, 93, 94)
-    effect = compare(*runs, TEST)
-    assert effect == compare(*runs, TEST)
+def test_runs_of_one_seed_are_not_paired() -> None:
+    """Equal seeds give the same interval as others: Welch's, whatever the order of the runs."""
+    one = compare(results_of(PLAIN, 100, 105, 103), results_of(REGULARIZED, 90, 91, 91), TEST)
+    other = compare(results_of(PLAIN, 105, 103, 100), results_of(REGULARIZED, 91, 90, 91, first_seed=7), TEST)
+    assert one is not None
+    assert other is not None
+    assert one.interval == pytest.approx(other.interval)
+
+
+def test_an_effect_is_shown_with_its_interval_and_both_numbers_of_runs() -> None:
+    effect = compare(results_of(PLAIN, 100, 102), results_of(REGULARIZED, 90, 90, 90), TEST)
     assert effect is not None
-    assert effect.interval is not None
-    assert effect.method == "bootstrap"
-    assert -14 < effect.interval[0] < -10 < effect.interval[1] < -6
-    constant = compare(results_of(REGULARIZED, *[3.0] * 5), results_of(LARGE, *[2.0] * 5), TEST)
-    assert constant is not None
-    assert constant.interval == (-1.0, -1.0)
+    half = stats.t.ppf(0.975, 1) * 1
+    assert effect.interval == pytest.approx((-11 - half, -11 + half))
+    assert effect.gain(effect.interval) == pytest.approx((11 - half, 11 + half))
+    assert effect.show() == "-11.0 (-23.7 to +1.7)"
+    assert effect.runs == "2 and 3 runs"
+
+
+def test_items_widen_the_interval_by_how_unevenly_the_change_falls_on_them(tmp_path: Path) -> None:
+    """Four blocks of tokens: dropout halves the loss of one of them, the others stay as they are."""
+    store = Store(tmp_path)
+    for row, last in ((PLAIN, 4.0), (REGULARIZED, 2.0)):
+        for seed in (1, 2):
+            losses = np.repeat([2.0, 2.0, 2.0, last], TOKENS_PER_BLOCK).astype(np.float16)
+            arrays = {"test": -losses}
+            metrics = {"test_perplexity": math.exp(losses.astype(float).mean()) + 0.01 * seed}
+            record = make_record(row, seed, metrics=metrics, log_probabilities_sha256=checksum_arrays(arrays))
+            store.write(record, arrays)
+    before, after = gather([PLAIN, REGULARIZED], store.records(), store=store)
+    effect = compare(before, after, TEST)
+    assert effect is not None
+    assert effect.over_items is not None
+    # Each block is a quarter of the text, and moves perplexity exp(2.5) by its loss less the mean of 2.5.
+    influences = math.exp(2.5) / 4 * np.array([-0.5, -0.5, -0.5, 1.5])
+    assert effect.over_items.variance == pytest.approx(np.square(influences).sum() * 4 / 3, rel=1e-3)
+    assert effect.over_items.degrees == 3
+    narrow, wide = effect.interval, effect.interval_with_items
+    assert narrow is not None
+    assert wide is not None
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]
+
+
+def test_a_metric_at_its_floor_is_known() -> None:
+    bleu = replace(TEST, floor=5.0)
+    low = compare(results_of(PLAIN, 1, 2), results_of(REGULARIZED, 3, 4), bleu)
+    high = compare(results_of(PLAIN, 1, 2), results_of(REGULARIZED, 6, 7), bleu)
+    assert low is not None
+    assert low.is_at_floor
+    assert high is not None
+    assert not high.is_at_floor
 
 
 def test_a_single_run_has_no_interval_and_none_no_effect() -> None:
     effect = compare(results_of(PLAIN, 100), results_of(REGULARIZED, 90, 91), TEST)
     assert effect is not None
     assert effect.interval is None
-    assert effect.gain is None
+    assert effect.interval_with_items is None
     assert effect.show() == "-9.5"
     assert compare(results_of(PLAIN), results_of(REGULARIZED, 90), TEST) is None
-    assert against(results_of(PLAIN), 3.0, TEST) is None
-
-
-def test_against_a_given_value() -> None:
-    effect = against(results_of(PLAIN, 9, 11), 8.0, TEST)
-    assert effect is not None
-    assert effect.interval == pytest.approx((2 - 12.7062, 2 + 12.7062), rel=1e-4)

@@ -1,0 +1,118 @@
+"""The comparisons of ensembles that decide the paper's claims about them (Tables 1 and 4)."""
+
+from collections.abc import Iterator
+
+from benchmark.analysis.findings import RELATIVE_INTEREST, Finding, Group, test_perplexity
+from benchmark.analysis.intervals import Component, Interval, difference, interval, jackknife, seeds
+from benchmark.analysis.results import NOT_RUN, RowResults, Sample, model_name, plain
+from benchmark.analysis.subsets import EnsembleGain, ensemble_gain
+from benchmark.analysis.verdicts import Verdict, decide
+from benchmark.tasks import registry
+from benchmark.tasks.base import Metric
+
+
+def ensembles_gain(group: Group, confidence: float) -> Iterator[Finding]:
+    """An ensemble takes as large a part of one model's test perplexity away as in the paper (Table 1)."""
+    metric = test_perplexity(group)
+    for results in group:
+        if results.row.ensemble_of:
+            (single,) = (other for other in group if other.row.name == results.row.ensemble_of)
+            yield _ensemble(single, results, metric, confidence)
+
+
+def one_is_as_good_as_ten(group: Group, confidence: float) -> Iterator[Finding]:
+    """One regularized model has a share of the ensemble's gain as in the paper's Table 4."""
+    for ensemble in group:
+        single = next((other for other in group if other.row.name == ensemble.row.ensemble_of), None)
+        regularized = single and plain(group, single.row.size, regularized=True)
+        if single and regularized:
+            for metric in ensemble.row.config.primary_metrics():
+                yield from _share_of_ten(single, regularized, ensemble, metric, confidence)
+
+
+def _ensemble(single: RowResults, ensemble: RowResults, metric: Metric, confidence: float) -> Finding:
+    """The finding of one ensemble of a family: its part of the perplexity against the paper's."""
+    names, members = (single.row.name, ensemble.row.name), ensemble.row.members
+    dropout = "with dropout" if single.row.config.dropout else "without dropout"
+    comparison = f"one {model_name(single.row)} model → {members}, {dropout}, {metric.label}"
+    arrays = single.log_probabilities(metric.split)
+    if len(arrays) < members:
+        return Finding(comparison, NOT_RUN, "undecided", names)
+    gain, papers = ensemble_gain(arrays, members), papers_ensemble_gain(single, members)
+    smallest = papers / 2 if papers else RELATIVE_INTEREST
+    return Finding(
+        comparison, _ensemble_figures(gain, papers, confidence), decide(gain.interval(confidence), smallest), names
+    )
+
+
+def papers_ensemble_gain(single: RowResults, members: int) -> float | None:
+    """The part of one model's test perplexity that the paper's ensemble of that size takes away; None if it has none.
+
+    Table 1 has them for each size, with dropout for medium and large.
+    """
+    size, dropout = single.row.size, "-dropout" if single.row.config.dropout else ""
+    found = {row.name: row.published for row in registry.ROWS if row.published}
+    one, many = found.get(f"ptb-{size}{dropout}"), found.get(f"ptb-{size}{dropout}-average-{members}")
+    if not (one and many):
+        return None
+    return 1 - many.metrics["test_perplexity"] / one.metrics["test_perplexity"]
+
+
+def _ensemble_figures(gain: EnsembleGain, papers: float | None, confidence: float) -> str:
+    spread = f" ± {gain.sd:.1f} over {len(gain.ensembles)} choices of members" if gain.sd is not None else ""
+    figures = f"{gain.single:.1f} → {gain.mean:.1f}{spread}, {-gain.share:+.1%}"
+    if ends := gain.interval(confidence):
+        figures += f" ({-ends[1]:+.1%} to {-ends[0]:+.1%})"
+    return figures + (f"; the paper's {-papers:+.1%}" if papers else "")
+
+
+def _share_of_ten(
+    single: RowResults, regularized: RowResults, ensemble: RowResults, metric: Metric, confidence: float
+) -> Iterator[Finding]:
+    """The finding for one metric; none without the paper's figures for all three rows."""
+    rows = (single, regularized, ensemble)
+    papers = [results.row.published.metrics[metric.name] for results in rows if results.row.published]
+    if len(papers) < len(rows) or papers[0] == papers[2]:  # a user's own rows may have other figures
+        return
+    names = tuple(results.row.name for results in rows)
+    one, ours, ten = (results.sample(metric.name) for results in rows)
+    if not (one and ours and ten and ensemble.is_complete_ensemble):
+        yield Finding(metric.label, NOT_RUN, "undecided", names)
+        return
+    papers_share = (papers[1] - papers[0]) / (papers[2] - papers[0])
+    share = (one.mean - ours.mean) / (one.mean - ten.mean)
+    figures = (
+        f"one without {one.mean:.{metric.digits}f}, ensemble {ten.mean:.{metric.digits}f}, one with "
+        f"{ours.show(metric.digits)}: {share:.0%} of the way, the paper's {papers_share:.0%}"
+    )
+    ends = _share_interval(single, ours, ensemble, metric, confidence)
+    if ends is None:
+        yield Finding(metric.label, f"{figures}; an ensemble's {metric.label} has no interval", "undecided", names)
+        return
+    figures += f", interval {ends[0]:.0%} to {ends[1]:.0%}"
+    yield Finding(metric.label, figures, _share_verdict(ends, papers_share), names)
+
+
+def _share_verdict(ends: Interval, papers: float) -> Verdict:
+    """Whether a share of the way is, or is not, at least half of the paper's."""
+    if ends[0] > papers / 2:
+        return "reproduced"
+    return "contradicted" if ends[1] < papers / 2 else "undecided"
+
+
+def _share_interval(
+    single: RowResults, regularized: Sample, ensemble: RowResults, metric: Metric, confidence: float
+) -> Interval | None:
+    """Interval of the share of the way from one model to an ensemble; None where the ensemble's error is unknown.
+
+    The jackknife over the members gives the error of both ends of the way; the runs of the regularized model, to first
+    order, that of its place on it.
+    """
+    arrays = single.log_probabilities(metric.split)
+    if len(arrays) < ensemble.row.members or metric.name != f"{metric.split}_perplexity" or not regularized.sd:
+        return None
+    gain, ours = ensemble_gain(arrays, ensemble.row.members), regularized.mean
+    ends = jackknife([(one - ours) / (one - many) for one, many in gain.without_each])
+    place = seeds(regularized.values)
+    place = Component(place.variance / (gain.single - gain.mean) ** 2, place.degrees)
+    return interval((gain.single - ours) / (gain.single - gain.mean), difference(ends, place), confidence)
