@@ -31,7 +31,7 @@ def power(store: Path = Path("runs"), profile: Profile | None = None, rows_file:
     table = [("data", "comparison", "expected", "found by today's runs", "runs needed", "device hours")]
     for plan in found:
         digits = plan.finding.effect.metric.digits if plan.finding.effect else 1
-        hours = hours_of({registry.find(name, rows): count for name, count in plan.missing.items()}, records)
+        hours = hours_of([(registry.find(name, rows), count) for name, count in plan.missing.items()], records)
         table.append(
             (
                 Path(plan.judgment.source).name,

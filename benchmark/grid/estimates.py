@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmark.store.records import Record
@@ -37,9 +37,9 @@ def estimate_of(row: Row, records: Sequence[Record]) -> Estimate:
     return Estimate(seconds, f"{nearest}, by its work; {_basis([record for record, _ in of_nearest])}")
 
 
-def hours_of(runs: Mapping[Row, int], records: Sequence[Record]) -> float | None:
+def hours_of(runs: Iterable[tuple[Row, int]], records: Sequence[Record]) -> float | None:
     """Device hours of some runs of each row; None if there are none, or no record tells how long one takes."""
-    seconds = [(count, estimate_of(row, records).seconds) for row, count in runs.items() if count]
+    seconds = [(count, estimate_of(row, records).seconds) for row, count in runs if count]
     if not seconds or any(each is None for _, each in seconds):
         return None
     return sum(count * each for count, each in seconds if each is not None) / 3600

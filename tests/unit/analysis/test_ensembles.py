@@ -73,7 +73,7 @@ def test_the_table_says_how_many_members_there_are(tmp_path: Path) -> None:
 
 def test_only_a_complete_ensemble_is_compared_with_the_papers(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    for seed, difference in ((1, ""), (2, ""), (3, "-111.7")):  # of a single one none is made
+    for seed, difference in ((1, ""), (2, ""), (3, "– / -111.7")):  # of a single one none is made
         add_member(store, seed, 0.5, 0.25)
         ensembles.update(ROWS, ROWS, store)
         table = gather(ROWS, store.records())
