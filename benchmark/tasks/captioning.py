@@ -22,12 +22,12 @@ DATA_SETS = {
         "another data set than the paper's Table 4",
     ),
     FLICKR8K_PART.name: DataSet(
-        "Image captions, 1,000 photographs of Flickr8k, vectors from a weight-free descriptor of edges and colours",
+        "Image captions, 1,000 photographs of Flickr8k, vectors from a weight-free descriptor of edges and colors",
         "another data set than the paper's Table 4, and no network that knows photographs",
     ),
     OPENMOJI.name: DataSet(
         "Image captions, OpenMoji drawings and their Unicode names, quick profile, vectors from a weight-free "
-        "descriptor of edges and colours",
+        "descriptor of edges and colors",
         "scaled-down data and models, not comparable with the paper's numbers",
     ),
 }

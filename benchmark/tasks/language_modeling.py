@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 SOURCES = (STATE_OF_THE_UNION, PENN_TREEBANK)
 
 DATA_SETS = {
-    "ptb": DataSet("Language modelling, Penn Treebank", "paper Table 1"),
+    "ptb": DataSet("Language modeling, Penn Treebank", "paper Table 1"),
     "sotu": DataSet(
-        "Language modelling, State of the Union addresses, quick profile",
+        "Language modeling, State of the Union addresses, quick profile",
         "small text and scaled-down models, not comparable with the paper's numbers",
     ),
 }
