@@ -71,8 +71,9 @@ def claims(store: Path = Path("runs"), profile: Profile | None = None, rows_file
             print(f"  {judgment.data_set.title}; test: {judgment.claim.test}")
             for finding in judgment.findings if judgment.is_run else ():
                 reason = judgment.reason_shown_only(finding)
-                verdict = f"{finding.verdict} (shown only: {reason})" if reason else finding.verdict
-                print(f"    {finding.comparison}: {finding.figures}: {verdict} [{', '.join(finding.rows)}]")
+                shown_only = f" (shown only: {reason})" if reason else ""
+                rows = ", ".join(finding.rows)
+                print(f"    {finding.comparison}: {finding.figures}: {finding.verdict}{shown_only} [{rows}]")
             if not judgment.is_run:
                 print("    not run yet")
     return 0
