@@ -144,11 +144,12 @@ class SpeechData(TaskData):
 
     def prepare_data(self) -> None:
         """Download what is missing, align it and compute features, unless that has been done."""
-        self.corpus.fetch()
-        prepare(self.corpus, self.aligner, self.sample_rate, self.data)
+        if self.prepared is None:  # Lightning asks again before each of its loops
+            self.corpus.fetch()
+            self.setup()
 
     def setup(self, stage: str | None = None) -> None:
-        """Open the prepared data; once."""
+        """Open the prepared data; once, since to find it every file of the corpus is read for its checksum."""
         if self.prepared is None:
             self.prepared = prepare(self.corpus, self.aligner, self.sample_rate, self.data)
             self.sha256 = self.prepared.sha256
