@@ -46,7 +46,7 @@ def prepared(name: str, data: Path, compute: Callable[[Path], None]) -> Path:
     try:
         compute(scratch)
         try:
-            os.rename(scratch, place / name)
+            scratch.rename(place / name)
         except OSError:  # another process was faster, and has made the same
             if not (place / name / WHOLE).is_file():
                 raise

@@ -1,7 +1,6 @@
 """Where the data comes from: each file with its checksum, downloaded, verified, never changed."""
 
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -89,7 +88,7 @@ class Source:
                             f"{file.url or file.requirement} gave {fresh.stat().st_size:,} bytes of sha256 "
                             f"{found[:12]}..., expected {file.sha256[:12]}...; not kept"
                         )
-                    os.replace(fresh, path)
+                    fresh.replace(path)
             except OSError as error:
                 raise DataError(f"cannot write {path}: {error.strerror or error}") from error
         self.verify(data)

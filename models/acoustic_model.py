@@ -60,7 +60,8 @@ class AcousticModel(TaskModel):
     def forward(self, features: Tensor) -> Tensor:
         """Logits [time, batch, states] of frames [time + output_delay, batch, features]."""
         outputs, _ = self.backbone(features)
-        return self.output(outputs[self.output_delay :])
+        logits: Tensor = self.output(outputs[self.output_delay :])
+        return logits
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Cross-entropy of a batch, averaged over its frames."""

@@ -35,7 +35,7 @@ class Captioner(TokenModel):
         lr: learning rate of plain SGD.
         flat_epochs: epochs trained at lr before it starts to fall.
         decay: what the learning rate is divided by before each later epoch.
-        statistics: mean and standard deviation [feature_size] of the training pictures' vectors, which are normalised
+        statistics: mean and standard deviation [feature_size] of the training pictures' vectors, which are normalized
             by them; kept in the checkpoint.
         arguments: the recurrent stack; the embedding has the size of its layers.
     """
@@ -75,11 +75,13 @@ class Captioner(TokenModel):
         """State of the backbone after pictures with these vectors [batch, feature_size]."""
         # A unit that is the same in every training picture has no deviation, and tells nothing.
         normalized = (features - self.feature_mean) / self.feature_deviation.clamp(min=1e-3)
-        return self.decoder.backbone(self.projection(normalized)[None])[1]
+        state: State = self.decoder.backbone(self.projection(normalized)[None])[1]
+        return state
 
     def forward(self, features: Tensor, tokens: Tensor) -> Tensor:
         """Logits [time, batch, words] of the word after each of tokens [time, batch], `<eos>` the first of them."""
-        return self.decoder(tokens, self.look(features))[0]
+        logits: Tensor = self.decoder(tokens, self.look(features))[0]
+        return logits
 
     def _log_probabilities(self, batch: Any) -> Tensor:
         """Log-probabilities [words] of the true words and `<eos>`s of a batch of captions, caption by caption."""

@@ -76,20 +76,11 @@ def beam_search(
 
     for length in range(1, max_length + 1):
         log_probabilities, state = step(last, state)
-        words = log_probabilities.shape[-1]
         log_probabilities = log_probabilities.float()
         log_probabilities[:, list(forbidden)] = -torch.inf
-        extended = alive[:, :, None] + log_probabilities.view(batch, beam, words)
-        if length == max_length:
-            ended = extended[:, :, eos].clone()
-            extended.fill_(-torch.inf)[:, :, eos] = ended
-        # At most `beam` of the best 2 x beam extensions end, so that `beam` of them go on.
-        scores, flat = extended.flatten(1).topk(min(2 * beam, beam * words), dim=1)
-        parents, tokens = flat // words, flat % words
+        scores, parents, tokens = _extend(alive, log_probabilities, eos if length == max_length else None)
         ends = tokens == eos
-
-        complete = (ends[:, :beam] & scores[:, :beam].isfinite()).nonzero().tolist()
-        for sentence, rank in complete:
+        for sentence, rank in (ends[:, :beam] & scores[:, :beam].isfinite()).nonzero().tolist():
             log_probability = float(scores[sentence, rank])
             score = log_probability / length**length_normalization
             found = best[sentence]
@@ -112,6 +103,27 @@ def beam_search(
         if all(found is not None and found.score >= limit for found, limit in zip(best, bound, strict=True)):
             break
     return [found or Hypothesis([], -torch.inf, -torch.inf) for found in best]
+
+
+def _extend(alive: Tensor, log_probabilities: Tensor, only: int | None) -> tuple[Tensor, Tensor, Tensor]:
+    """The likeliest extensions of hypotheses by one word.
+
+    Args:
+        alive: log-probabilities [batch, beam] of the hypotheses.
+        log_probabilities: of the next word [batch x beam, words].
+        only: the one word that may extend them, where there is only one.
+
+    Returns:
+        Log-probability, number of the hypothesis and word of each extension, the likeliest first, [batch, 2 x beam].
+    """
+    (batch, beam), words = alive.shape, log_probabilities.shape[-1]
+    extended = alive[:, :, None] + log_probabilities.view(batch, beam, words)
+    if only is not None:
+        allowed = extended[:, :, only].clone()
+        extended.fill_(-torch.inf)[:, :, only] = allowed
+    # At most `beam` of the best 2 x beam extensions end, so that `beam` of them go on.
+    scores, flat = extended.flatten(1).topk(min(2 * beam, beam * words), dim=1)
+    return scores, flat // words, flat % words
 
 
 def average(steps: Sequence[Step]) -> Step:

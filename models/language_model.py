@@ -56,7 +56,8 @@ class LanguageModel(TokenModel):
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Logits [time, batch, vocabulary] of the word after each of tokens [time, batch], and the new state."""
-        return self.decoder(tokens, state)
+        logits, state = self.decoder(tokens, state)
+        return logits, state
 
     def continue_text(
         self,

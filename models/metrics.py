@@ -37,8 +37,8 @@ def corpus_bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) 
     """BLEU-4 of a whole corpus, 0 to 100, and the signature that says how it was measured (sacrebleu).
 
     Args:
-        hypotheses: detokenised output, one string a sentence.
-        references: for each sentence its references, detokenised; sentences may have different numbers of them.
+        hypotheses: detokenized output, one string a sentence.
+        references: for each sentence its references, detokenized; sentences may have different numbers of them.
     """
     most = max(len(of_sentence) for of_sentence in references)
     streams = [[of_sentence[i] if i < len(of_sentence) else None for of_sentence in references] for i in range(most)]

@@ -24,7 +24,7 @@ SAMPLES = 5
 class Translator(TokenModel):
     """Encoder-decoder: a language model of the target that starts from the encoder's last state.
 
-    Embeddings are as wide as a layer. After Sutskever et al. 2014: uniform initialisation, reversed source, SGD whose
+    Embeddings are as wide as a layer. After Sutskever et al. 2014: uniform initialization, reversed source, SGD whose
     rate falls by steps within an epoch, beam search.
 
     Args:
@@ -72,7 +72,8 @@ class Translator(TokenModel):
 
     def encode(self, source: Tensor) -> State:
         """State from which the translation starts, for sentences [time, batch] that are already reversed."""
-        return self.encoder(self.embedding(source))[1]
+        state: State = self.encoder(self.embedding(source))[1]
+        return state
 
     def forward(self, batch: PairBatch) -> Tensor:
         """Log-probabilities [time, batch] of the true target words, 0 where a target has ended."""
@@ -103,7 +104,7 @@ class Translator(TokenModel):
 
     def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
         """Loss of one batch: summed over words, divided by the size of a full batch: all pairs weigh the same."""
-        log_probabilities = self(batch)
+        log_probabilities: Tensor = self(batch)
         self.train_perplexity.update(log_probabilities.detach(), batch.targets != IGNORE_INDEX)
         self._progress = batch.progress
         return -log_probabilities.sum() / self.batch_size

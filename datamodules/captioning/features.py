@@ -37,11 +37,11 @@ class Network(ABC):
 
 
 class Descriptor(Network):
-    """Orientations of edges (Dalal & Triggs 2005), layout and histogram of colours: no weights, nothing learned.
+    """Orientations of edges (Dalal & Triggs 2005), layout and histogram of colors: no weights, nothing learned.
 
     The picture is squeezed to a square of 64 pixels. Orientations: 9 in each cell of 16 x 16 pixels, blocks of one
     cell. Layout: mean red, green and blue of a 4 x 4 grid. Histogram: share of the pixels, square root, in 4 x 4 x 4
-    cells of the colour cube.
+    cells of the color cube.
     """
 
     name = "descriptor"
@@ -115,7 +115,8 @@ class GoogLeNet(Network):
     def __call__(self, images: Sequence[Image.Image]) -> np.ndarray:
         """See Network."""
         batch = torch.stack([self.transform(image) for image in images])
-        return self.network(batch.to(self.device)).float().cpu().numpy()
+        vectors: np.ndarray = self.network(batch.to(self.device)).float().cpu().numpy()
+        return vectors
 
 
 NETWORKS: dict[str, type[Network]] = {"descriptor": Descriptor, "googlenet": GoogLeNet}
@@ -142,7 +143,7 @@ class Features:
     @property
     def size(self) -> int:
         """Length of a vector."""
-        return self.table.shape[1]
+        return int(self.table.shape[1])
 
 
 def extract(pictures: Sequence[Picture], network: Network, path: Path) -> Features:
@@ -200,7 +201,7 @@ def _write(path: Path, old: Any, pictures: Sequence[Picture], vectors: np.ndarra
         table["id"], table["stamp"] = ids, stamps
         table["vector"][: len(old)], table["vector"][len(old) :] = old["vector"], vectors
         table.flush()
-        os.replace(scratch, path)
+        scratch.replace(path)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}") from error
 

@@ -44,7 +44,8 @@ class Audio:
 
     def at(self, rate: int) -> Tensor:
         """Samples [samples] at another rate, floats on the scale of 16-bit integers."""
-        return resample(torch.from_numpy(self.samples).float(), self.rate, rate)
+        samples: Tensor = resample(torch.from_numpy(self.samples).float(), self.rate, rate)
+        return samples
 
 
 def read_audio(path: Path) -> Audio:
@@ -69,7 +70,7 @@ def log_mel(audio: Audio, rate: int, snr: float | None = None, noise_seed: int =
 
     Args:
         audio: the recording.
-        rate: samples per second that it is analysed at.
+        rate: samples per second that it is analyzed at.
         snr: signal-to-noise ratio in dB of white noise that is added first; None adds none.
         noise_seed: of the noise.
 
@@ -94,6 +95,6 @@ def log_mel(audio: Audio, rate: int, snr: float | None = None, noise_seed: int =
     return torch.cat([energies, deltas, compute_deltas(deltas)]).T
 
 
-def normalised(features: Tensor) -> Tensor:
+def normalized(features: Tensor) -> Tensor:
     """Features [frames, values], such as a speaker's, with mean 0 and variance 1 of each value."""
     return (features - features.mean(dim=0)) / features.std(dim=0, correction=0).clamp(min=1e-3)

@@ -20,7 +20,7 @@ from datamodules.errors import DataError
 from datamodules.sources import sha256_of
 from datamodules.speech.alignment import Aligner, make_aligner, read_labels, states_of
 from datamodules.speech.corpus import SpeechCorpus, Utterance
-from datamodules.speech.features import FEATURES, Audio, LeftOut, log_mel, normalised, read_audio
+from datamodules.speech.features import FEATURES, Audio, LeftOut, log_mel, normalized, read_audio
 from datamodules.speech.features import VERSION as FEATURES_VERSION
 from datamodules.speech.sources import SPLITS
 
@@ -40,7 +40,7 @@ class Prepared:
     """Features and labels of all utterances that could be used, one after another."""
 
     features: np.ndarray
-    """float16 [frames, values], normalised for each speaker and split; mapped, not read."""
+    """float16 [frames, values], normalized for each speaker and split; mapped, not read."""
     labels: np.ndarray
     """int64 [frames]: indices into states."""
     lengths: list[int]
@@ -125,7 +125,7 @@ def compute(utterances: list[Utterance], aligner: str, rate: int, folder: Path) 
             raise DataError(f"no {split} utterance can be used, of {len(utterances)} in all; {first(left_out)}")
 
     shape = (sum(lengths), FEATURES)
-    _normalise(np.memmap(folder / "raw", np.float32, "r", shape=shape), used, lengths, folder / "features.npy")
+    _normalize(np.memmap(folder / "raw", np.float32, "r", shape=shape), used, lengths, folder / "features.npy")
     (folder / "raw").unlink()
     names = sorted(ids)
     order = np.array([names.index(state) for state in ids])
@@ -141,16 +141,16 @@ def compute(utterances: list[Utterance], aligner: str, rate: int, folder: Path) 
     (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
 
-def _normalise(raw: np.ndarray, utterances: list[Utterance], lengths: list[int], path: Path) -> None:
-    """Normalise raw features [frames, values] for each speaker and split, and write them as float16."""
+def _normalize(raw: np.ndarray, utterances: list[Utterance], lengths: list[int], path: Path) -> None:
+    """Normalize raw features [frames, values] for each speaker and split, and write them as float16."""
     out = np.lib.format.open_memmap(path, "w+", np.float16, raw.shape)
     ends = np.cumsum(lengths).tolist()
     groups: dict[tuple[str, str], list[slice]] = {}
     for utterance, end, length in zip(utterances, ends, lengths, strict=True):
         groups.setdefault((utterance.speaker, utterance.split), []).append(slice(end - length, end))
     for slices in groups.values():
-        own = normalised(torch.from_numpy(np.concatenate([raw[each] for each in slices])))
-        for each, part in zip(slices, own.split([each.stop - each.start for each in slices]), strict=True):
+        own = normalized(torch.from_numpy(np.concatenate([raw[each] for each in slices])))
+        for each, part in zip(slices, torch.split(own, [each.stop - each.start for each in slices]), strict=True):
             out[each] = part.numpy().astype(np.float16)
     out.flush()
 

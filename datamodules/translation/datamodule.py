@@ -75,7 +75,7 @@ class TranslationData(TaskData):
         """Validation and test set as they are written."""
 
     def prepare_data(self) -> None:
-        """Download a named source where it is missing, and tokenise the training text unless that has been done."""
+        """Download a named source where it is missing, and tokenize the training text unless that has been done."""
         if self.sentences:  # set up already: Lightning asks again before each of its loops
             return
         for source in (BIBLE, MULTI30K):

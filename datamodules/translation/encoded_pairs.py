@@ -1,4 +1,4 @@
-"""A parallel text as numbers on disk: tokenised once, by all cores where it is large, and read back in a stream."""
+"""A parallel text as numbers on disk: tokenized once, by all cores where it is large, and read back in a stream."""
 
 import hashlib
 import itertools
@@ -27,9 +27,9 @@ MIN_COUNT = 2
 VERSION = 1
 """Raised with any change here that changes what is prepared."""
 CHUNK = 2_000
-"""Pairs tokenised at once."""
+"""Pairs tokenized at once."""
 ALONE = 40_000
-"""Pairs up to which this process tokenises alone: others take a while to start."""
+"""Pairs up to which this process tokenizes alone: others take a while to start."""
 BLOCK, BLOCK_PAIRS = 1 << 20, 1 << 15
 """Numbers, and pairs, read at once."""
 SIDES = ("source", "target")

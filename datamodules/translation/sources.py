@@ -70,7 +70,7 @@ BIBLE_LONGEST = 12
 BIBLE_LISTS = {4, 6, 13, 15, 16}
 """Books that are left out for their lists of names and numbers: Numbers, Joshua, 1 Chronicles, Ezra, Nehemiah."""
 BIBLE_EVERY = 4
-"""Of every so many chapters one is for validation and one for test: neighbouring verses stay in one split."""
+"""Of every so many chapters one is for validation and one for test: neighboring verses stay in one split."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from datamodules.speech.synthetic import phones_of
 
 
 def test_states_by_hand() -> None:
-    """Frame t is centred at 10 t + 12.5 ms; a phone of 60 ms has 20 ms for each state."""
+    """Frame t is centerd at 10 t + 12.5 ms; a phone of 60 ms has 20 ms for each state."""
     phones = [Phone("a", 0.02, 0.08), Phone("b", 0.08, 0.11)]
     assert states_of(phones, 12) == [
         "sil.1", "a.0", "a.0", "a.1", "a.1", "a.2", "a.2", "b.0", "b.1", "b.2", "sil.1", "sil.1",
@@ -63,8 +63,8 @@ def test_pocketsphinx_aligns_three_state_phones_and_reports_what_it_cannot() -> 
     assert order[2:6] == ["S", "T", "EY", "T"]
     assert {state for state in states if state.startswith("EY")} == {"EY.0", "EY.1", "EY.2"}
     (vowel,) = (phone for phone in phones_of(said) if phone.name == "eI")
-    centre = int(1000 * (vowel.begin + vowel.end) / 2 / HOP_MS)
-    assert "EY" in names[centre - 3 : centre + 4]
+    center = int(1000 * (vowel.begin + vowel.end) / 2 / HOP_MS)
+    assert "EY" in names[center - 3 : center + 4]
     assert aligner.align(audio, "The state of our union is strong.", frames) == states
     with pytest.raises(LeftOut, match=r"^words unknown to the aligner: 500, blorx$"):
         aligner.align(audio, "the blorx of 500", frames)
@@ -142,7 +142,7 @@ def test_ctc_model_that_cannot_be_read_is_one_line(tmp_path) -> None:
         make_aligner(str(tmp_path / "model.pt"))
 
 
-def test_icelandic_is_romanised_for_a_model_that_knows_no_icelandic(tones_model) -> None:
+def test_icelandic_is_romanized_for_a_model_that_knows_no_icelandic(tones_model) -> None:
     aligner = CTCAligner(str(tones_model))
     aligner.ids = {character: 1 for character in "thdaeopj"}
     assert "".join(aligner._tokens("þæðö")) == "thaedo"

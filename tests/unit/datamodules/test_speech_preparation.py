@@ -16,7 +16,7 @@ from datamodules.speech.preparation import load, prepare
 from datamodules.speech.recorded import FolderCorpus, SamromurCorpus
 
 
-def test_features_are_normalised_for_each_speaker_and_split(tmp_path) -> None:
+def test_features_are_normalized_for_each_speaker_and_split(tmp_path) -> None:
     folder = write_corpus(tmp_path / "corpus", labels=True)
     lines = [line.split("\t") for line in (folder / "transcripts.tsv").read_text().splitlines()]
     for index, line in enumerate(lines):
@@ -41,8 +41,8 @@ def test_the_rest_of_a_corpus_is_usable_and_each_bad_file_named(tmp_path, caplog
     (folder / "corrupt.wav").write_bytes(b"RIFF no audio at all")
     soundfile.write(folder / "unmatched.wav", spoken("abc"), RATE)
     (folder / "labels" / "unmatched.txt").write_text("a.0 a.1")
-    soundfile.write(folder / "unlabelled.wav", spoken("abc"), RATE)
-    bad = ["empty", "short", "corrupt", "unmatched", "unlabelled", "missing"]
+    soundfile.write(folder / "unlabeled.wav", spoken("abc"), RATE)
+    bad = ["empty", "short", "corrupt", "unmatched", "unlabeled", "missing"]
     (folder / "transcripts.tsv").write_text(good + "".join(f"{name}.wav\ta b c\t\ttrain\n" for name in bad))
     with caplog.at_level(logging.WARNING):
         prepared = prepare(FolderCorpus(folder), "", RATE, tmp_path)
@@ -53,7 +53,7 @@ def test_the_rest_of_a_corpus_is_usable_and_each_bad_file_named(tmp_path, caplog
     assert prepared.left_out["corrupt.wav"].startswith("audio cannot be read")
     assert prepared.left_out["missing.wav"].startswith("audio cannot be read")
     assert prepared.left_out["unmatched.wav"].startswith("label file does not match its audio: 2 labels for ")
-    assert prepared.left_out["unlabelled.wav"].startswith("label file cannot be read")
+    assert prepared.left_out["unlabeled.wav"].startswith("label file cannot be read")
     assert sum(prepared.reasons.values()) == len(bad)
     lines = [record.getMessage() for record in caplog.records]
     for name in bad:

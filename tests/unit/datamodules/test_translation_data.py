@@ -196,11 +196,11 @@ def test_batches_carry_what_evaluation_and_schedule_need(translation_folder: Pat
         assert batch.progress == 1
 
 
-def test_a_large_corpus_streams_and_is_tokenised_once(translation_folder: Path, monkeypatch) -> None:
+def test_a_large_corpus_streams_and_is_tokenized_once(translation_folder: Path, monkeypatch) -> None:
     whole = data_of(translation_folder)
     monkeypatch.setattr(datamodule, "POOL", 7)
     monkeypatch.setattr(encoded_pairs, "BLOCK_PAIRS", 9)
-    monkeypatch.setattr(encoded_pairs, "tokenize_pairs", lambda *_, **__: pytest.fail("tokenised again"))
+    monkeypatch.setattr(encoded_pairs, "tokenize_pairs", lambda *_, **__: pytest.fail("tokenized again"))
     data = data_of(translation_folder)
     assert "train" not in data.sentences
     assert list(data.training) == list(data.training) == whole.sentences["train"]
@@ -212,7 +212,7 @@ def test_a_large_corpus_streams_and_is_tokenised_once(translation_folder: Path, 
     assert "wolf" in data_of(translation_folder).source_vocabulary.words
 
 
-def test_all_cores_tokenise_as_one_process_does(translation_folder: Path, tmp_path: Path, monkeypatch) -> None:
+def test_all_cores_tokenize_as_one_process_does(translation_folder: Path, tmp_path: Path, monkeypatch) -> None:
     text = read_parallel_text(str(translation_folder), tmp_path, ("en", "fr")).splits["train"]
     arguments = (text, "pairs", ("en", "fr"), 8, 50, 6)
     alone = encoded_pairs.encoded_pairs(*arguments, tmp_path / "alone")
