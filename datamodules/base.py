@@ -1,4 +1,4 @@
-"""What every task's data gives the suite."""
+"""The interface of every task's data."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from torch import Tensor
 from typing_extensions import override
 
 IGNORE_INDEX = -100
-"""Target that is not there, where a shorter sequence has ended: it counts neither in the loss nor in a metric."""
+"""Target of a step after the end of a shorter sequence, which counts neither in the loss nor in a metric."""
 
 
 class TaskData(LightningDataModule):
@@ -51,11 +51,11 @@ class TaskData(LightningDataModule):
 
     @property
     def details(self) -> dict[str, Any]:
-        """What the data's preparation found that a reader of the record must know, as JSON: what was left out."""
+        """Facts about the data that a reader of the record must know, as JSON, such as what was left out and why."""
         return {}
 
     def picture(self, sample: Mapping[str, Any]) -> Any:
-        """The picture that a sample of the model's is about; None where it is about none."""
+        """The picture that a sample of the model's output describes; None where it describes none."""
         return None
 
     @property

@@ -26,7 +26,7 @@ class Captioner(TokenModel):
     Args:
         vocabulary: the words, in the order of their ids; kept in the checkpoint, so captioning needs no data.
         network: name of the network that gives the vectors, or path of a file of them.
-        network_sha256: its checksum: the checkpoint takes the vectors of no other.
+        network_sha256: checksum of that network; the checkpoint takes the vectors of no other.
         feature_size: length of a vector.
         init_range: every parameter starts in U(-init_range, init_range).
         beam: hypotheses kept by beam search.
@@ -34,7 +34,7 @@ class Captioner(TokenModel):
         length_normalization: see beam_search.
         lr: learning rate of plain SGD.
         flat_epochs: epochs trained at lr before it starts to fall.
-        decay: what the learning rate is divided by before each later epoch.
+        decay: divisor of the learning rate before each later epoch.
         statistics: mean and standard deviation [feature_size] of the training pictures' vectors, which are normalized
             by them; kept in the checkpoint.
         arguments: the recurrent stack; the embedding has the size of its layers.
@@ -141,7 +141,7 @@ def caption(models: Sequence[Captioner], features: Tensor) -> list[str]:
 
 
 def score(captioned: Sequence[tuple[str, tuple[str, ...], str]]) -> tuple[dict[str, float], dict[str, Any]]:
-    """BLEU of test pictures' captions, and what a record keeps of them.
+    """BLEU of test pictures' captions, and the details that a record keeps of them.
 
     Args:
         captioned: id, references and caption of each test picture.

@@ -18,14 +18,14 @@ States are nested tuples of tensors whose second dimension is the batch, as thos
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What beam search found for one sentence."""
+    """A sentence that beam search has found."""
 
     tokens: list[int]
     """Ids of the words, without `<eos>`."""
     log_probability: float
-    """Of the words and `<eos>`, natural logarithm."""
+    """Natural log-probability of the words and `<eos>`."""
     score: float
-    """What it was chosen by: its log-probability, divided by its length to the power of length_normalization."""
+    """The log-probability divided by the length to the power of length_normalization, by which it was chosen."""
 
 
 @torch.no_grad()
@@ -49,7 +49,7 @@ def beam_search(
 
     Args:
         step: the model, or `average` of several.
-        state: of each sentence before its first word, batch as second dimension.
+        state: state of each sentence before its first word, batch as second dimension.
         batch: sentences searched at once.
         eos: id of `<eos>`, fed as the first word and read as the end.
         beam: hypotheses kept for each sentence.
@@ -57,7 +57,7 @@ def beam_search(
         length_normalization: 0 ranks complete hypotheses by log-probability, as the paper does; 1 by
             log-probability per word, `<eos>` included; values between are possible.
         forbidden: ids that are never chosen, such as `<unk>`.
-        device: of the model.
+        device: device of the model.
 
     Returns:
         The best complete hypothesis of each sentence, [batch].
@@ -110,7 +110,7 @@ def _extend(alive: Tensor, log_probabilities: Tensor, only: int | None) -> tuple
 
     Args:
         alive: log-probabilities [batch, beam] of the hypotheses.
-        log_probabilities: of the next word [batch x beam, words].
+        log_probabilities: log-probabilities of the next word [batch x beam, words].
         only: the one word that may extend them, where there is only one.
 
     Returns:
@@ -152,10 +152,10 @@ def sample(
     Args:
         model: called with tokens [time, batch] and a state, gives logits and the new state, as LanguageModel does.
         prompt: ids of the words to continue; at least one.
-        count: how many words to draw.
+        count: number of words to draw.
         forbidden: ids that are never drawn; the paper forbids `<unk>`, N and $.
         temperature: divides the logits; below 1 the likely words become likelier.
-        seed: of the draws.
+        seed: seed of the draws.
 
     Returns:
         Ids of the drawn words, [count].

@@ -26,7 +26,7 @@ class TokenPerplexity(Perplexity):
         """Add the natural log-probabilities of true tokens.
 
         Args:
-            log_probabilities: of any shape; 0 where there is only padding.
+            log_probabilities: values of any shape; 0 where there is only padding.
             counted: which of them are tokens, boolean of the same shape; all if not given.
         """
         self.total_log_probs -= log_probabilities.sum(dtype=torch.double)

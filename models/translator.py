@@ -1,4 +1,4 @@
-"""Translation (paper section 4.3): one LSTM reads the sentence, reversed, and another writes its translation."""
+"""Translation (paper section 4.3): one LSTM reads the reversed sentence, and another writes its translation."""
 
 import math
 from collections.abc import Sequence
@@ -29,13 +29,13 @@ class Translator(TokenModel):
 
     Args:
         source_vocabulary, target_vocabulary: the words, in the order of their ids; kept in the checkpoint.
-        languages: of source and target.
+        languages: languages of source and target.
         init_range: every parameter starts in U(-init_range, init_range).
         batch_size: sentence pairs of a full batch; the loss is summed over words and divided by it.
         lr: SGD learning rate for that loss.
         flat_epochs: epochs trained at lr before it starts to fall.
-        decay: what the learning rate is divided by, at the end of flat_epochs and every decay_every epochs after it.
-        decay_every: in epochs, such as 0.5.
+        decay: divisor of the learning rate at the end of flat_epochs and every decay_every epochs after it.
+        decay_every: number of epochs between two falls, such as 0.5.
         beam: hypotheses that beam search keeps.
         length_normalization: see beam_search.
         arguments: the recurrent stacks of encoder and decoder; the embeddings have the size of their layers.
@@ -99,7 +99,7 @@ class Translator(TokenModel):
         )
 
     def text(self, hypothesis: Hypothesis) -> str:
-        """What a hypothesis says, as a reader would write it."""
+        """The sentence of a hypothesis, as a reader would write it."""
         return detokenize([self.target_vocabulary.words[index] for index in hypothesis.tokens], self.languages[1])
 
     def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
@@ -154,7 +154,7 @@ class Translator(TokenModel):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def decays(self, epochs: float) -> int:
-        """How often the learning rate has fallen after so many epochs, fractions included."""
+        """Number of times that the learning rate has fallen after so many epochs, which may be a fraction."""
         return max(0, math.floor((epochs - self.flat_epochs) / self.decay_every + 1e-9) + 1)
 
     def _epochs_trained(self) -> float:

@@ -37,7 +37,7 @@ class CaptionBatch:
     """Ids of the words and `<eos>` [time, batch], IGNORE_INDEX after it."""
 
     def to(self, device: torch.device) -> "CaptionBatch":
-        """The same on a device."""
+        """The same batch on a device."""
         return CaptionBatch(self.features.to(device), self.inputs.to(device), self.targets.to(device))
 
     def share(self, some: slice) -> "CaptionBatch":
@@ -47,7 +47,7 @@ class CaptionBatch:
 
 @dataclass(frozen=True)
 class PictureBatch:
-    """Pictures to caption, and what people say of them."""
+    """Pictures to caption, with their captions by people."""
 
     ids: list[str]
     features: Tensor
@@ -55,7 +55,7 @@ class PictureBatch:
     references: list[tuple[str, ...]]
 
     def to(self, device: torch.device) -> "PictureBatch":
-        """The same on a device."""
+        """The same batch on a device."""
         return PictureBatch(self.ids, self.features.to(device), self.references)
 
     def share(self, some: slice) -> "PictureBatch":
@@ -136,7 +136,7 @@ class CaptionData(TaskData):
         return self._features
 
     def prepare_data(self) -> None:
-        """Download a named source where it is missing, and extract what features are."""
+        """Download a named source where it is missing, and extract the features that are missing."""
         if self.source == OPENMOJI.name:
             OPENMOJI.fetch(self.data)
         _ = self.features
@@ -161,7 +161,7 @@ class CaptionData(TaskData):
 
     @property
     def details(self) -> dict[str, Any]:
-        """How the data was split, what was left out, how much of it there is and how much of it is unknown words."""
+        """The split of the data, counts of what was used and left out, and the share of unknown words."""
         assert self._set is not None
         unknown = self.vocabulary.ids[UNK]
         test = [word for _, tokens in self.captions["test"].items for word in tokens]

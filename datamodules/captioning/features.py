@@ -25,11 +25,11 @@ class Network(ABC):
     """A frozen function from a picture to a vector."""
 
     name: str
-    """What a configuration calls it."""
+    """Name of the network in configurations."""
     size: int
     """Length of its vectors."""
     sha256: str
-    """Checksum of its weights, or of what stands for them: vectors of two networks never mix."""
+    """Checksum of its weights or, without weights, of its description, so that vectors of two networks never mix."""
 
     @abstractmethod
     def __call__(self, images: Sequence[Image.Image]) -> np.ndarray:
@@ -120,7 +120,7 @@ class GoogLeNet(Network):
 
 
 NETWORKS: dict[str, type[Network]] = {"descriptor": Descriptor, "googlenet": GoogLeNet}
-"""What features can be extracted with, by the name that a configuration gives."""
+"""Networks that features can be extracted with, by the name that a configuration gives."""
 
 
 @dataclass(frozen=True)
@@ -153,8 +153,8 @@ def extract(pictures: Sequence[Picture], network: Network, path: Path) -> Featur
     or Ctrl-C, the vectors computed before it are kept.
 
     Args:
-        pictures: what is wanted.
-        network: computes what is missing.
+        pictures: pictures whose vectors are wanted.
+        network: network that computes the missing vectors.
         path: .npy file of this network's vectors; made, or made anew with more of them.
 
     Raises:
@@ -241,7 +241,7 @@ def features_of(pictures: Sequence[Picture], source: str, cache: Path) -> Featur
     """Vectors of pictures by the name of a network or the path of a feature file.
 
     Args:
-        pictures: what is wanted.
+        pictures: pictures whose vectors are wanted.
         source: a name in NETWORKS, or the path of a feature file.
         cache: file name without its end, which the network's checksum completes.
 

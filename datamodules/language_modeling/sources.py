@@ -1,4 +1,4 @@
-"""Where texts come from: Penn Treebank, State of the Union addresses, a user's own folder."""
+"""Sources of texts: Penn Treebank, State of the Union addresses, a user's own folder."""
 
 import hashlib
 import re

@@ -23,7 +23,7 @@ STATES_PER_PHONE = 3
 RATE = 16_000
 """Samples per second that both aligners listen at."""
 FRAMES_OFF = 3
-"""By how many frames labels and features may differ in length; their windows do not end at the same sample."""
+"""Most frames by which labels and features may differ in length; their windows do not end at the same sample."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def states_of(phones: Sequence[Phone], frames: int) -> list[str]:
 
     Args:
         phones: in order of time; what lies between them is silence.
-        frames: how many there are.
+        frames: number of frames.
     """
     states, current = [], 0
     for frame in range(frames):
@@ -85,9 +85,9 @@ class Aligner(ABC):
     """Finds when each part of a transcript was spoken."""
 
     identity: str
-    """What its labels depend on, for the cache: its kind, version and model."""
+    """Kind, version and model of the aligner, on which its labels depend."""
     parallel: bool
-    """Whether several processes should share the work."""
+    """True where several processes should share the work."""
 
     @abstractmethod
     def align(self, audio: Audio, transcript: str, frames: int) -> list[str]:
@@ -254,7 +254,7 @@ class CTCAligner(Aligner):
 
 
 def _same(of_word: Sequence[int]) -> list[bool]:
-    """Whether the characters before and after each gap are of one word; the first and the last gap have one only."""
+    """For each gap, true where the characters before and after it are of one word; never for the first and the last."""
     return [False, *(before == after for before, after in itertools.pairwise(of_word)), False]
 
 

@@ -25,9 +25,9 @@ from datamodules.speech.features import VERSION as FEATURES_VERSION
 from datamodules.speech.sources import SPLITS
 
 VERSION = 1
-"""Raised with any change here, in alignment or in the sources that changes what is prepared."""
+"""Version of the preparation, to be raised when code here, in alignment or in the sources alters its result."""
 SHOWN = 10
-"""Utterances left out that are named one by one as they are met; records name up to KEPT_NAMES."""
+"""Most utterances left out that are named in warnings; records name up to KEPT_NAMES."""
 KEPT_NAMES = 200
 PARALLEL_FROM = 2000
 """Utterances from which on alignment is shared among processes."""
@@ -44,15 +44,15 @@ class Prepared:
     labels: np.ndarray
     """int64 [frames]: indices into states."""
     lengths: list[int]
-    """Of each utterance, in frames."""
+    """Frames of each utterance."""
     splits: list[str]
-    """Of each utterance."""
+    """Split of each utterance."""
     states: list[str]
     """Names of the acoustic states."""
     left_out: dict[str, str]
-    """Utterances that could not be used, and why."""
+    """Utterances that could not be used, each with the reason."""
     reasons: dict[str, int]
-    """How many for each kind of reason."""
+    """Number of them for each kind of reason."""
     sha256: str
     """Checksum of audio, labels, splits and of how features are made."""
 
@@ -62,7 +62,7 @@ def prepare(corpus: SpeechCorpus, aligner: str, rate: int, data: Path) -> Prepar
 
     Args:
         corpus: the utterances.
-        aligner: what labels those that have no labels; the corpus's own if empty.
+        aligner: name of the aligner of utterances without labels; the corpus's own if empty.
         rate: samples per second that features are computed at.
         data: folder of the data; the cache is DATA/prepared, or where that cannot be written ~/.cache/rnnreg.
 
@@ -76,7 +76,7 @@ def prepare(corpus: SpeechCorpus, aligner: str, rate: int, data: Path) -> Prepar
 
 
 def aligner_identity(aligner: str) -> str:
-    """What the aligner's labels depend on, found without loading it: its files' content, or its name."""
+    """Name of the aligner and checksums of its files, on which its labels depend; the aligner is not loaded."""
     files = [Path(aligner), Path(aligner).with_suffix(".tokens.txt")]
     return " ".join([aligner, *(sha256_of(path) for path in files if path.is_file())])
 
@@ -213,7 +213,7 @@ def _work(utterance: Utterance) -> Result | LeftOut:
 
 
 def majority(prepared: Prepared) -> dict[str, float]:
-    """What always naming training's most frequent state scores, in percent, for each split."""
+    """Accuracy in percent, for each split, of a model that always names the most frequent state of the training set."""
     of_split = {split: labels_of(prepared, split) for split in SPLITS}
     most = np.bincount(of_split["train"]).argmax()
     return {split: 100 * float((labels == most).mean()) for split, labels in of_split.items()}

@@ -14,7 +14,7 @@ from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, MMS
 from datamodules.speech.synthetic import EspeakCorpus
 
 VALIDATION_PERCENT = 15
-"""Of the prompts of a folder that has no splits of its own."""
+"""Percentage of validation prompts in a folder that has no splits of its own."""
 
 
 def open_corpus(source: str, data: Path) -> SpeechCorpus:

@@ -30,9 +30,9 @@ class PairBatch(NamedTuple):
     source: Tensor
     """Ids [source time, batch], in the order the encoder reads them: reversed."""
     inputs: Tensor
-    """What the decoder reads: `<eos>` and the target's words, [time, batch]."""
+    """Input of the decoder: `<eos>` and the target's words, [time, batch]."""
     targets: Tensor
-    """What it predicts: the target's words and `<eos>`, [time, batch]; IGNORE_INDEX where a shorter one has ended."""
+    """Words that it predicts: the target's and `<eos>`, [time, batch]; IGNORE_INDEX where a shorter one has ended."""
     places: list[int]
     """Place of each pair in its split, [batch]."""
     texts: list[tuple[str, str]]
@@ -47,11 +47,11 @@ class TranslationData(TaskData):
     Args:
         source: "bible", "multi30k", "wmt14", or a folder; see read_parallel_text.
         data: folder that holds the named sources.
-        languages: of source and target.
-        batch_size: sentence pairs of a batch; a length's last batch of a pool holds fewer.
+        languages: languages of source and target.
+        batch_size: sentence pairs of a batch; the last batch of a length in a pool may hold fewer.
         max_length: words of the longest training sentence, on either side; longer pairs are left out and counted.
         source_words: the most frequent words that the source vocabulary keeps.
-        target_words: the same of the target.
+        target_words: the most frequent words that the target vocabulary keeps.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class TranslationData(TaskData):
         self._encoded(read_parallel_text(self.source, self.data, self.languages))
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the text once: vocabularies, counts, checksum; encode what is kept in memory."""
+        """Read the text once for its vocabularies, counts and checksum; encode the splits that are kept in memory."""
         if self.sentences:
             return
         text = read_parallel_text(self.source, self.data, self.languages)
@@ -113,7 +113,7 @@ class TranslationData(TaskData):
 
     @property
     def details(self) -> dict[str, Any]:
-        """What was left out of the training text, and the sizes of the vocabularies."""
+        """Number of training pairs, counts of those that were left out, and sizes of the vocabularies."""
         vocabularies = {"source": len(self.source_vocabulary), "target": len(self.target_vocabulary)}
         return {"pairs": self.survey.pairs, "left_out": self.survey.left_out, "vocabulary": vocabularies}
 
@@ -168,7 +168,8 @@ class PairBatches(IterableDataset[PairBatch]):
         pairs: encoded; each iteration begins anew.
         batch_size: pairs of a batch, at most.
         eos: id of `<eos>` in the target vocabulary.
-        generator: gives what shuffles this epoch, pairs within a pool and then its batches; None keeps the order.
+        generator: returns the random numbers of an epoch, which shuffle pairs within a pool and then its batches; None
+            keeps the order.
         texts: the same pairs as they are written, for evaluation.
     """
 
