@@ -9,10 +9,14 @@ DATA ?= data
 STORE ?= runs
 ARGS ?=
 
+# Tests run side by side, those of one file in one process, since they share what is costly to make.
+WORKERS ?= auto
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 TABLE := $(RNNREG) table --store results/records --output results --readme README.md
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test lint types table check-table check clean
+.PHONY: help setup reproduce test test-fast lint types table check-table check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,8 +32,11 @@ $(VENV)/.done: pyproject.toml constraints.txt
 reproduce: setup ## train a profile (PROFILE, SEEDS, DATA, STORE) and print its table
 	$(RNNREG) reproduce --profile $(PROFILE) --seeds $(SEEDS) --data $(DATA) --store $(STORE) $(ARGS)
 
-test: setup ## all tests
-	$(VENV)/bin/python -m pytest
+test: setup ## all tests, in parallel
+	$(PYTEST)
+
+test-fast: setup ## the unit tests alone, for the inner loop: less than a minute
+	$(PYTEST) tests/unit
 
 lint: setup ## ruff: style and formatting
 	$(VENV)/bin/ruff check .
