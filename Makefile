@@ -9,9 +9,9 @@ DATA ?= data
 STORE ?= runs
 ARGS ?=
 
-# Tests run side by side, those of one file in one process, since they share what is costly to make.
+# Tests run in parallel, those of one file in one process, since they share what is costly to make. WORKERS=0: in this one.
 WORKERS ?= auto
-PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -rs
 
 TABLE := $(RNNREG) table --store results/records --output results --readme README.md
 
@@ -35,12 +35,13 @@ reproduce: setup ## train a profile (PROFILE, SEEDS, DATA, STORE) and print its 
 test: setup ## all tests, in parallel
 	$(PYTEST)
 
-test-fast: setup ## the unit tests alone, for the inner loop: less than a minute
+test-fast: setup ## unit tests alone, for the inner loop: less than a minute
 	$(PYTEST) tests/unit
 
-lint: setup ## ruff: style and formatting
+lint: setup ## ruff: style and formatting; codespell: spelling
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	git ls-files -z | xargs -0 $(VENV)/bin/codespell
 
 types: setup ## mypy on the three packages
 	$(VENV)/bin/mypy
@@ -54,5 +55,5 @@ check-table: setup ## fail when they are stale
 check: setup ## train a few rows and fail when a metric has moved from the committed baseline
 	$(RNNREG) check --data $(DATA) --wandb off --junit runs/check/junit.xml
 
-clean: ## remove the virtual environment and caches; data and runs stay
-	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .mypy_cache
+clean: ## remove the virtual environment, caches and builds; data and runs stay
+	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage .coverage.* coverage.json build dist site
