@@ -16,7 +16,7 @@ PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 TABLE := $(RNNREG) table --store results/records --output results --readme README.md
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-fast lint types table check-table check clean
+.PHONY: help setup reproduce test test-fast coverage lint types table check-table check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ test: setup ## all tests, in parallel
 
 test-fast: setup ## unit tests alone, for the inner loop: less than a minute
 	$(PYTEST) tests/unit
+
+coverage: setup ## all tests; fail when too few lines and branches of the packages, or of one file, are run
+	$(PYTEST) --cov --cov-report=term --cov-report=json
+	$(VENV)/bin/python .ci/coverage.py coverage.json
 
 lint: setup ## ruff: style and formatting; codespell: spelling
 	$(VENV)/bin/ruff check .
