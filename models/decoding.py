@@ -18,14 +18,14 @@ States are nested tuples of tensors whose second dimension is the batch, as thos
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What beam search found for one sentence."""
+    """A sentence that beam search has found."""
 
     tokens: list[int]
     """Ids of the words, without `<eos>`."""
     log_probability: float
-    """Of the words and `<eos>`, natural logarithm."""
+    """Natural log-probability of the words and `<eos>`."""
     score: float
-    """What it was chosen by: its log-probability, divided by its length to the power of length_normalization."""
+    """The log-probability divided by the length to the power of length_normalization, by which it was chosen."""
 
 
 @torch.no_grad()
@@ -49,7 +49,7 @@ def beam_search(
 
     Args:
         step: the model, or `average` of several.
-        state: of each sentence before its first word, batch as second dimension.
+        state: state of each sentence before its first word, batch as second dimension.
         batch: sentences searched at once.
         eos: id of `<eos>`, fed as the first word and read as the end.
         beam: hypotheses kept for each sentence.
@@ -57,7 +57,7 @@ def beam_search(
         length_normalization: 0 ranks complete hypotheses by log-probability, as the paper does; 1 by
             log-probability per word, `<eos>` included; values between are possible.
         forbidden: ids that are never chosen, such as `<unk>`.
-        device: of the model.
+        device: device of the model.
 
     Returns:
         The best complete hypothesis of each sentence, [batch].
@@ -76,20 +76,11 @@ def beam_search(
 
     for length in range(1, max_length + 1):
         log_probabilities, state = step(last, state)
-        words = log_probabilities.shape[-1]
         log_probabilities = log_probabilities.float()
         log_probabilities[:, list(forbidden)] = -torch.inf
-        extended = alive[:, :, None] + log_probabilities.view(batch, beam, words)
-        if length == max_length:
-            ended = extended[:, :, eos].clone()
-            extended.fill_(-torch.inf)[:, :, eos] = ended
-        # At most `beam` of the best 2 x beam extensions end, so that `beam` of them go on.
-        scores, flat = extended.flatten(1).topk(min(2 * beam, beam * words), dim=1)
-        parents, tokens = flat // words, flat % words
+        scores, parents, tokens = _extend(alive, log_probabilities, eos if length == max_length else None)
         ends = tokens == eos
-
-        complete = (ends[:, :beam] & scores[:, :beam].isfinite()).nonzero().tolist()
-        for sentence, rank in complete:
+        for sentence, rank in (ends[:, :beam] & scores[:, :beam].isfinite()).nonzero().tolist():
             log_probability = float(scores[sentence, rank])
             score = log_probability / length**length_normalization
             found = best[sentence]
@@ -112,6 +103,27 @@ def beam_search(
         if all(found is not None and found.score >= limit for found, limit in zip(best, bound, strict=True)):
             break
     return [found or Hypothesis([], -torch.inf, -torch.inf) for found in best]
+
+
+def _extend(alive: Tensor, log_probabilities: Tensor, only: int | None) -> tuple[Tensor, Tensor, Tensor]:
+    """The likeliest extensions of hypotheses by one word.
+
+    Args:
+        alive: log-probabilities [batch, beam] of the hypotheses.
+        log_probabilities: log-probabilities of the next word [batch x beam, words].
+        only: the one word that may extend them, where there is only one.
+
+    Returns:
+        Log-probability, number of the hypothesis and word of each extension, the likeliest first, [batch, 2 x beam].
+    """
+    (batch, beam), words = alive.shape, log_probabilities.shape[-1]
+    extended = alive[:, :, None] + log_probabilities.view(batch, beam, words)
+    if only is not None:
+        allowed = extended[:, :, only].clone()
+        extended.fill_(-torch.inf)[:, :, only] = allowed
+    # At most `beam` of the best 2 x beam extensions end, so that `beam` of them go on.
+    scores, flat = extended.flatten(1).topk(min(2 * beam, beam * words), dim=1)
+    return scores, flat // words, flat % words
 
 
 def average(steps: Sequence[Step]) -> Step:
@@ -140,10 +152,10 @@ def sample(
     Args:
         model: called with tokens [time, batch] and a state, gives logits and the new state, as LanguageModel does.
         prompt: ids of the words to continue; at least one.
-        count: how many words to draw.
+        count: number of words to draw.
         forbidden: ids that are never drawn; the paper forbids `<unk>`, N and $.
         temperature: divides the logits; below 1 the likely words become likelier.
-        seed: of the draws.
+        seed: seed of the draws.
 
     Returns:
         Ids of the drawn words, [count].

@@ -18,7 +18,7 @@ CONVENTION = "authors_convention"
 """Name of the final evaluation's last data loader: the validation set in whole windows only."""
 
 PROMPT = "the meaning of life is"
-"""What the paper has its model continue (figure 4)."""
+"""The beginning that the paper gives its model to continue (figure 4)."""
 NEVER_DRAWN = (UNK, "N", "$")
 """Words that the paper's samples exclude."""
 SAMPLE_WORDS = 60
@@ -32,7 +32,7 @@ class LanguageModel(TokenModel):
         init_range: every parameter starts in U(-init_range, init_range).
         lr: SGD learning rate, for a loss summed over the unroll and averaged over the batch.
         flat_epochs: epochs trained at lr before it starts to fall.
-        decay: what the learning rate is divided by before each later epoch.
+        decay: divisor of the learning rate before each later epoch.
         arguments: the recurrent stack; the embedding has the size of its layers.
     """
 
@@ -56,7 +56,8 @@ class LanguageModel(TokenModel):
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Logits [time, batch, vocabulary] of the word after each of tokens [time, batch], and the new state."""
-        return self.decoder(tokens, state)
+        logits, state = self.decoder(tokens, state)
+        return logits, state
 
     def continue_text(
         self,
@@ -70,10 +71,10 @@ class LanguageModel(TokenModel):
 
         Args:
             prompt: words to begin with; those outside the vocabulary are read as `<unk>`.
-            words: how many to draw.
+            words: number of words to draw.
             exclude: words never drawn.
             temperature: below 1 likely words get likelier.
-            seed: of the draws.
+            seed: seed of the draws.
         """
         vocabulary = Vocabulary(self.hparams["vocabulary"])
         forbidden = {vocabulary.ids[word] for word in exclude if word in vocabulary.ids}

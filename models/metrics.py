@@ -26,7 +26,7 @@ class TokenPerplexity(Perplexity):
         """Add the natural log-probabilities of true tokens.
 
         Args:
-            log_probabilities: of any shape; 0 where there is only padding.
+            log_probabilities: values of any shape; 0 where there is only padding.
             counted: which of them are tokens, boolean of the same shape; all if not given.
         """
         self.total_log_probs -= log_probabilities.sum(dtype=torch.double)
@@ -37,8 +37,8 @@ def corpus_bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) 
     """BLEU-4 of a whole corpus, 0 to 100, and the signature that says how it was measured (sacrebleu).
 
     Args:
-        hypotheses: detokenised output, one string a sentence.
-        references: for each sentence its references, detokenised; sentences may have different numbers of them.
+        hypotheses: detokenized output, one string a sentence.
+        references: for each sentence its references, detokenized; sentences may have different numbers of them.
     """
     most = max(len(of_sentence) for of_sentence in references)
     streams = [[of_sentence[i] if i < len(of_sentence) else None for of_sentence in references] for i in range(most)]

@@ -76,7 +76,7 @@ class TokenModel(TaskModel):
         Args:
             name: split that they belong to, or another name that the model gives them.
             place: their place in the order of the split, such as the number of their batch.
-            log_probabilities: of true tokens.
+            log_probabilities: natural log-probabilities of true tokens.
         """
         self._collected[name].append((place, log_probabilities))
 

@@ -1,4 +1,4 @@
-"""Translation (paper section 4.3): one LSTM reads the sentence, reversed, and another writes its translation."""
+"""Translation (paper section 4.3): one LSTM reads the reversed sentence, and another writes its translation."""
 
 import math
 from collections.abc import Sequence
@@ -24,18 +24,18 @@ SAMPLES = 5
 class Translator(TokenModel):
     """Encoder-decoder: a language model of the target that starts from the encoder's last state.
 
-    Embeddings are as wide as a layer. After Sutskever et al. 2014: uniform initialisation, reversed source, SGD whose
+    Embeddings are as wide as a layer. After Sutskever et al. 2014: uniform initialization, reversed source, SGD whose
     rate falls by steps within an epoch, beam search.
 
     Args:
         source_vocabulary, target_vocabulary: the words, in the order of their ids; kept in the checkpoint.
-        languages: of source and target.
+        languages: languages of source and target.
         init_range: every parameter starts in U(-init_range, init_range).
         batch_size: sentence pairs of a full batch; the loss is summed over words and divided by it.
         lr: SGD learning rate for that loss.
         flat_epochs: epochs trained at lr before it starts to fall.
-        decay: what the learning rate is divided by, at the end of flat_epochs and every decay_every epochs after it.
-        decay_every: in epochs, such as 0.5.
+        decay: divisor of the learning rate at the end of flat_epochs and every decay_every epochs after it.
+        decay_every: number of epochs between two falls, such as 0.5.
         beam: hypotheses that beam search keeps.
         length_normalization: see beam_search.
         arguments: the recurrent stacks of encoder and decoder; the embeddings have the size of their layers.
@@ -72,7 +72,8 @@ class Translator(TokenModel):
 
     def encode(self, source: Tensor) -> State:
         """State from which the translation starts, for sentences [time, batch] that are already reversed."""
-        return self.encoder(self.embedding(source))[1]
+        state: State = self.encoder(self.embedding(source))[1]
+        return state
 
     def forward(self, batch: PairBatch) -> Tensor:
         """Log-probabilities [time, batch] of the true target words, 0 where a target has ended."""
@@ -98,12 +99,12 @@ class Translator(TokenModel):
         )
 
     def text(self, hypothesis: Hypothesis) -> str:
-        """What a hypothesis says, as a reader would write it."""
+        """The sentence of a hypothesis, as a reader would write it."""
         return detokenize([self.target_vocabulary.words[index] for index in hypothesis.tokens], self.languages[1])
 
     def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
         """Loss of one batch: summed over words, divided by the size of a full batch: all pairs weigh the same."""
-        log_probabilities = self(batch)
+        log_probabilities: Tensor = self(batch)
         self.train_perplexity.update(log_probabilities.detach(), batch.targets != IGNORE_INDEX)
         self._progress = batch.progress
         return -log_probabilities.sum() / self.batch_size
@@ -153,7 +154,7 @@ class Translator(TokenModel):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def decays(self, epochs: float) -> int:
-        """How often the learning rate has fallen after so many epochs, fractions included."""
+        """Number of times that the learning rate has fallen after so many epochs, which may be a fraction."""
         return max(0, math.floor((epochs - self.flat_epochs) / self.decay_every + 1e-9) + 1)
 
     def _epochs_trained(self) -> float:

@@ -1,7 +1,7 @@
 """Pictures as vectors, with their captions (Vinyals et al. 2014)."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from PIL.Image import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 from typing_extensions import override
 
 from datamodules.base import IGNORE_INDEX, TaskData
@@ -18,6 +18,7 @@ from datamodules.captioning.features import Features, features_of
 from datamodules.captioning.reading import read_captions
 from datamodules.captioning.sources import FOLDERS, OPENMOJI, SPLITS
 from datamodules.errors import DataError
+from datamodules.order import EpochSampler, hashed, permutation
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 
 PICTURES_AT_ONCE = 100
@@ -36,7 +37,7 @@ class CaptionBatch:
     """Ids of the words and `<eos>` [time, batch], IGNORE_INDEX after it."""
 
     def to(self, device: torch.device) -> "CaptionBatch":
-        """The same on a device."""
+        """The same batch on a device."""
         return CaptionBatch(self.features.to(device), self.inputs.to(device), self.targets.to(device))
 
     def share(self, some: slice) -> "CaptionBatch":
@@ -46,7 +47,7 @@ class CaptionBatch:
 
 @dataclass(frozen=True)
 class PictureBatch:
-    """Pictures to caption, and what people say of them."""
+    """Pictures to caption, with their captions by people."""
 
     ids: list[str]
     features: Tensor
@@ -54,7 +55,7 @@ class PictureBatch:
     references: list[tuple[str, ...]]
 
     def to(self, device: torch.device) -> "PictureBatch":
-        """The same on a device."""
+        """The same batch on a device."""
         return PictureBatch(self.ids, self.features.to(device), self.references)
 
     def share(self, some: slice) -> "PictureBatch":
@@ -79,27 +80,18 @@ class Captions(Dataset[tuple[str, list[int]]]):
         return self.items[index]
 
 
-class ShuffledAnew(Sampler[int]):
-    """Another order each epoch, given by the run's seed and the epoch alone: a resumed run goes on as it would have.
-
-    Lightning calls set_epoch. The random state at an epoch's start would not do: it is that of the step before, which a
-    resumed run has not taken.
-    """
+class ShuffledAnew(EpochSampler[int]):
+    """Places of so many captions, in another order each epoch."""
 
     def __init__(self, length: int, seed: int) -> None:
-        self.length, self.seed, self.epoch = length, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Say which epoch comes next, from 0."""
-        self.epoch = epoch
+        super().__init__(seed, hashed)
+        self.length = length
 
     def __len__(self) -> int:
         return self.length
 
-    def __iter__(self) -> Any:
-        digest = hashlib.sha256(f"{self.seed} {self.epoch}".encode()).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
-        return iter(torch.randperm(self.length, generator=generator).tolist())
+    def __iter__(self) -> Iterator[int]:
+        return iter(permutation(self.length, self.generator()))
 
 
 class CaptionData(TaskData):
@@ -144,7 +136,7 @@ class CaptionData(TaskData):
         return self._features
 
     def prepare_data(self) -> None:
-        """Download a named source where it is missing, and extract what features are."""
+        """Download a named source where it is missing, and extract the features that are missing."""
         if self.source == OPENMOJI.name:
             OPENMOJI.fetch(self.data)
         _ = self.features
@@ -169,7 +161,7 @@ class CaptionData(TaskData):
 
     @property
     def details(self) -> dict[str, Any]:
-        """How the data was split, what was left out, how much of it there is and how much of it is unknown words."""
+        """The split of the data, counts of what was used and left out, and the share of unknown words."""
         assert self._set is not None
         unknown = self.vocabulary.ids[UNK]
         test = [word for _, tokens in self.captions["test"].items for word in tokens]

@@ -13,13 +13,13 @@ HELD_OUT = 0.1
 
 @dataclass(frozen=True)
 class Example:
-    """A picture and what people say of it."""
+    """A picture and its captions by people."""
 
     picture: Picture
     captions: tuple[str, ...]
     """Words separated by spaces, lower case, no punctuation."""
     group: str
-    """What it shows: variants of one drawing stand in one split."""
+    """Name of the motif, by which variants of one drawing stay in one split."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class CaptionSet:
 
     splits: dict[str, tuple[Example, ...]]
     details: dict[str, Any] = field(default_factory=dict)
-    """How it was split, what was left out."""
+    """The way that it was split, and counts of what was left out."""
 
 
 _WORD = re.compile(r"[^\W_]+(?:[-'.,][^\W_]+)*")

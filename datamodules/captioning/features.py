@@ -25,11 +25,11 @@ class Network(ABC):
     """A frozen function from a picture to a vector."""
 
     name: str
-    """What a configuration calls it."""
+    """Name of the network in configurations."""
     size: int
     """Length of its vectors."""
     sha256: str
-    """Checksum of its weights, or of what stands for them: vectors of two networks never mix."""
+    """Checksum of its weights or, without weights, of its description, so that vectors of two networks never mix."""
 
     @abstractmethod
     def __call__(self, images: Sequence[Image.Image]) -> np.ndarray:
@@ -37,11 +37,11 @@ class Network(ABC):
 
 
 class Descriptor(Network):
-    """Orientations of edges (Dalal & Triggs 2005), layout and histogram of colours: no weights, nothing learned.
+    """Orientations of edges (Dalal & Triggs 2005), layout and histogram of colors: no weights, nothing learned.
 
     The picture is squeezed to a square of 64 pixels. Orientations: 9 in each cell of 16 x 16 pixels, blocks of one
     cell. Layout: mean red, green and blue of a 4 x 4 grid. Histogram: share of the pixels, square root, in 4 x 4 x 4
-    cells of the colour cube.
+    cells of the color cube.
     """
 
     name = "descriptor"
@@ -115,11 +115,12 @@ class GoogLeNet(Network):
     def __call__(self, images: Sequence[Image.Image]) -> np.ndarray:
         """See Network."""
         batch = torch.stack([self.transform(image) for image in images])
-        return self.network(batch.to(self.device)).float().cpu().numpy()
+        vectors: np.ndarray = self.network(batch.to(self.device)).float().cpu().numpy()
+        return vectors
 
 
 NETWORKS: dict[str, type[Network]] = {"descriptor": Descriptor, "googlenet": GoogLeNet}
-"""What features can be extracted with, by the name that a configuration gives."""
+"""Networks that features can be extracted with, by the name that a configuration gives."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ class Features:
     @property
     def size(self) -> int:
         """Length of a vector."""
-        return self.table.shape[1]
+        return int(self.table.shape[1])
 
 
 def extract(pictures: Sequence[Picture], network: Network, path: Path) -> Features:
@@ -152,8 +153,8 @@ def extract(pictures: Sequence[Picture], network: Network, path: Path) -> Featur
     or Ctrl-C, the vectors computed before it are kept.
 
     Args:
-        pictures: what is wanted.
-        network: computes what is missing.
+        pictures: pictures whose vectors are wanted.
+        network: network that computes the missing vectors.
         path: .npy file of this network's vectors; made, or made anew with more of them.
 
     Raises:
@@ -200,7 +201,7 @@ def _write(path: Path, old: Any, pictures: Sequence[Picture], vectors: np.ndarra
         table["id"], table["stamp"] = ids, stamps
         table["vector"][: len(old)], table["vector"][len(old) :] = old["vector"], vectors
         table.flush()
-        os.replace(scratch, path)
+        scratch.replace(path)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}") from error
 
@@ -240,7 +241,7 @@ def features_of(pictures: Sequence[Picture], source: str, cache: Path) -> Featur
     """Vectors of pictures by the name of a network or the path of a feature file.
 
     Args:
-        pictures: what is wanted.
+        pictures: pictures whose vectors are wanted.
         source: a name in NETWORKS, or the path of a feature file.
         cache: file name without its end, which the network's checksum completes.
 

@@ -11,7 +11,7 @@ from PIL import Image
 from datamodules.errors import DataError
 
 MOST_PIXELS = 50_000_000
-"""Of a picture that is decoded; no camera's photograph is larger, a file made to fill the memory is."""
+"""Most pixels of a picture that is decoded: no camera's photograph has more, a file made to fill the memory has."""
 
 DRAWN_PIXELS = 72
 """Width and height that an SVG is drawn at; the grid of OpenMoji's drawings."""
@@ -26,7 +26,7 @@ class Picture:
     stamp: str
     """Changes when the picture does."""
     read: Callable[[], Image.Image]
-    """Gives it in RGB; raises DataError when it is broken or huge."""
+    """Function that reads it in RGB; it raises DataError when the picture is broken or huge."""
 
 
 def picture_file(path: Path, id: str | None = None) -> Picture:

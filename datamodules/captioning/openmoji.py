@@ -44,7 +44,7 @@ _SAME_DRAWING = {
 
 
 def read_openmoji(drawings: Path, names: Path) -> CaptionSet:
-    """Read OpenMoji's drawings, each with its Unicode name, split by a hash of what they draw.
+    """Read OpenMoji's drawings, each with its Unicode name, split by a hash of their motif.
 
     Left out: drawings without a Unicode name, flags, whose names are no description, and people of two skin tones,
     which come in 25 combinations of each drawing.
@@ -82,7 +82,7 @@ def read_openmoji(drawings: Path, names: Path) -> CaptionSet:
             splits[split_of(group)].append(Example(picture, (caption,), group))
     details = {
         "split": "by a hash of the drawing, its variants of skin tone, gender and direction in one split",
-        "left out": left_out,
+        "left_out": left_out,
     }
     return CaptionSet({split: tuple(examples) for split, examples in splits.items()}, details)
 
@@ -96,7 +96,7 @@ def _code_points(points: Iterable[str]) -> str:
 
 
 def drawing_group(points: Iterable[str]) -> str:
-    """What a drawing draws, whatever its skin tone, gender and direction, from its code points."""
+    """Name of the motif of a drawing, whatever its skin tone, gender and direction, from its code points."""
     points = list(points)
     group = "-".join(point for point in points if point not in _VARIANT) or "person"
     return _SAME_DRAWING.get(group, group)

@@ -29,7 +29,7 @@ def read_flickr(folder: Path, limit: int | None = None) -> CaptionSet:
 
     Args:
         folder: also takes Flickr8k.token.txt (image#number, tab, caption) in place of captions.txt.
-        limit: only so many pictures, the first by name.
+        limit: most pictures that are read, the first by name.
 
     Raises:
         DataError: a file is missing, a line is no caption, or a caption's picture is not there.
@@ -94,7 +94,7 @@ _KARPATHY_SPLITS = {"train": "train", "restval": "train", "val": "validation", "
 
 
 def read_karpathy(path: Path) -> CaptionSet:
-    """Read captions and splits as Karpathy & Fei-Fei publish them; what they call restval joins the training set.
+    """Read captions and splits as Karpathy & Fei-Fei publish them; their split "restval" joins the training set.
 
     Args:
         path: dataset_*.json; the pictures lie beside it, in the folders that it names, or in Images.
@@ -134,5 +134,5 @@ def _caption_set(
         if kept:
             splits[where[name]].append(Example(picture(name), kept, name))
     if empty:
-        details["left out"] = {"captions without a word": empty}
+        details["left_out"] = {"captions without a word": empty}
     return CaptionSet({split: tuple(examples) for split, examples in splits.items()}, details)

@@ -1,1 +1,1 @@
-"""Language modelling: texts as contiguous streams."""
+"""Language modeling: texts as contiguous streams."""

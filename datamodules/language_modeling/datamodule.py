@@ -35,7 +35,7 @@ class StreamWindows(Dataset[tuple[Tensor, Tensor]]):
 
     Args:
         tokens: ids [tokens].
-        streams: how many streams run in parallel, the batch size.
+        streams: number of streams that run in parallel, the batch size.
         window: time steps of an item.
         keep_partial: also give the last, shorter window (evaluation does, training as in the authors' code does not).
 

@@ -1,4 +1,4 @@
-"""Where texts come from: Penn Treebank, State of the Union addresses, a user's own folder."""
+"""Sources of texts: Penn Treebank, State of the Union addresses, a user's own folder."""
 
 import hashlib
 import re
@@ -109,7 +109,7 @@ def read_penn_treebank(folder: Path) -> Corpus:
 
 
 def read_folder(folder: Path, prefix: str = "") -> Corpus:
-    """Read a user's own text: train.txt, valid.txt and test.txt, one sentence a line, already tokenised."""
+    """Read a user's own text: train.txt, valid.txt and test.txt, one sentence a line, already tokenized."""
     text = {}
     for split, stem in zip(SPLITS, ("train", "valid", "test"), strict=True):
         path = folder / f"{prefix}{stem}.txt"

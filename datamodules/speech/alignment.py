@@ -23,7 +23,7 @@ STATES_PER_PHONE = 3
 RATE = 16_000
 """Samples per second that both aligners listen at."""
 FRAMES_OFF = 3
-"""By how many frames labels and features may differ in length; their windows do not end at the same sample."""
+"""Most frames by which labels and features may differ in length; their windows do not end at the same sample."""
 
 
 @dataclass(frozen=True)
@@ -37,21 +37,21 @@ class Phone:
 
 
 def states_of(phones: Sequence[Phone], frames: int) -> list[str]:
-    """The state of each frame, by what is spoken at the frame's centre; each phone's time is cut into three.
+    """The state of each frame, by what is spoken at the frame's center; each phone's time is cut into three.
 
     Args:
         phones: in order of time; what lies between them is silence.
-        frames: how many there are.
+        frames: number of frames.
     """
     states, current = [], 0
     for frame in range(frames):
-        centre = (HOP_MS * frame + WINDOW_MS / 2) / 1000
-        while current < len(phones) and phones[current].end <= centre:
+        center = (HOP_MS * frame + WINDOW_MS / 2) / 1000
+        while current < len(phones) and phones[current].end <= center:
             current += 1
         name, part = SILENCE, 1
-        if current < len(phones) and phones[current].begin <= centre:
+        if current < len(phones) and phones[current].begin <= center:
             phone = phones[current]
-            part = int(STATES_PER_PHONE * (centre - phone.begin) / (phone.end - phone.begin))
+            part = int(STATES_PER_PHONE * (center - phone.begin) / (phone.end - phone.begin))
             name = phone.name
         states.append(f"{name}.{1 if name == SILENCE else min(part, STATES_PER_PHONE - 1)}")
     return states
@@ -85,9 +85,9 @@ class Aligner(ABC):
     """Finds when each part of a transcript was spoken."""
 
     identity: str
-    """What its labels depend on, for the cache: its kind, version and model."""
+    """Kind, version and model of the aligner, on which its labels depend."""
     parallel: bool
-    """Whether several processes should share the work."""
+    """True where several processes should share the work."""
 
     @abstractmethod
     def align(self, audio: Audio, transcript: str, frames: int) -> list[str]:
@@ -197,8 +197,9 @@ class CTCAligner(Aligner):
             tokens, self.identity = list(MMS_FA.get_labels(star=None)), f"torchaudio {MMS}"
         else:
             path, names = Path(model), Path(model).with_suffix(".tokens.txt")
+            load: Any = torch.jit.load  # which has no annotations
             try:
-                self.model = torch.jit.load(path, map_location="cpu")
+                self.model = load(path, map_location="cpu")
                 tokens = names.read_text(encoding="utf-8").split("\n")
             except (OSError, RuntimeError, ValueError) as error:
                 reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -237,7 +238,7 @@ class CTCAligner(Aligner):
         return states_of(phones, frames)
 
     def _tokens(self, word: str) -> list[str]:
-        """Characters of a word as the model has them, without their accents or romanised where it does not."""
+        """Characters of a word as the model has them, without their accents or romanized where it does not."""
         found = []
         for character in word:
             apart = unicodedata.normalize("NFKD", character.translate(_ROMAN))
@@ -253,7 +254,7 @@ class CTCAligner(Aligner):
 
 
 def _same(of_word: Sequence[int]) -> list[bool]:
-    """Whether the characters before and after each gap are of one word; the first and the last gap have one only."""
+    """For each gap, true where the characters before and after it are of one word; never for the first and the last."""
     return [False, *(before == after for before, after in itertools.pairwise(of_word)), False]
 
 

@@ -1,9 +1,10 @@
-"""What every source of speech gives: a manifest of utterances, and a way to label their frames."""
+"""The interface of every source of speech: a manifest of utterances, and a way to label their frames."""
 
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from datamodules.errors import DataError
@@ -18,13 +19,13 @@ class Utterance:
     """One entry of a source's manifest."""
 
     name: str
-    """What messages call it: its path inside the source."""
+    """Name of the utterance in messages: its path inside the source."""
     audio: Path | Audio
     transcript: str
     speaker: str
     split: Split
     phones: Sequence[Phone] | None = field(default=None, compare=False)
-    """What was spoken when, where that is known."""
+    """The phones and their times, where these are known."""
     labels: Path | None = None
     """Label file, where there is one; without phones and labels the transcript is aligned."""
     snr: float | None = None
@@ -35,7 +36,7 @@ class SpeechCorpus(ABC):
     """Utterances of one source."""
 
     aligner: str = "pocketsphinx"
-    """What labels the utterances that have no labels yet; see alignment.make_aligner."""
+    """Name of the aligner of utterances without labels; see alignment.make_aligner."""
 
     def fetch(self) -> None:  # noqa: B027
         """Download what can be downloaded.
@@ -49,12 +50,17 @@ class SpeechCorpus(ABC):
         """Checksum of all that the utterances are made from: the content of files, the parameters of a synthesis."""
 
     @abstractmethod
-    def utterances(self) -> list[Utterance]:
-        """The manifest.
+    def read_utterances(self) -> list[Utterance]:
+        """Read the manifest.
 
         Raises:
             DataError: it is missing or malformed.
         """
+
+    @cached_property
+    def utterances(self) -> list[Utterance]:
+        """The manifest, which is read once; raises what `read_utterances` raises."""
+        return self.read_utterances()
 
 
 def read_lines(path: Path, right: str) -> list[str]:

@@ -17,7 +17,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Request:
-    """What to say and how."""
+    """A text to say, and how to say it."""
 
     text: str
     voice: str
@@ -30,7 +30,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Spoken:
-    """What was said."""
+    """The audio of a request, with its phonemes."""
 
     samples: np.ndarray
     """int16 [samples]."""
@@ -39,7 +39,7 @@ class Spoken:
     phonemes: list[str]
     """In espeak-ng's notation, stress marks and all."""
     begins: np.ndarray
-    """When each began, in samples, int32 [phonemes]."""
+    """Beginning of each phoneme in samples, int32 [phonemes]."""
 
 
 def speak(requests: Sequence[Request]) -> list[Spoken]:

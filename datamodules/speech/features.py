@@ -11,7 +11,10 @@ from torchaudio.compliance import kaldi
 from torchaudio.functional import add_noise, compute_deltas, resample
 
 VERSION = 1
-"""Raised with any change here that changes features: part of the data's checksum, since floats differ by machine."""
+"""Version of the features, to be raised with any change here that alters them.
+
+It is part of the data's checksum in place of the features themselves, since floats differ by machine.
+"""
 
 MELS = 40
 """Mel bands; with their deltas and the deltas of those, a vector has three times as many values."""
@@ -24,8 +27,8 @@ class LeftOut(Exception):
     """An utterance that cannot be used; the rest of its corpus can.
 
     Args:
-        reason: the kind of trouble, by which such utterances are counted.
-        detail: what it is with this one.
+        reason: kind of trouble, by which such utterances are counted.
+        detail: description of the trouble with this one.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -44,7 +47,8 @@ class Audio:
 
     def at(self, rate: int) -> Tensor:
         """Samples [samples] at another rate, floats on the scale of 16-bit integers."""
-        return resample(torch.from_numpy(self.samples).float(), self.rate, rate)
+        samples: Tensor = resample(torch.from_numpy(self.samples).float(), self.rate, rate)
+        return samples
 
 
 def read_audio(path: Path) -> Audio:
@@ -69,9 +73,9 @@ def log_mel(audio: Audio, rate: int, snr: float | None = None, noise_seed: int =
 
     Args:
         audio: the recording.
-        rate: samples per second that it is analysed at.
+        rate: samples per second that it is analyzed at.
         snr: signal-to-noise ratio in dB of white noise that is added first; None adds none.
-        noise_seed: of the noise.
+        noise_seed: seed of the noise.
 
     Raises:
         LeftOut: it is shorter than a frame.
@@ -94,6 +98,6 @@ def log_mel(audio: Audio, rate: int, snr: float | None = None, noise_seed: int =
     return torch.cat([energies, deltas, compute_deltas(deltas)]).T
 
 
-def normalised(features: Tensor) -> Tensor:
+def normalized(features: Tensor) -> Tensor:
     """Features [frames, values], such as a speaker's, with mean 0 and variance 1 of each value."""
     return (features - features.mean(dim=0)) / features.std(dim=0, correction=0).clamp(min=1e-3)

@@ -17,16 +17,17 @@ from torch import Tensor
 
 from datamodules.cache import cores, prepared
 from datamodules.errors import DataError
+from datamodules.sources import sha256_of
 from datamodules.speech.alignment import Aligner, make_aligner, read_labels, states_of
 from datamodules.speech.corpus import SpeechCorpus, Utterance
-from datamodules.speech.features import FEATURES, Audio, LeftOut, log_mel, normalised, read_audio
+from datamodules.speech.features import FEATURES, Audio, LeftOut, log_mel, normalized, read_audio
 from datamodules.speech.features import VERSION as FEATURES_VERSION
 from datamodules.speech.sources import SPLITS
 
 VERSION = 1
-"""Raised with any change here, in alignment or in the sources that changes what is prepared."""
+"""Version of the preparation, to be raised when code here, in alignment or in the sources alters its result."""
 SHOWN = 10
-"""Utterances left out that are named one by one as they are met; records name up to KEPT_NAMES."""
+"""Most utterances left out that are named in warnings; records name up to KEPT_NAMES."""
 KEPT_NAMES = 200
 PARALLEL_FROM = 2000
 """Utterances from which on alignment is shared among processes."""
@@ -39,19 +40,19 @@ class Prepared:
     """Features and labels of all utterances that could be used, one after another."""
 
     features: np.ndarray
-    """float16 [frames, values], normalised for each speaker and split; mapped, not read."""
+    """float16 [frames, values], normalized for each speaker and split; mapped, not read."""
     labels: np.ndarray
     """int64 [frames]: indices into states."""
     lengths: list[int]
-    """Of each utterance, in frames."""
+    """Frames of each utterance."""
     splits: list[str]
-    """Of each utterance."""
+    """Split of each utterance."""
     states: list[str]
     """Names of the acoustic states."""
     left_out: dict[str, str]
-    """Utterances that could not be used, and why."""
+    """Utterances that could not be used, each with the reason."""
     reasons: dict[str, int]
-    """How many for each kind of reason."""
+    """Number of them for each kind of reason."""
     sha256: str
     """Checksum of audio, labels, splits and of how features are made."""
 
@@ -61,7 +62,7 @@ def prepare(corpus: SpeechCorpus, aligner: str, rate: int, data: Path) -> Prepar
 
     Args:
         corpus: the utterances.
-        aligner: what labels those that have no labels; the corpus's own if empty.
+        aligner: name of the aligner of utterances without labels; the corpus's own if empty.
         rate: samples per second that features are computed at.
         data: folder of the data; the cache is DATA/prepared, or where that cannot be written ~/.cache/rnnreg.
 
@@ -71,13 +72,13 @@ def prepare(corpus: SpeechCorpus, aligner: str, rate: int, data: Path) -> Prepar
     aligner = aligner or corpus.aligner
     inputs = (VERSION, FEATURES_VERSION, corpus.identity(), aligner_identity(aligner), rate)
     name = hashlib.sha256(repr(inputs).encode()).hexdigest()[:16]
-    return load(prepared(name, data, lambda folder: compute(corpus.utterances(), aligner, rate, folder)))
+    return load(prepared(name, data, lambda folder: compute(corpus.utterances, aligner, rate, folder)))
 
 
 def aligner_identity(aligner: str) -> str:
-    """What the aligner's labels depend on, found without loading it: its files' content, or its name."""
+    """Name of the aligner and checksums of its files, on which its labels depend; the aligner is not loaded."""
     files = [Path(aligner), Path(aligner).with_suffix(".tokens.txt")]
-    return " ".join([aligner, *(hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file())])
+    return " ".join([aligner, *(sha256_of(path) for path in files if path.is_file())])
 
 
 def load(folder: Path) -> Prepared:
@@ -124,7 +125,7 @@ def compute(utterances: list[Utterance], aligner: str, rate: int, folder: Path) 
             raise DataError(f"no {split} utterance can be used, of {len(utterances)} in all; {first(left_out)}")
 
     shape = (sum(lengths), FEATURES)
-    _normalise(np.memmap(folder / "raw", np.float32, "r", shape=shape), used, lengths, folder / "features.npy")
+    _normalize(np.memmap(folder / "raw", np.float32, "r", shape=shape), used, lengths, folder / "features.npy")
     (folder / "raw").unlink()
     names = sorted(ids)
     order = np.array([names.index(state) for state in ids])
@@ -140,16 +141,16 @@ def compute(utterances: list[Utterance], aligner: str, rate: int, folder: Path) 
     (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
 
-def _normalise(raw: np.ndarray, utterances: list[Utterance], lengths: list[int], path: Path) -> None:
-    """Normalise raw features [frames, values] for each speaker and split, and write them as float16."""
+def _normalize(raw: np.ndarray, utterances: list[Utterance], lengths: list[int], path: Path) -> None:
+    """Normalize raw features [frames, values] for each speaker and split, and write them as float16."""
     out = np.lib.format.open_memmap(path, "w+", np.float16, raw.shape)
     ends = np.cumsum(lengths).tolist()
     groups: dict[tuple[str, str], list[slice]] = {}
     for utterance, end, length in zip(utterances, ends, lengths, strict=True):
         groups.setdefault((utterance.speaker, utterance.split), []).append(slice(end - length, end))
     for slices in groups.values():
-        own = normalised(torch.from_numpy(np.concatenate([raw[each] for each in slices])))
-        for each, part in zip(slices, own.split([each.stop - each.start for each in slices]), strict=True):
+        own = normalized(torch.from_numpy(np.concatenate([raw[each] for each in slices])))
+        for each, part in zip(slices, torch.split(own, [each.stop - each.start for each in slices]), strict=True):
             out[each] = part.numpy().astype(np.float16)
     out.flush()
 
@@ -212,7 +213,7 @@ def _work(utterance: Utterance) -> Result | LeftOut:
 
 
 def majority(prepared: Prepared) -> dict[str, float]:
-    """What always naming training's most frequent state scores, in percent, for each split."""
+    """Accuracy in percent, for each split, of a model that always names the most frequent state of the training set."""
     of_split = {split: labels_of(prepared, split) for split in SPLITS}
     most = np.bincount(of_split["train"]).argmax()
     return {split: 100 * float((labels == most).mean()) for split, labels in of_split.items()}

@@ -24,7 +24,7 @@ ASTERISK = FolderSource(
     instructions="unpack asterisk-core-sounds-en-wav there and write transcripts.tsv (path, tab, text) from its list",
 )
 SUBSETS: dict[Split, str] = {"train": "train-clean-100", "validation": "dev-clean"}
-"""Of LibriSpeech, which of its subsets is what."""
+"""The subset of LibriSpeech that serves as each split."""
 
 
 class LibriSpeechSource(FolderSource):

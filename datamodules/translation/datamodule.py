@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from datamodules.base import IGNORE_INDEX, TaskData
 from datamodules.errors import DataError
+from datamodules.order import epoch_generator, multiplied, permutation
 from datamodules.translation.encoded_pairs import Encoded, EncodedPairs, encoded_pairs
 from datamodules.translation.sources import BIBLE, MULTI30K, ParallelText, read_parallel_text
 from datamodules.translation.tokenization import tokenize
@@ -29,9 +30,9 @@ class PairBatch(NamedTuple):
     source: Tensor
     """Ids [source time, batch], in the order the encoder reads them: reversed."""
     inputs: Tensor
-    """What the decoder reads: `<eos>` and the target's words, [time, batch]."""
+    """Input of the decoder: `<eos>` and the target's words, [time, batch]."""
     targets: Tensor
-    """What it predicts: the target's words and `<eos>`, [time, batch]; IGNORE_INDEX where a shorter one has ended."""
+    """Words that it predicts: the target's and `<eos>`, [time, batch]; IGNORE_INDEX where a shorter one has ended."""
     places: list[int]
     """Place of each pair in its split, [batch]."""
     texts: list[tuple[str, str]]
@@ -46,11 +47,11 @@ class TranslationData(TaskData):
     Args:
         source: "bible", "multi30k", "wmt14", or a folder; see read_parallel_text.
         data: folder that holds the named sources.
-        languages: of source and target.
-        batch_size: sentence pairs of a batch; a length's last batch of a pool holds fewer.
+        languages: languages of source and target.
+        batch_size: sentence pairs of a batch; the last batch of a length in a pool may hold fewer.
         max_length: words of the longest training sentence, on either side; longer pairs are left out and counted.
         source_words: the most frequent words that the source vocabulary keeps.
-        target_words: the same of the target.
+        target_words: the most frequent words that the target vocabulary keeps.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class TranslationData(TaskData):
         """Validation and test set as they are written."""
 
     def prepare_data(self) -> None:
-        """Download a named source where it is missing, and tokenise the training text unless that has been done."""
+        """Download a named source where it is missing, and tokenize the training text unless that has been done."""
         if self.sentences:  # set up already: Lightning asks again before each of its loops
             return
         for source in (BIBLE, MULTI30K):
@@ -83,7 +84,7 @@ class TranslationData(TaskData):
         self._encoded(read_parallel_text(self.source, self.data, self.languages))
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the text once: vocabularies, counts, checksum; encode what is kept in memory."""
+        """Read the text once for its vocabularies, counts and checksum; encode the splits that are kept in memory."""
         if self.sentences:
             return
         text = read_parallel_text(self.source, self.data, self.languages)
@@ -112,7 +113,7 @@ class TranslationData(TaskData):
 
     @property
     def details(self) -> dict[str, Any]:
-        """What was left out of the training text, and the sizes of the vocabularies."""
+        """Number of training pairs, counts of those that were left out, and sizes of the vocabularies."""
         vocabularies = {"source": len(self.source_vocabulary), "target": len(self.target_vocabulary)}
         return {"pairs": self.survey.pairs, "left_out": self.survey.left_out, "vocabulary": vocabularies}
 
@@ -141,7 +142,11 @@ class TranslationData(TaskData):
     def train_dataloader(self) -> DataLoader[PairBatch]:
         """Batches of an order that follows from the run's seed and the epoch."""
         pairs = self.sentences.get("train", self.training)
-        return _loader(PairBatches(pairs, self.batch_size, self.target_vocabulary.ids[EOS], self.epoch_generator))
+
+        def generator() -> torch.Generator:  # called at the start of each epoch
+            return epoch_generator(multiplied, self.seed, self.epoch)
+
+        return _loader(PairBatches(pairs, self.batch_size, self.target_vocabulary.ids[EOS], generator))
 
     def val_dataloader(self) -> DataLoader[PairBatch]:
         """The whole validation set."""
@@ -163,7 +168,8 @@ class PairBatches(IterableDataset[PairBatch]):
         pairs: encoded; each iteration begins anew.
         batch_size: pairs of a batch, at most.
         eos: id of `<eos>` in the target vocabulary.
-        generator: gives what shuffles this epoch, pairs within a pool and then its batches; None keeps the order.
+        generator: returns the random numbers of an epoch, which shuffle pairs within a pool and then its batches; None
+            keeps the order.
         texts: the same pairs as they are written, for evaluation.
     """
 
@@ -182,7 +188,7 @@ class PairBatches(IterableDataset[PairBatch]):
         generator = self.generator() if self.generator else None
         indexed, read = enumerate(self.pairs), 0
         while pool := list(itertools.islice(indexed, POOL)):
-            pool = [pool[place] for place in order(len(pool), generator)]
+            pool = [pool[place] for place in permutation(len(pool), generator)]
             by_length: dict[int, list[tuple[int, Encoded]]] = {}
             for entry in pool:
                 by_length.setdefault(len(entry[1][0]), []).append(entry)
@@ -191,14 +197,9 @@ class PairBatches(IterableDataset[PairBatch]):
                 for _, group in sorted(by_length.items())
                 for begin in range(0, len(group), self.batch_size)
             ]
-            for place in order(len(batches), generator):
+            for place in permutation(len(batches), generator):
                 read += len(batches[place])
                 yield collate(batches[place], self.eos, self.texts, read / len(self.pairs))
-
-
-def order(count: int, generator: torch.Generator | None) -> list[int]:
-    """A random order, or with no generator the given one."""
-    return list(range(count)) if generator is None else torch.randperm(count, generator=generator).tolist()
 
 
 def collate(

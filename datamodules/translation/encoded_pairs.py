@@ -1,4 +1,4 @@
-"""A parallel text as numbers on disk: tokenised once, by all cores where it is large, and read back in a stream."""
+"""A parallel text as numbers on disk: tokenized once, by all cores where it is large, and read back in a stream."""
 
 import hashlib
 import itertools
@@ -25,11 +25,11 @@ MIN_COUNT = 2
 """Training occurrences below which a word becomes `<unk>`, so that `<unk>` is met in training."""
 
 VERSION = 1
-"""Raised with any change here that changes what is prepared."""
+"""Version of the preparation, to be raised with any change here that alters its result."""
 CHUNK = 2_000
-"""Pairs tokenised at once."""
+"""Pairs tokenized at once."""
 ALONE = 40_000
-"""Pairs up to which this process tokenises alone: others take a while to start."""
+"""Pairs up to which this process tokenizes alone: others take a while to start."""
 BLOCK, BLOCK_PAIRS = 1 << 20, 1 << 15
 """Numbers, and pairs, read at once."""
 SIDES = ("source", "target")
@@ -40,25 +40,25 @@ Encoded = tuple[list[int], list[int]]
 
 @dataclass(frozen=True)
 class Survey:
-    """What one pass over a training text finds."""
+    """Findings of one pass over a training text."""
 
     source_words: list[str]
     target_words: list[str]
     pairs: int
-    """Kept for training."""
+    """Pairs kept for training."""
     target_tokens: int
-    """Of those pairs, `<eos>` included."""
+    """Target tokens of those pairs, `<eos>` included."""
     left_out: dict[str, int]
     """Reason to number of pairs."""
     sha256: str
-    """Of the text read, kept or not."""
+    """Checksum of all the text that was read, kept or not."""
 
 
 class EncodedPairs:
     """The kept pairs of a training text, in its order; each iteration begins anew and holds a block in memory.
 
     Args:
-        folder: that `encode` has filled.
+        folder: folder that `encode` has filled.
 
     Raises:
         DataError: it is damaged.
@@ -102,11 +102,11 @@ def encoded_pairs(
 
     Args:
         pairs: the text.
-        name: what a message calls it.
-        languages: of source and target.
+        name: name of the text in messages.
+        languages: languages of source and target.
         max_length: words of the longest sentence, on either side; longer pairs are left out and counted.
         source_words: the most frequent words that the source vocabulary keeps.
-        target_words: the same of the target.
+        target_words: the most frequent words that the target vocabulary keeps.
         data: folder of the data.
 
     Raises:
@@ -119,7 +119,7 @@ def encoded_pairs(
 
 
 def identity(pairs: Pairs) -> object:
-    """What tells a text from others without reading files: their size and time, or of pairs in memory a checksum."""
+    """Size and time of a text's files, which tell it from others unread; for pairs in memory a checksum."""
     if isinstance(pairs, AlignedFiles):
         paths = (pairs.source, pairs.target)
         return [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]

@@ -1,4 +1,4 @@
-"""Where sentence pairs come from: aligned files, read line by line and never held whole."""
+"""Sources of sentence pairs: aligned files, read line by line and never held whole."""
 
 import gzip
 import itertools
@@ -70,7 +70,7 @@ BIBLE_LONGEST = 12
 BIBLE_LISTS = {4, 6, 13, 15, 16}
 """Books that are left out for their lists of names and numbers: Numbers, Joshua, 1 Chronicles, Ezra, Nehemiah."""
 BIBLE_EVERY = 4
-"""Of every so many chapters one is for validation and one for test: neighbouring verses stay in one split."""
+"""One chapter of this many is for validation and one for test, so that neighboring verses stay in one split."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class ParallelText:
     splits: dict[str, Pairs]
     """Split to its pairs."""
     name: str
-    """What an error message calls it."""
+    """Name of the text in error messages."""
 
 
 def read_parallel_text(source: str, data: Path, languages: tuple[str, str]) -> ParallelText:
@@ -89,7 +89,7 @@ def read_parallel_text(source: str, data: Path, languages: tuple[str, str]) -> P
     Args:
         source: "bible", "multi30k", "wmt14", or the path of a folder with train.en, train.fr and so on.
         data: folder that holds the named sources.
-        languages: of source and target, as file names end.
+        languages: languages of source and target, as file names end.
 
     Raises:
         DataError: a file is missing, altered or unusable, or a named source lacks a language.

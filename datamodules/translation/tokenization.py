@@ -7,12 +7,14 @@ from sacremoses import MosesDetokenizer, MosesTokenizer
 
 def tokenize(text: str, language: str) -> list[str]:
     """Split a sentence into words and punctuation; case is kept."""
-    return _tokenizer(language).tokenize(text, escape=False)
+    words: list[str] = _tokenizer(language).tokenize(text, escape=False)
+    return words
 
 
 def detokenize(words: list[str], language: str) -> str:
     """Join words as a reader would write them."""
-    return _detokenizer(language).detokenize(words, unescape=False)
+    text: str = _detokenizer(language).detokenize(words, unescape=False)
+    return text
 
 
 @cache

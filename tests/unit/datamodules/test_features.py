@@ -22,7 +22,7 @@ from datamodules.captioning.images import decode_image, picture_file, read_image
 from datamodules.errors import DataError
 
 
-class MeanColour(Network):
+class MeanColor(Network):
     """A network for tests that counts the pictures it is shown."""
 
     name, size = "mean", 3
@@ -72,7 +72,7 @@ def test_transparent_parts_are_white() -> None:
 
 
 def test_descriptor_by_hand() -> None:
-    """A picture of one colour has no edges, its colour in the layout, and all its pixels in one cell of the cube."""
+    """A picture of one color has no edges, its color in the layout, and all its pixels in one cell of the cube."""
     (vector,) = Descriptor()([Image.new("RGB", (90, 50), (200, 100, 0))])
     assert len(vector) == Descriptor.size
     assert not vector[:144].any()
@@ -89,7 +89,7 @@ def test_descriptor_tells_directions_of_edges_apart() -> None:
 
 
 def test_features_are_extracted_once(picture_folder: Path, tmp_path: Path) -> None:
-    pictures, network, path = pictures_in(picture_folder), MeanColour(), tmp_path / "features" / "mean.npy"
+    pictures, network, path = pictures_in(picture_folder), MeanColor(), tmp_path / "features" / "mean.npy"
     found = extract(pictures, network, path)
     assert network.seen == 60
     assert isinstance(found.table, np.memmap)
@@ -109,7 +109,7 @@ def test_a_broken_picture_does_not_cost_the_others_their_features(picture_folder
     broken = picture_folder / "Images" / "037.png"
     whole = broken.read_bytes()
     broken.write_bytes(whole[:50])
-    network, path = MeanColour(), tmp_path / "mean.npy"
+    network, path = MeanColor(), tmp_path / "mean.npy"
     with pytest.raises(DataError, match=r"037.png: not a whole picture"):
         extract(pictures_in(picture_folder), network, path)
     assert network.seen == 32
@@ -120,10 +120,10 @@ def test_a_broken_picture_does_not_cost_the_others_their_features(picture_folder
 
 def test_a_broken_file_of_features_is_named(picture_folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "mean.npy"
-    extract(pictures_in(picture_folder), MeanColour(), path)
+    extract(pictures_in(picture_folder), MeanColor(), path)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DataError, match=r"mean.npy: not a whole file of features .* delete it"):
-        extract(pictures_in(picture_folder), MeanColour(), path)
+        extract(pictures_in(picture_folder), MeanColor(), path)
 
 
 def test_a_users_own_features(picture_folder: Path, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning import Trainer
 
 from datamodules.base import IGNORE_INDEX
 from datamodules.errors import DataError
@@ -197,11 +196,11 @@ def test_batches_carry_what_evaluation_and_schedule_need(translation_folder: Pat
         assert batch.progress == 1
 
 
-def test_a_large_corpus_streams_and_is_tokenised_once(translation_folder: Path, monkeypatch) -> None:
+def test_a_large_corpus_streams_and_is_tokenized_once(translation_folder: Path, monkeypatch) -> None:
     whole = data_of(translation_folder)
     monkeypatch.setattr(datamodule, "POOL", 7)
     monkeypatch.setattr(encoded_pairs, "BLOCK_PAIRS", 9)
-    monkeypatch.setattr(encoded_pairs, "tokenize_pairs", lambda *_, **__: pytest.fail("tokenised again"))
+    monkeypatch.setattr(encoded_pairs, "tokenize_pairs", lambda *_, **__: pytest.fail("tokenized again"))
     data = data_of(translation_folder)
     assert "train" not in data.sentences
     assert list(data.training) == list(data.training) == whole.sentences["train"]
@@ -213,7 +212,7 @@ def test_a_large_corpus_streams_and_is_tokenised_once(translation_folder: Path, 
     assert "wolf" in data_of(translation_folder).source_vocabulary.words
 
 
-def test_all_cores_tokenise_as_one_process_does(translation_folder: Path, tmp_path: Path, monkeypatch) -> None:
+def test_all_cores_tokenize_as_one_process_does(translation_folder: Path, tmp_path: Path, monkeypatch) -> None:
     text = read_parallel_text(str(translation_folder), tmp_path, ("en", "fr")).splits["train"]
     arguments = (text, "pairs", ("en", "fr"), 8, 50, 6)
     alone = encoded_pairs.encoded_pairs(*arguments, tmp_path / "alone")
@@ -235,17 +234,3 @@ def test_damaged_preparation_is_named(translation_folder: Path) -> None:
     about.write_text("{")
     with pytest.raises(DataError, match=r"prepared/\w+ is damaged .*; delete it, it is made again"):
         data_of(translation_folder)
-
-
-def test_the_order_follows_from_seed_and_epoch() -> None:
-    data = TranslationData("", Path(), ("en", "fr"), 1, 1, 9, 9)
-    drawn = set()
-    for seed in (1, 2):
-        for epoch in (0, 1):
-            data.seed = seed
-            data.trainer = Trainer(logger=False, barebones=True)
-            data.trainer.fit_loop.epoch_progress.current.processed = epoch
-            first, second = (torch.randperm(99, generator=data.epoch_generator()).tolist() for _ in range(2))
-            assert first == second
-            drawn.add(tuple(first))
-    assert len(drawn) == 4

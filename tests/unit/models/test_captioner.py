@@ -113,14 +113,14 @@ def test_padding_changes_nothing() -> None:
     assert together[:2].tolist() == pytest.approx(alone.tolist(), rel=1e-5)
 
 
-def test_vectors_are_normalised_by_the_training_pictures() -> None:
+def test_vectors_are_normalized_by_the_training_pictures() -> None:
     mean, deviation = torch.arange(6.0), torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 0.0])
     plain, model = make_model(), make_model(statistics=(mean, deviation))
     model.load_state_dict({**plain.state_dict(), "feature_mean": mean, "feature_deviation": deviation})
-    normalised = torch.randn(2, FEATURES)
-    normalised[:, 5] = 0.0  # a unit without deviation stays finite
-    found = model.look(normalised * deviation + mean)[0][0]
-    assert found.flatten().tolist() == pytest.approx(plain.look(normalised)[0][0].flatten().tolist(), abs=1e-5)
+    normalized = torch.randn(2, FEATURES)
+    normalized[:, 5] = 0.0  # a unit without deviation stays finite
+    found = model.look(normalized * deviation + mean)[0][0]
+    assert found.flatten().tolist() == pytest.approx(plain.look(normalized)[0][0].flatten().tolist(), abs=1e-5)
 
 
 def test_dropout_acts_on_the_picture_and_the_words_alike() -> None:
@@ -166,7 +166,7 @@ def test_score_keeps_samples_and_the_signature(monkeypatch) -> None:
     assert metrics == {"test_bleu": pytest.approx(100)}
     assert [sample["picture"] for sample in details["samples"]] == ["0.png", "2.png", "4.png"]
     assert details["samples"][0]["references"] == ["a red box there", "the box"]
-    assert "nrefs:2" in details["bleu"]
+    assert "nrefs:2" in details["bleu_signature"]
 
 
 def test_final_evaluation_on_pictures(picture_folder: Path, tmp_path: Path) -> None:
