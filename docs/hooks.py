@@ -27,5 +27,6 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Shorten the links of a page: ../results/table.md becomes results/table.md, docs/data.md becomes data.md."""
     if page.file.src_uri.startswith("results/"):
+        page.meta["hide"] = ["toc"]  # wide tables need the room
         return markdown.replace("](../docs/", "](../")
     return re.sub(r"\]\((\.\./|docs/)", "](", markdown)
