@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 from lightning import LightningDataModule
+from lightning_utilities.core.apply_func import apply_to_collection
+from torch import Tensor
 from typing_extensions import override
 
 IGNORE_INDEX = -100
@@ -47,8 +49,8 @@ class TaskData(LightningDataModule):
         return int(batch[0].shape[1])
 
     def share(self, batch: Any, sequences: slice) -> Any:
-        """Some sequences of a batch, maybe none; here of tensors [time, batch, ...]."""
-        return tuple(tensor[:, sequences] for tensor in batch)
+        """Some sequences of a batch, maybe none; here of each tensor [time, batch, ...], anything else as it is."""
+        return apply_to_collection(batch, Tensor, lambda tensor: tensor[:, sequences])
 
     @property
     def details(self) -> dict[str, Any]:

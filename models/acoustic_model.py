@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionM
 from typing_extensions import override
 
 from datamodules.base import IGNORE_INDEX
-from models.backbone import Cell, build_backbone, initialize_uniform
+from models.backbone import BackboneArguments, build_backbone, initialize_uniform
 from models.base import TaskModel
 
 KEPT_FRAMES = 100_000
@@ -25,38 +25,30 @@ class AcousticModel(TaskModel):
     Args:
         features: values of a frame.
         states: names of the acoustic states, in the order of their ids.
-        hidden_size: units of each layer.
-        layers: recurrent layers; without any it is a linear classifier of single frames.
-        dropout, recurrent_dropout, cell: see RegularizedLSTM.
-        backbone: class path of the recurrent stack, called as RegularizedLSTM is.
         init_range: every parameter starts in U(-init_range, init_range).
         output_delay: the output at frame t + output_delay stands for frame t (Sak et al. 2014).
         lr: SGD learning rate, for a loss averaged over the frames of a batch.
         flat_epochs: epochs trained at lr before it starts to fall.
         decay: what the learning rate is divided by before each later epoch.
+        arguments: the recurrent stack; with no layers the model is a linear classifier of single frames.
     """
 
     def __init__(
         self,
         features: int,
         states: Sequence[str],
-        hidden_size: int,
-        layers: int,
-        dropout: float,
-        recurrent_dropout: float,
-        cell: Cell,
-        backbone: str,
         init_range: float,
         output_delay: int,
         lr: float,
         flat_epochs: float,
         decay: float,
+        **arguments: Unpack[BackboneArguments],
     ) -> None:
         super().__init__(lr, flat_epochs, decay)
         self.save_hyperparameters()
         self.output_delay = output_delay
-        self.backbone = build_backbone(backbone, features, hidden_size, layers, dropout, recurrent_dropout, cell)
-        self.output = nn.Linear(hidden_size if layers else features, len(states))
+        self.backbone = build_backbone(features, **arguments)
+        self.output = nn.Linear(arguments["hidden_size"] if arguments["layers"] else features, len(states))
         initialize_uniform(self, init_range)
 
         self.train_accuracy = frame_accuracy(len(states))

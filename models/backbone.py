@@ -4,7 +4,7 @@ This file is the only place that knows where dropout goes (paper section 3.2, fi
 """
 
 import importlib
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,23 @@ LayerState = Any
 
 State = tuple[LayerState, ...]
 """State of a backbone, one entry a layer, lowest first."""
+
+
+class BackboneArguments(TypedDict):
+    """The arguments of every model that decide its recurrent stack: its class, and what the class is called with."""
+
+    hidden_size: int
+    """Units of each layer."""
+    layers: int
+    """Recurrent layers."""
+    dropout: float
+    """Probability of dropping a unit of a non-recurrent connection."""
+    recurrent_dropout: float
+    """Probability of dropping a unit of h[l, t-1], for ablation rows only."""
+    cell: Cell
+    """LSTM or plain recurrent cell."""
+    backbone: str
+    """Class path of the recurrent stack, whose constructor is called as that of RegularizedLSTM."""
 
 
 class RegularizedLSTM(nn.Module):
@@ -116,28 +133,14 @@ def load_backbone(class_path: str) -> type[nn.Module]:
     return found
 
 
-def build_backbone(
-    class_path: str,
-    input_size: int,
-    hidden_size: int,
-    layers: int,
-    dropout: float,
-    recurrent_dropout: float,
-    cell: Cell,
-) -> nn.Module:
-    """A recurrent stack of the class of that dotted path, which is called as RegularizedLSTM is.
+def build_backbone(input_size: int, **arguments: Unpack[BackboneArguments]) -> nn.Module:
+    """Build a recurrent stack, a user's own class too, by calling its constructor as that of RegularizedLSTM.
 
     Raises:
         ValueError: see load_backbone.
     """
-    return load_backbone(class_path)(
-        input_size=input_size,
-        hidden_size=hidden_size,
-        layers=layers,
-        dropout=dropout,
-        recurrent_dropout=recurrent_dropout,
-        cell=cell,
-    )
+    own = {name: value for name, value in arguments.items() if name != "backbone"}
+    return load_backbone(arguments["backbone"])(input_size=input_size, **own)
 
 
 def initialize_uniform(module: nn.Module, bound: float) -> None:

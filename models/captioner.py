@@ -1,7 +1,7 @@
 """Image captions (paper section 4.4, after Vinyals et al. 2014): a picture's vector is the LSTM's first input."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -9,13 +9,10 @@ from typing_extensions import override
 
 from datamodules.base import IGNORE_INDEX
 from datamodules.vocabulary import EOS, UNK
-from models.backbone import Cell, State, initialize_uniform
+from models.backbone import BackboneArguments, State, initialize_uniform
 from models.decoding import average, beam_search
-from models.metrics import TokenPerplexity, corpus_bleu
-from models.tokens import TokenDecoder, TokenModel, true_log_probabilities
-
-EVALUATIONS = ("validation", "test")
-"""The final evaluation's data loaders of captions, in order; the test pictures come after them."""
+from models.metrics import corpus_bleu
+from models.tokens import EVALUATIONS, TokenDecoder, TokenModel, true_log_probabilities
 
 SAMPLES = 10
 """Test pictures whose captions are kept with a record: the first of each tenth of the test set."""
@@ -31,9 +28,6 @@ class Captioner(TokenModel):
         network: name of the network that gives the vectors, or path of a file of them.
         network_sha256: its checksum: the checkpoint takes the vectors of no other.
         feature_size: length of a vector.
-        hidden_size: units of each layer and of the embedding.
-        layers, dropout, recurrent_dropout, cell: see RegularizedLSTM.
-        backbone: class path of the recurrent stack, called as RegularizedLSTM is.
         init_range: every parameter starts in U(-init_range, init_range).
         beam: hypotheses kept by beam search.
         max_length: words of the longest caption, `<eos>` included.
@@ -43,6 +37,7 @@ class Captioner(TokenModel):
         decay: what the learning rate is divided by before each later epoch.
         statistics: mean and standard deviation [feature_size] of the training pictures' vectors, which are normalised
             by them; kept in the checkpoint.
+        arguments: the recurrent stack; the embedding has the size of its layers.
     """
 
     feature_mean: Tensor
@@ -54,12 +49,6 @@ class Captioner(TokenModel):
         network: str,
         network_sha256: str,
         feature_size: int,
-        hidden_size: int,
-        layers: int,
-        dropout: float,
-        recurrent_dropout: float,
-        cell: Cell,
-        backbone: str,
         init_range: float,
         beam: int,
         max_length: int,
@@ -68,6 +57,7 @@ class Captioner(TokenModel):
         flat_epochs: float,
         decay: float,
         statistics: tuple[Tensor, Tensor] | None = None,
+        **arguments: Unpack[BackboneArguments],
     ) -> None:
         super().__init__(lr, flat_epochs, decay)
         self.save_hyperparameters(ignore=["statistics"])
@@ -75,11 +65,10 @@ class Captioner(TokenModel):
         mean, deviation = statistics or (torch.zeros(feature_size), torch.ones(feature_size))
         self.register_buffer("feature_mean", mean)
         self.register_buffer("feature_deviation", deviation)
-        self.projection = nn.Linear(feature_size, hidden_size)
-        self.decoder = TokenDecoder(len(vocabulary), hidden_size, layers, dropout, recurrent_dropout, cell, backbone)
+        self.projection = nn.Linear(feature_size, arguments["hidden_size"])
+        self.decoder = TokenDecoder(len(vocabulary), **arguments)
         initialize_uniform(self, init_range)
 
-        self._collected: list[list[Tensor]] = []
         self._captioned: list[list[tuple[str, tuple[str, ...], str]]] = []
 
     def look(self, features: Tensor) -> State:
@@ -109,26 +98,23 @@ class Captioner(TokenModel):
 
     @override
     def on_test_epoch_start(self) -> None:
-        self._collected, self._captioned = [[] for _ in EVALUATIONS], []
+        super().on_test_epoch_start()
+        self._captioned = []
 
     def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """One batch of the final evaluation, of the data loader in CaptionData.test_dataloader's order."""
         if dataloader_idx < len(EVALUATIONS):
-            self._collected[dataloader_idx].append(self._log_probabilities(batch))
+            self.collect(EVALUATIONS[dataloader_idx], batch_idx, self._log_probabilities(batch))
         else:
             found = caption([self], batch.features)
             self._captioned.append(list(zip(batch.ids, batch.references, found, strict=True)))
 
     @override
     def on_test_epoch_end(self) -> None:
-        perplexity = TokenPerplexity()
-        for name, batches in zip(EVALUATIONS, self._collected, strict=True):
-            self.log_probabilities[name] = torch.cat(self.gather_in_order(batches)).cpu()
-            self.log(f"{name}_perplexity", perplexity(self.log_probabilities[name]))
-            perplexity.reset()
+        super().on_test_epoch_end()
         metrics, self.details = score([one for of_batch in self.gather_in_order(self._captioned) for one in of_batch])
         self.log_dict(metrics)
-        self._collected, self._captioned = [], []
+        self._captioned = []
 
 
 @torch.no_grad()

@@ -1,20 +1,21 @@
 """Word-level language model (paper section 4.1): embedding, regularized LSTM, softmax."""
 
 from collections.abc import Collection, Sequence
+from typing import Unpack
 
 import torch
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 from typing_extensions import override
 
+from datamodules.language_modeling.datamodule import ConventionBatch
 from datamodules.vocabulary import EOS, UNK, Vocabulary
-from models.backbone import Cell, State, initialize_uniform
+from models.backbone import BackboneArguments, State, initialize_uniform
 from models.decoding import sample
-from models.metrics import TokenPerplexity
-from models.tokens import TokenDecoder, TokenModel, true_log_probabilities
+from models.tokens import EVALUATIONS, TokenDecoder, TokenModel, true_log_probabilities
 
-EVALUATIONS = ("validation", "test")
-"""The final evaluation's data loaders that are exact, in order; the authors' convention comes after them."""
+CONVENTION = "authors_convention"
+"""Name of the final evaluation's last data loader: the validation set in whole windows only."""
 
 PROMPT = "the meaning of life is"
 """What the paper has its model continue (figure 4)."""
@@ -28,37 +29,30 @@ class LanguageModel(TokenModel):
 
     Args:
         vocabulary: the words, in the order of their ids; kept in the checkpoint, so sampling needs no data.
-        hidden_size: units of each layer and of the embedding.
-        layers, dropout, recurrent_dropout, cell: see RegularizedLSTM.
-        backbone: class path of the recurrent stack, called as RegularizedLSTM is.
         init_range: every parameter starts in U(-init_range, init_range).
         lr: SGD learning rate, for a loss summed over the unroll and averaged over the batch.
         flat_epochs: epochs trained at lr before it starts to fall.
         decay: what the learning rate is divided by before each later epoch.
+        arguments: the recurrent stack; the embedding has the size of its layers.
     """
 
     def __init__(
         self,
         vocabulary: Sequence[str],
-        hidden_size: int,
-        layers: int,
-        dropout: float,
-        recurrent_dropout: float,
-        cell: Cell,
-        backbone: str,
         init_range: float,
         lr: float,
         flat_epochs: float,
         decay: float,
+        **arguments: Unpack[BackboneArguments],
     ) -> None:
         super().__init__(lr, flat_epochs, decay)
         self.save_hyperparameters()
-        self.decoder = TokenDecoder(len(vocabulary), hidden_size, layers, dropout, recurrent_dropout, cell, backbone)
+        self.decoder = TokenDecoder(len(vocabulary), **arguments)
         initialize_uniform(self, init_range)
 
         self.state: State | None = None
         """State carried from one window to the next; None at the start of an epoch or of an evaluation."""
-        self._collected: list[list[Tensor]] = []
+        self._predictions = 0
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Logits [time, batch, vocabulary] of the word after each of tokens [time, batch], and the new state."""
@@ -111,27 +105,22 @@ class LanguageModel(TokenModel):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         self.validation_perplexity.update(self._log_probabilities(batch))
 
-    @override
-    def on_test_epoch_start(self) -> None:
-        self._collected = [[] for _ in (*EVALUATIONS, "authors' convention")]
-
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
+    def test_step(
+        self, batch: tuple[Tensor, Tensor] | ConventionBatch, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
         """One window of the final evaluation, of the data loader in LanguageModelingData.test_dataloader's order."""
         if batch_idx == 0:
             self.state = None
-        self._collected[dataloader_idx].append(self._log_probabilities(batch).flatten())
+        if isinstance(batch, ConventionBatch):
+            self._predictions = batch.predictions
+        log_probabilities = self._log_probabilities((batch[0], batch[1]))
+        self.collect((*EVALUATIONS, CONVENTION)[dataloader_idx], batch_idx, log_probabilities.flatten())
 
     @override
     def on_test_epoch_end(self) -> None:
-        *exact, convention = (torch.cat(self.gather_in_order(windows)) for windows in self._collected)
-        perplexity = TokenPerplexity()
-        for name, log_probabilities in zip(EVALUATIONS, exact, strict=True):
-            self.log(f"{name}_perplexity", perplexity(log_probabilities.cpu()))
-            perplexity.reset()
-        self.log_probabilities = dict(zip(EVALUATIONS, exact, strict=True))
-
+        convention = self.collected(CONVENTION)
+        super().on_test_epoch_end()
         # The authors' code adds up the whole windows only, then divides by the fractional number of windows.
-        predictions = self.trainer.test_dataloaders[-1].dataset.predictions  # type: ignore[index]
-        self.log("validation_perplexity_authors_convention", torch.exp(-convention.double().sum() / predictions))
-        self._collected = []
+        exponent = -convention.double().sum() / self._predictions
+        self.log("validation_perplexity_authors_convention", torch.exp(exponent))
         self.details = {"samples": [{"text": self.continue_text(PROMPT, SAMPLE_WORDS)}]}

@@ -1,12 +1,20 @@
-"""What language model, translator and captioner share: a regularized LSTM that predicts words, and perplexity."""
+"""The common part of the models of words: a regularized LSTM that predicts the next word, and perplexity."""
 
+from collections import defaultdict
+from operator import itemgetter
+from typing import Any, Unpack
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
-from models.backbone import Cell, State, build_backbone
+from models.backbone import BackboneArguments, State, build_backbone
 from models.base import TaskModel
 from models.metrics import TokenPerplexity
+
+EVALUATIONS = ("validation", "test")
+"""Splits that the final evaluation reads to the last token, in the order of its data loaders; others follow them."""
 
 
 class TokenDecoder(nn.Module):
@@ -14,24 +22,14 @@ class TokenDecoder(nn.Module):
 
     Args:
         words: size of the vocabulary.
-        hidden_size: units of each layer and of the embedding.
-        layers, dropout, recurrent_dropout, cell: see RegularizedLSTM.
-        backbone: class path of the recurrent stack, called as RegularizedLSTM is.
+        arguments: the recurrent stack; the embedding has the size of its layers.
     """
 
-    def __init__(
-        self,
-        words: int,
-        hidden_size: int,
-        layers: int,
-        dropout: float,
-        recurrent_dropout: float,
-        cell: Cell,
-        backbone: str,
-    ) -> None:
+    def __init__(self, words: int, **arguments: Unpack[BackboneArguments]) -> None:
         super().__init__()
+        hidden_size = arguments["hidden_size"]
         self.embedding = nn.Embedding(words, hidden_size)
-        self.backbone = build_backbone(backbone, hidden_size, hidden_size, layers, dropout, recurrent_dropout, cell)
+        self.backbone = build_backbone(hidden_size, **arguments)
         self.output = nn.Linear(hidden_size, words)
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -56,6 +54,7 @@ class TokenModel(TaskModel):
         super().__init__(lr, flat_epochs, decay)
         self.train_perplexity = TokenPerplexity()
         self.validation_perplexity = TokenPerplexity()
+        self._collected: dict[str, list[tuple[int, Tensor]]] = {}
 
     @override
     def on_train_epoch_end(self) -> None:
@@ -66,6 +65,39 @@ class TokenModel(TaskModel):
     def on_validation_epoch_end(self) -> None:
         self.log("validation_perplexity", self.validation_perplexity.compute(), prog_bar=True)
         self.validation_perplexity.reset()
+
+    @override
+    def on_test_epoch_start(self) -> None:
+        self._collected = defaultdict(list)
+
+    def collect(self, name: str, place: int, log_probabilities: Tensor) -> None:
+        """Keep log-probabilities [tokens] of the final evaluation until its end.
+
+        Args:
+            name: split that they belong to, or another name that the model gives them.
+            place: their place in the order of the split, such as the number of their batch.
+            log_probabilities: of true tokens.
+        """
+        self._collected[name].append((place, log_probabilities))
+
+    def collected(self, name: str) -> Tensor:
+        """All log-probabilities [tokens] that `collect` has kept under a name on any device, in order."""
+        return torch.cat(self.gather_by_place(self._collected[name]))
+
+    def gather_by_place(self, own: list[tuple[int, Any]]) -> list[Any]:
+        """Values that all devices have collected, in the order of their places and, at one place, of devices."""
+        entries = [entry for share in self.gather_in_order([own]) for entry in share]
+        return [value for _, value in sorted(entries, key=itemgetter(0))]
+
+    @override
+    def on_test_epoch_end(self) -> None:
+        """Log the perplexity of each split, and keep its log-probabilities, from which ensembles are evaluated."""
+        perplexity = TokenPerplexity()
+        for split in EVALUATIONS:
+            self.log_probabilities[split] = self.collected(split).cpu()
+            self.log(f"{split}_perplexity", perplexity(self.log_probabilities[split]))
+            perplexity.reset()
+        self._collected = {}
 
 
 def true_log_probabilities(logits: Tensor, targets: Tensor) -> Tensor:

@@ -1,25 +1,21 @@
 """Translation (paper section 4.3): one LSTM reads the sentence, reversed, and another writes its translation."""
 
 import math
-from collections import ChainMap
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
 from datamodules.base import IGNORE_INDEX
-from datamodules.translation.datamodule import PairBatch, TranslationData
+from datamodules.translation.datamodule import PairBatch
 from datamodules.translation.tokenization import detokenize
 from datamodules.vocabulary import EOS, UNK, Vocabulary
-from models.backbone import Cell, State, build_backbone, initialize_uniform
+from models.backbone import BackboneArguments, State, build_backbone, initialize_uniform
 from models.decoding import Hypothesis, beam_search
-from models.metrics import TokenPerplexity, corpus_bleu
-from models.tokens import TokenDecoder, TokenModel, true_log_probabilities
-
-EVALUATIONS = ("validation", "test")
-"""The final evaluation's data loaders, in order."""
+from models.metrics import corpus_bleu
+from models.tokens import EVALUATIONS, TokenDecoder, TokenModel, true_log_probabilities
 
 SAMPLES = 5
 """Test sentences, the first ones, whose translations a record shows."""
@@ -34,9 +30,6 @@ class Translator(TokenModel):
     Args:
         source_vocabulary, target_vocabulary: the words, in the order of their ids; kept in the checkpoint.
         languages: of source and target.
-        hidden_size: units of each layer and of the embeddings.
-        layers, dropout, recurrent_dropout, cell: of both stacks, see RegularizedLSTM.
-        backbone: class path of the recurrent stacks, called as RegularizedLSTM is.
         init_range: every parameter starts in U(-init_range, init_range).
         batch_size: sentence pairs of a full batch; the loss is summed over words and divided by it.
         lr: SGD learning rate for that loss.
@@ -45,6 +38,7 @@ class Translator(TokenModel):
         decay_every: in epochs, such as 0.5.
         beam: hypotheses that beam search keeps.
         length_normalization: see beam_search.
+        arguments: the recurrent stacks of encoder and decoder; the embeddings have the size of their layers.
     """
 
     def __init__(
@@ -52,12 +46,6 @@ class Translator(TokenModel):
         source_vocabulary: Sequence[str],
         target_vocabulary: Sequence[str],
         languages: tuple[str, str],
-        hidden_size: int,
-        layers: int,
-        dropout: float,
-        recurrent_dropout: float,
-        cell: Cell,
-        backbone: str,
         init_range: float,
         batch_size: int,
         lr: float,
@@ -66,22 +54,21 @@ class Translator(TokenModel):
         decay_every: float,
         beam: int,
         length_normalization: float,
+        **arguments: Unpack[BackboneArguments],
     ) -> None:
         super().__init__(lr, flat_epochs, decay)
         self.save_hyperparameters()
         self.source_vocabulary, self.target_vocabulary = Vocabulary(source_vocabulary), Vocabulary(target_vocabulary)
         self.languages, self.batch_size, self.decay_every = tuple(languages), batch_size, decay_every
         self.beam, self.length_normalization = beam, length_normalization
+        hidden_size = arguments["hidden_size"]
         self.embedding = nn.Embedding(len(source_vocabulary), hidden_size)
-        self.encoder = build_backbone(backbone, hidden_size, hidden_size, layers, dropout, recurrent_dropout, cell)
-        self.decoder = TokenDecoder(
-            len(target_vocabulary), hidden_size, layers, dropout, recurrent_dropout, cell, backbone
-        )
+        self.encoder = build_backbone(hidden_size, **arguments)
+        self.decoder = TokenDecoder(len(target_vocabulary), **arguments)
         initialize_uniform(self, init_range)
 
-        self._pairs_seen = 0
-        self._collected: dict[str, dict[int, Tensor]] = {}
-        self._translations: dict[int, str] = {}
+        self._progress = 0.0
+        self._translations: list[tuple[int, dict[str, str]]] = []
 
     def encode(self, source: Tensor) -> State:
         """State from which the translation starts, for sentences [time, batch] that are already reversed."""
@@ -118,12 +105,12 @@ class Translator(TokenModel):
         """Loss of one batch: summed over words, divided by the size of a full batch: all pairs weigh the same."""
         log_probabilities = self(batch)
         self.train_perplexity.update(log_probabilities.detach(), batch.targets != IGNORE_INDEX)
-        self._pairs_seen += int(self.all_reduce_sum(batch.source.shape[1]))
+        self._progress = batch.progress
         return -log_probabilities.sum() / self.batch_size
 
     @override
     def on_train_epoch_start(self) -> None:
-        self._pairs_seen = 0
+        self._progress = 0.0
 
     @override
     def validation_step(self, batch: PairBatch, batch_idx: int) -> None:
@@ -131,41 +118,31 @@ class Translator(TokenModel):
 
     @override
     def on_test_epoch_start(self) -> None:
-        self._collected = {split: {} for split in EVALUATIONS}
-        self._translations = {}
+        super().on_test_epoch_start()
+        self._translations = []
 
     def test_step(self, batch: PairBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """One batch of the final evaluation: each pair's log-probabilities, and on the test set its translation."""
         log_probabilities, counted = self(batch), batch.targets != IGNORE_INDEX
-        of_split = self._collected[EVALUATIONS[dataloader_idx]]
-        for place, index in enumerate(batch.places):
-            of_split[index] = log_probabilities[counted[:, place], place]
-        if EVALUATIONS[dataloader_idx] == "test":
-            found = map(self.text, self.translate(batch.source))
-            self._translations.update(zip(batch.places, found, strict=True))
+        split = EVALUATIONS[dataloader_idx]
+        for column, place in enumerate(batch.places):
+            self.collect(split, place, log_probabilities[counted[:, column], column])
+        if split == "test":
+            found = self.translate(batch.source)
+            for place, (source, reference), hypothesis in zip(batch.places, batch.texts, found, strict=True):
+                sample = {"source": source, "reference": reference, "translation": self.text(hypothesis)}
+                self._translations.append((place, sample))
 
     @override
     def on_test_epoch_end(self) -> None:
-        data: TranslationData = self.trainer.datamodule  # type: ignore[attr-defined]
-        perplexity = TokenPerplexity()
-        for split, own in self._collected.items():
-            of_pairs = dict(ChainMap(*self.gather_in_order([own])))
-            self.log_probabilities[split] = torch.cat([of_pairs[index] for index in sorted(of_pairs)]).cpu()
-            self.log(f"{split}_perplexity", perplexity(self.log_probabilities[split]))
-            perplexity.reset()
-        translations = ChainMap(*self.gather_in_order([self._translations]))
-        written = [translations[index] for index in range(len(data.references))]
-        bleu, signature = corpus_bleu(written, [[reference] for reference in data.references])
+        super().on_test_epoch_end()
+        samples = self.gather_by_place(self._translations)
+        bleu, signature = corpus_bleu(
+            [sample["translation"] for sample in samples], [[sample["reference"]] for sample in samples]
+        )
         self.log("test_bleu", bleu)
-        samples = zip(data.test_sources, data.references, written, strict=True)
-        self.details = {
-            "bleu_signature": signature,
-            "samples": [
-                {"source": source, "reference": reference, "translation": translation}
-                for source, reference, translation in list(samples)[:SAMPLES]
-            ],
-        }
-        self._collected, self._translations = {}, {}
+        self.details = {"bleu_signature": signature, "samples": samples[:SAMPLES]}
+        self._translations = []
 
     def configure_optimizers(self) -> Any:
         """SGD at lr for flat_epochs epochs, then divided by decay every decay_every epochs (Sutskever et al. 2014)."""
@@ -180,7 +157,4 @@ class Translator(TokenModel):
         return max(0, math.floor((epochs - self.flat_epochs) / self.decay_every + 1e-9) + 1)
 
     def _epochs_trained(self) -> float:
-        if not self._trainer:
-            return 0.0
-        data: TranslationData = self.trainer.datamodule  # type: ignore[attr-defined]
-        return self.trainer.current_epoch + self._pairs_seen / data.survey.pairs
+        return self.trainer.current_epoch + self._progress if self._trainer else 0.0

@@ -1,235 +1,80 @@
-"""What the paper says, each claim with the test that decides it, held against the records."""
+"""The paper's claims, each with the test that decides it, judged by the records."""
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from benchmark.analysis.effects import Effect, against, compare
-from benchmark.analysis.results import NOT_RUN, Line, Sample, by_source, data_set, model_name, plain, sizes
-from benchmark.tasks.base import DataSet, Metric, Profile
-
-Verdict = Literal["reproduced", "not reproduced", "not enough runs"]
-
-ENOUGH = 5
-"""Runs on each side after which an interval that has zero in it speaks against a claim, rather than for more runs."""
-
-Group = Sequence[Line]
-"""The lines of one task on one source."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One comparison that a claim rests on."""
-
-    about: str
-    """What is compared, in a few words."""
-    figures: str
-    """What was found."""
-    verdict: Verdict
-    """Whether it bears the claim out."""
-    rows: tuple[str, ...]
-    """Names of the rows that it needs."""
+from benchmark.analysis import findings
+from benchmark.analysis.findings import ENOUGH, Finding, Group, Verdict
+from benchmark.analysis.results import NOT_RUN, RowResults, by_source, data_set
+from benchmark.tasks.base import DataSet, Profile
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the paper and the test applied to it."""
+    """A claim of the paper and the test applied to it."""
 
     section: str
-    """Where the paper says it."""
-    says: str
-    """What it says, in our words."""
+    """The paper's section and table that make it."""
+    statement: str
+    """The claim in our words."""
     test: str
-    """What decides."""
+    """What decides it, in words."""
     task: str
     """The task whose rows can show it."""
     findings: Callable[[Group], Iterable[Finding]]
-    """The comparisons that it rests on, on one source."""
+    """The comparisons that it rests on, for the rows of one source."""
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """A claim on one source."""
+class Judgment:
+    """A claim judged on one source."""
 
     claim: Claim
     source: str
     """Name of the data set."""
     data_set: DataSet
-    """What the data is."""
+    """Title and remark of the data set."""
     profiles: tuple[Profile, ...]
     """The profiles that the data belongs to."""
     findings: tuple[Finding, ...]
 
     @property
     def is_run(self) -> bool:
-        """Whether there are any figures yet."""
+        """Whether any of its comparisons has been run."""
         return any(finding.figures != NOT_RUN for finding in self.findings)
 
     @property
     def verdict(self) -> Verdict:
-        """Reproduced where every comparison bears the claim out, not reproduced where one speaks against it."""
-        found = {finding.verdict for finding in self.findings}
-        if "not reproduced" in found:
+        """Reproduced if every comparison supports the claim, not reproduced if one contradicts it."""
+        verdicts = {finding.verdict for finding in self.findings}
+        if "not reproduced" in verdicts:
             return "not reproduced"
-        return "reproduced" if found == {"reproduced"} else "not enough runs"
+        return "reproduced" if verdicts == {"reproduced"} else "not enough runs"
 
     @property
     def in_short(self) -> str:
-        """The verdict with the data's name, and how many comparisons bear the claim out where not all do."""
-        bear_out = sum(finding.verdict == "reproduced" for finding in self.findings)
-        count = "" if bear_out == len(self.findings) else f": {bear_out} of {len(self.findings)}"
+        """The verdict with the name of the data set and, unless all do, how many comparisons support the claim."""
+        support = sum(finding.verdict == "reproduced" for finding in self.findings)
+        count = "" if support == len(self.findings) else f": {support} of {len(self.findings)}"
         return f"{self.verdict} ({Path(self.source).name}{count})"
 
 
-def judge(table: Iterable[Line]) -> list[Judgement]:
-    """Every claim on every source that has rows for it."""
+def judge(table: Iterable[RowResults]) -> list[Judgment]:
+    """Judge every claim on every source that has rows for it."""
     groups = by_source(table)
-    judgements = []
+    judgments = []
     for claim in CLAIMS:
         for source, group in groups.items():
-            if group[0].row.config.task == claim.task and (findings := tuple(claim.findings(group))):
-                profiles = group[0].row.profiles
-                judgements.append(Judgement(claim, source, data_set(group), profiles, findings))
-    return judgements
-
-
-def _decide(effect: Effect) -> Verdict:
-    if effect.gain is None:
-        return "not enough runs"
-    low, high = effect.gain
-    if low > 0:
-        return "reproduced"
-    return "not reproduced" if high < 0 or effect.runs >= ENOUGH else "not enough runs"
-
-
-def _better(about: str, before: Line | None, after: Line | None, metric: Metric) -> Iterator[Finding]:
-    """The finding that one row is better than another by more than chance; none where there is no such row."""
-    if before is None or after is None:
-        return
-    names = (before.row.name, after.row.name)
-    about = f"{about}, {metric.label}"
-    if effect := compare(before, after, metric):
-        yield Finding(about, _figures(effect), _decide(effect), names)
-    else:
-        yield Finding(about, NOT_RUN, "not enough runs", names)
-
-
-def _figures(effect: Effect) -> str:
-    digits, runs = effect.metric.digits, effect.runs
-    method = f", {effect.method}" if effect.method else ""
-    found = f"{effect.before.mean:.{digits}f} → {effect.after.mean:.{digits}f}, {effect.show()}"
-    return f"{found}; {runs} run{'s' * (runs != 1)} each{method}"
-
-
-def _dropout(group: Group, size: str, *metrics: Metric) -> Iterator[Finding]:
-    """Dropout is better than none at one size."""
-    for metric in metrics:
-        yield from _better(size, plain(group, size, regularized=False), plain(group, size, regularized=True), metric)
-
-
-def _test_perplexity(group: Group) -> Metric:
-    return next(metric for metric in group[0].row.config.headline if metric.name == "test_perplexity")
-
-
-def _dropout_helps_larger(group: Group) -> Iterator[Finding]:
-    for size in ("medium", "large"):
-        yield from _dropout(group, size, _test_perplexity(group))
-
-
-def _large_beats_medium(group: Group) -> Iterator[Finding]:
-    medium, large = (plain(group, size, regularized=True) for size in ("medium", "large"))
-    yield from _better("large against medium, both with dropout", medium, large, _test_perplexity(group))
-
-
-def _larger_overfit(group: Group) -> Iterator[Finding]:
-    small = plain(group, "small", regularized=False)
-    for size in ("medium", "large"):
-        larger = plain(group, size, regularized=False)
-        yield from _better(f"small against {size}, without dropout", larger, small, _test_perplexity(group))
-
-
-def _recurrent_is_worse(group: Group) -> Iterator[Finding]:
-    for line in group:
-        if line.row.config.recurrent_dropout:
-            usual = plain(group, line.row.size, regularized=True)
-            about = f"{line.row.size}, non-recurrent alone against recurrent too"
-            yield from _better(about, line, usual, _test_perplexity(group))
-
-
-def _averaging_helps(group: Group) -> Iterator[Finding]:
-    """Each family's averages, from one model to the most: perplexity falls at every step."""
-    metric = _test_perplexity(group)
-    families = dict.fromkeys(line.row.ensemble_of for line in group if line.row.ensemble_of)
-    for family in families:
-        averages = sorted((line for line in group if line.row.ensemble_of == family), key=lambda line: line.row.members)
-        whole = [line for line in averages if line.is_complete_ensemble]
-        (single,) = (line for line in group if line.row.name == family)
-        names = (family, *(line.row.name for line in averages))
-        if not whole:
-            yield Finding(model_name(single.row), NOT_RUN, "not enough runs", names)
-            continue
-        best = (min if metric.better == "lower" else max)(_values(single, metric))
-        steps = [best, *(_values(line, metric)[0] for line in whole)]
-        falls = all(later < earlier for earlier, later in itertools.pairwise(steps))
-        verdict: Verdict = "not reproduced" if not falls else "reproduced" if len(whole) > 1 else "not enough runs"
-        shown = [f"best single {best:.{metric.digits}f}"]
-        shown += [f"{line.row.members}: {_values(line, metric)[0]:.{metric.digits}f}" for line in whole]
-        dropout = "with dropout" if single.row.config.dropout else "without dropout"
-        yield Finding(f"{model_name(single.row)} {dropout}, {metric.label}", ", ".join(shown), verdict, names)
-
-
-def _values(line: Line, metric: Metric) -> tuple[float, ...]:
-    sample = line.sample(metric.name)
-    return sample.values if sample else ()
-
-
-def _train_falls_validation_rises(group: Group) -> Iterator[Finding]:
-    config = group[0].row.config
-    for size in sizes(group):
-        without, regularized = (plain(group, size, regularized=choice) for choice in (False, True))
-        yield from _better(f"{size}, without against with dropout", regularized, without, config.training)
-        yield from _better(f"{size}, with against without dropout", without, regularized, config.primary_metrics()[-1])
-
-
-def _dropout_helps_every_size(group: Group) -> Iterator[Finding]:
-    for size in sizes(group):
-        yield from _dropout(group, size, *group[0].row.config.primary_metrics())
-
-
-def _as_good_as_ten(group: Group) -> Iterator[Finding]:
-    """One regularized model wins at least the share of the average's gain over one model that it has in the paper."""
-    for line in group:
-        single = next((other for other in group if other.row.name == line.row.ensemble_of), None)
-        regularized = single and plain(group, single.row.size, regularized=True)
-        if not (single and regularized and line.row.published and single.row.published and regularized.row.published):
-            continue
-        names = (single.row.name, regularized.row.name, line.row.name)
-        for metric in line.row.config.primary_metrics():
-            papers = (single.row.published, regularized.row.published, line.row.published)
-            one, ours, ten = (paper.metrics[metric.name] for paper in papers)
-            if ten == one:  # rows of the user's own, with the figures of another
-                continue
-            share = (ours - one) / (ten - one)
-            mean, average = single.sample(metric.name), line.sample(metric.name)
-            if not (mean and average and line.is_complete_ensemble):
-                yield Finding(metric.label, NOT_RUN, "not enough runs", names)
-                continue
-            needed = mean.mean + share * (average.mean - mean.mean)
-            if effect := against(regularized, needed, metric):
-                sample: Sample = effect.after
-                figures = (
-                    f"one without {mean.mean:.{metric.digits}f}, average {average.mean:.{metric.digits}f}, one with "
-                    f"{sample.show(metric.digits)}; {share:.0%} of the way needs {needed:.{metric.digits}f}"
-                )
-                yield Finding(metric.label, figures, _decide(effect), names)
+            if group[0].row.config.task == claim.task and (found := tuple(claim.findings(group))):
+                judgments.append(Judgment(claim, source, data_set(group), group[0].row.profiles, found))
+    return judgments
 
 
 HOW_TO_READ = (
-    "A claim is reproduced on data where every comparison bears it out, and not reproduced where one does not. An "
-    f"interval that has zero in it asks for more runs while there are fewer than {ENOUGH} on a side, and from then on "
-    "counts as not reproduced, on whichever side of zero its middle is."
+    "A claim is reproduced on a data set if every comparison supports it, and not reproduced if one contradicts it. An "
+    f"interval that contains zero leaves a comparison undecided while a side has fewer than {ENOUGH} runs; from then "
+    "on it counts as not reproduced, whichever side of zero its middle is on."
 )
 
 INTERVAL = "the 95 % interval of the difference of means over seeds is on the claim's side of zero"
@@ -240,64 +85,64 @@ CLAIMS = (
         "Dropout on the non-recurrent connections lowers test perplexity at medium and large.",
         INTERVAL,
         "language-modeling",
-        _dropout_helps_larger,
+        findings.dropout_helps_medium_and_large,
     ),
     Claim(
         "4.1, Table 1",
         "The regularized large model beats the regularized medium one.",
         INTERVAL,
         "language-modeling",
-        _large_beats_medium,
+        findings.large_beats_medium,
     ),
     Claim(
         "4.1",
         "Without dropout larger models overfit, so that only a small one can be used.",
         f"test perplexity of medium and large is above that of small: {INTERVAL}",
         "language-modeling",
-        _larger_overfit,
+        findings.larger_models_overfit,
     ),
     Claim(
         "1 and 3",
         "Dropout on the recurrent connections too does worse than on the non-recurrent ones alone.",
         INTERVAL,
         "language-modeling",
-        _recurrent_is_worse,
+        findings.recurrent_dropout_is_worse,
     ),
     Claim(
         "4.1, Table 1",
-        "Averaging models helps in each family, and more of them help more.",
-        "perplexity falls from the best single model to each larger average; at least two sizes of average",
+        "Ensembles of models help in each family, and larger ensembles help more.",
+        "perplexity falls from the best single model to each larger ensemble; at least two sizes of ensemble",
         "language-modeling",
-        _averaging_helps,
+        findings.larger_ensembles_are_better,
     ),
     Claim(
         "4.2, Table 2",
         "Speech: with dropout accuracy on training frames falls and on validation frames rises.",
         INTERVAL,
         "speech",
-        _train_falls_validation_rises,
+        findings.training_falls_validation_rises,
     ),
     Claim(
         "4.3, Table 3",
         "Translation: dropout improves perplexity and BLEU.",
         INTERVAL,
         "translation",
-        _dropout_helps_every_size,
+        findings.dropout_helps_every_size,
     ),
     Claim(
         "4.4, Table 4",
         "Captions: dropout improves perplexity and BLEU of one model.",
         INTERVAL,
         "captions",
-        _dropout_helps_every_size,
+        findings.dropout_helps_every_size,
     ),
     Claim(
         "4.4, Table 4",
-        "Captions: one regularized model is about as good as an average of ten non-regularized ones.",
-        "it wins at least the share of the average's gain over one model that it wins in the paper's table: the 95 % "
+        "Captions: one regularized model is about as good as an ensemble of ten non-regularized ones.",
+        "it has at least the share of the ensemble's gain over one model that it has in the paper's table: the 95 % "
         "interval of its mean over seeds is on that side",
         "captions",
-        _as_good_as_ten,
+        findings.one_is_as_good_as_ten,
     ),
 )
 """In the paper's order."""

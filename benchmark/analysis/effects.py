@@ -1,4 +1,4 @@
-"""What changing one row into another does to a metric, with a confidence interval; the statistics are scipy's."""
+"""The effect of changing one row into another on a metric, with a confidence interval by scipy."""
 
 import statistics
 import warnings
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from benchmark.analysis.results import Line, Sample
-from benchmark.tasks.base import Metric
+from benchmark.analysis.results import RowResults, Sample, plain, sizes
+from benchmark.tasks.base import Metric, Size
 
 CONFIDENCE = 0.95
 
 BOOTSTRAP_FROM = 5
-"""Runs on each side from which an interval is bootstrapped; one of two or three runs would be far too narrow."""
+"""Fewest runs on each side for a bootstrap: the interval of two or three runs would be far too narrow."""
 
 
 @dataclass(frozen=True)
@@ -23,31 +23,31 @@ class Effect:
     """The difference that a change makes in the mean of a metric over runs."""
 
     metric: Metric
-    """What is compared."""
+    """The metric that is compared."""
     before: Sample
     """Runs without the change."""
     after: Sample
     """Runs with it."""
     interval: tuple[float, float] | None
-    """Confidence interval of the difference; None where a side has a single run."""
+    """Confidence interval of the difference; None if a side has a single run."""
     method: str
-    """Where the interval comes from."""
+    """The method of the interval."""
 
     @property
     def change(self) -> float:
-        """Mean after less mean before."""
+        """Mean after minus mean before."""
         return self.after.mean - self.before.mean
 
     @property
     def gain(self) -> tuple[float, float] | None:
-        """The interval turned so that above zero is better, whichever way the metric goes."""
+        """The interval with its sign chosen so that above zero is better."""
         if self.interval is None or self.metric.better == "higher":
             return self.interval
         return -self.interval[1], -self.interval[0]
 
     @property
     def runs(self) -> int:
-        """Runs on the side that has fewer."""
+        """Number of runs on the side that has fewer."""
         return min(len(self.before.values), len(self.after.values))
 
     def show(self) -> str:
@@ -59,12 +59,41 @@ class Effect:
         return f"{self.change:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
 
 
-def compare(before: Line, after: Line, metric: Metric) -> Effect | None:
-    """The effect of changing one row into another; None where one of them has not been run.
+@dataclass(frozen=True)
+class Pair:
+    """The plain rows of one size: without dropout and with it."""
 
-    Runs are paired by seed where the pairing is real: both rows have the same seeds, start from the same weights and
-    see the same data in the same order. Other intervals are a bootstrap of the difference of means, or Welch's where
-    there are too few runs to draw from.
+    size: Size
+    without: RowResults | None
+    """None if there is no such row."""
+    regularized: RowResults | None
+
+    def effect(self, metric: Metric) -> Effect | None:
+        """The effect of dropout on a metric; None if one of the rows has not been run."""
+        if self.without is None or self.regularized is None:
+            return None
+        return compare(self.without, self.regularized, metric)
+
+
+def pairs(group: Sequence[RowResults]) -> Iterator[Pair]:
+    """The pairs of one source, in the order of its sizes."""
+    for size in sizes(group):
+        yield Pair(size, plain(group, size, regularized=False), plain(group, size, regularized=True))
+
+
+def dropout_effects(group: Sequence[RowResults]) -> Iterator[tuple[Pair, Effect]]:
+    """The effect of dropout at each size that has been run without it and with it, for each primary metric."""
+    for pair in pairs(group):
+        for metric in group[0].row.config.primary_metrics():
+            if effect := pair.effect(metric):
+                yield pair, effect
+
+
+def compare(before: RowResults, after: RowResults, metric: Metric) -> Effect | None:
+    """The effect of changing one row into another; None if one of them has not been run.
+
+    Runs are paired by seed if both rows have the same seeds, start from the same weights and see the same data in the
+    same order. Otherwise the interval is a bootstrap of the difference of means, or Welch's if there are too few runs.
     """
     one, other = before.sample(metric.name), after.sample(metric.name)
     if not one or not other:
@@ -80,16 +109,16 @@ def compare(before: Line, after: Line, metric: Metric) -> Effect | None:
     return Effect(metric, one, other, interval, method)
 
 
-def against(line: Line, value: float, metric: Metric) -> Effect | None:
-    """The effect of a row over a given value, such as that of an average of models; None where it has not been run."""
-    sample = line.sample(metric.name)
+def against(results: RowResults, value: float, metric: Metric) -> Effect | None:
+    """The effect of a row over a given value, such as that of an ensemble; None if the row has not been run."""
+    sample = results.sample(metric.name)
     if not sample:
         return None
     interval = _student(np.subtract(sample.values, value)) if len(sample.values) > 1 else None
     return Effect(metric, Sample((value,) * len(sample.values)), sample, interval, "one sample")
 
 
-def _paired(before: Line, after: Line) -> bool:
+def _paired(before: RowResults, after: RowResults) -> bool:
     """Whether runs of the same seed have the same initial weights and the same order of data."""
     shape = ("source", "hidden_size", "layers", "batch_size", "init_range", "cell", "backbone")
     same = all(getattr(before.row.config, name) == getattr(after.row.config, name) for name in shape)
@@ -110,7 +139,7 @@ def _welch(before: Sequence[float], after: Sequence[float]) -> tuple[float, floa
 
 @contextmanager
 def _values_may_be_alike() -> Iterator[None]:
-    """Runs that give the very same figure are no cause for a warning."""
+    """Suppresses scipy's warning about runs that give the very same figure."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         yield

@@ -1,4 +1,4 @@
-"""Averages of models (paper Tables 1 and 4), made of finished runs: nothing is trained for them."""
+"""Ensembles (paper Tables 1 and 4): averages of the probabilities of finished runs, for which nothing is trained."""
 
 import datetime
 import hashlib
@@ -19,27 +19,27 @@ from benchmark.tasks.trained import load
 from datamodules.errors import UserError
 
 SEED = 0
-"""In place of a run's seed in the record of an average."""
+"""The seed in the record of an ensemble, which has none of its own."""
 
 
 def update(
     chosen: Iterable[Row], every: Sequence[Row], store: Store, data: Path | None = None, device: str = "cpu"
 ) -> list[Record]:
-    """Make the averages that the finished runs of a store allow, and keep their records in it.
+    """Make the ensembles that the finished runs of a store allow, and keep their records in it.
 
-    Perplexity comes from the runs' saved log-probabilities; what else the task measures of an average (BLEU) needs
-    their checkpoints. An average of the same members that is there already stays. Fewer members than the row asks for
-    make an average too, whose record names them; a single one makes none.
+    Perplexity comes from the runs' saved log-probabilities; the task's other metrics of an ensemble (BLEU) need the
+    checkpoints. An ensemble of the same members is not made again. An ensemble of fewer members than the row asks for
+    is made too, and its record names them; one needs at least two.
 
     Args:
-        chosen: the rows; those that are no averages are passed over.
-        every: all rows, among them those that are averaged.
-        store: holds the runs.
+        chosen: the rows; those that are no ensembles are skipped.
+        every: all rows, including those of the members.
+        store: folder of the runs.
         data: folder of the data; without it only perplexity is measured.
-        device: where models are evaluated.
+        device: device on which models are evaluated.
 
     Returns:
-        The records made.
+        The new records.
 
     Raises:
         UserError: the members' log-probabilities or checkpoints cannot be read, or are not of the same tokens.
@@ -48,15 +48,15 @@ def update(
     made = []
     for row in chosen:
         if row.ensemble_of:
-            (line,) = gather([registry.find(row.ensemble_of, every)], records)
-            members = line.records[: row.members]
+            (trained,) = gather([registry.find(row.ensemble_of, every)], records)
+            members = trained.records[: row.members]
             if len(members) > 1 and (record := _make(row, members, store, data, device)):
                 made.append(record)
     return made
 
 
 def _make(row: Row, members: Sequence[Record], store: Store, data: Path | None, device: str) -> Record | None:
-    """Make one average and keep it; None when the store has it."""
+    """Make one ensemble and keep it; None if the store has it."""
     identity = hashlib.sha256("".join(member.log_probabilities_sha256 for member in members).encode()).hexdigest()
     data_sha256, fingerprint = members[0].data_sha256, row.config.fingerprint()
     old = store.find(run_name(row.name, SEED, fingerprint, data_sha256))
@@ -108,15 +108,15 @@ def perplexities(members: Sequence[Mapping[str, np.ndarray]], name: str) -> dict
     """Perplexity of the mean of the members' probabilities of each true token, for each split.
 
     Args:
-        members: for each, split to log-probabilities [tokens].
-        name: of the average, for the error.
+        members: for each member, its log-probabilities [tokens] by split.
+        name: name of the ensemble, for the error.
 
     Raises:
         UserError: the members were not evaluated on the same tokens.
     """
     shapes = {tuple((split, len(values)) for split, values in sorted(member.items())) for member in members}
     if len(shapes) != 1 or () in shapes:
-        raise UserError(f"{name}: the runs to average were not evaluated on the same tokens; train them again")
+        raise UserError(f"{name}: its members were not evaluated on the same tokens; train them again")
     found = {}
     for split in members[0]:
         total = np.full(len(members[0][split]), -np.inf)
@@ -129,7 +129,7 @@ def perplexities(members: Sequence[Mapping[str, np.ndarray]], name: str) -> dict
 def _evaluate(
     row: Row, checkpoints: Sequence[Path], data: Path, device: str
 ) -> tuple[dict[str, float], dict[str, Any]]:
-    """What the task measures of the models themselves."""
+    """Metrics and details that need the models themselves."""
     datamodule = row.config.datamodule(data)
     datamodule.prepare_data()
     datamodule.setup("test")

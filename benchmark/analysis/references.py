@@ -1,65 +1,71 @@
-"""The committed reference runs that `rnnreg check` holds new runs against."""
+"""The committed reference runs that `rnnreg check` compares new runs with: the baseline."""
 
+import datetime
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.analysis.results import RowResults, model_name
+from benchmark.store.provenance import describe_commit
 from benchmark.store.records import Record
-from benchmark.tasks.base import Metric, Row
+from benchmark.tasks import registry
+from benchmark.tasks.base import Row
 from datamodules.errors import UserError
 
-STORE = Path("runs")
-BASELINE = Path("results/baseline.json")
-
 LEAST_REFERENCES = 5
-"""Reference runs of a row below which their spread says too little."""
+"""Fewest reference runs of a row whose spread gives an interval."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What the baseline keeps of a reference run."""
+    """The part of a reference run that the baseline keeps."""
 
     seed: int
     metrics: dict[str, float]
     """Final metrics, and the training metric of the last epoch."""
     fingerprint: str
-    """Configuration and protocol; see Record."""
+    """Checksum of configuration and protocol; see Record."""
     data_sha256: str
     log_probabilities_sha256: str
     platform: str
-    """Device and versions: where these are the same, runs are expected to be the same to the last bit."""
+    """Device and versions: on the same platform runs are expected to match bit for bit."""
     commit: str
+
+    @classmethod
+    def from_record(cls, record: Record, row: Row) -> "Reference":
+        """The reference that a run of a row is, or is compared as."""
+        name = row.config.training.name
+        last = {name: record.curve[-1][name]} if record.curve and name in record.curve[-1] else {}
+        versions = ", ".join(f"{package} {version}" for package, version in sorted(record.versions.items()))
+        return cls(
+            seed=record.seed,
+            metrics={**last, **record.metrics},
+            fingerprint=record.fingerprint,
+            data_sha256=record.data_sha256,
+            log_probabilities_sha256=record.log_probabilities_sha256,
+            platform=f"{record.device}; {versions}",
+            commit=record.commit,
+        )
+
+    def matches(self, other: "Reference") -> bool:
+        """Whether two runs have the same metrics and log-probabilities bit for bit."""
+        mine, others = self.log_probabilities_sha256, other.log_probabilities_sha256
+        return self.metrics == other.metrics and mine == others
 
 
 @dataclass(frozen=True)
 class Expected:
-    """The reference runs of a row, and why they are the reference."""
+    """The reference runs of a row and the reasons for which they were accepted."""
 
     references: tuple[Reference, ...]
     accepted: tuple[dict[str, str], ...]
     """Each acceptance: its reason, the commit and the time; the newest is last."""
 
 
-def compared(row: Row) -> tuple[Metric, ...]:
-    """The metrics of a row that are held against its references: the training metric shows faults that others hide."""
-    return row.config.shown_metrics()
-
-
-def all_metrics(record: Record, row: Row) -> dict[str, float]:
-    """The final metrics of a run, and its training metric in the last epoch."""
-    name = row.config.training.name
-    last = {name: record.curve[-1][name]} if record.curve and name in record.curve[-1] else {}
-    return {**last, **record.metrics}
-
-
-def platform(record: Record) -> str:
-    """Device and versions of a run: where these are the same, a run is expected to be the same to the last bit."""
-    return f"{record.device}; " + ", ".join(f"{name} {text}" for name, text in sorted(record.versions.items()))
-
-
 def read(path: Path) -> dict[str, Expected]:
-    """The baseline: row name to its reference runs.
+    """The baseline: the reference runs of each row, by its name.
 
     Raises:
         UserError: there is no such file, or it is not a baseline.
@@ -67,10 +73,7 @@ def read(path: Path) -> dict[str, Expected]:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return {
-            name: Expected(
-                tuple(Reference(**one) for one in row["references"]),
-                tuple(row["accepted"]),
-            )
+            name: Expected(tuple(Reference(**one) for one in row["references"]), tuple(row["accepted"]))
             for name, row in content.items()
         }
     except FileNotFoundError as error:
@@ -79,8 +82,8 @@ def read(path: Path) -> dict[str, Expected]:
         raise UserError(f"{path} is not a baseline of this suite ({error}); restore it from git") from error
 
 
-def write(expected: dict[str, Expected], path: Path) -> None:
-    """Keep a baseline.
+def write(expected: Mapping[str, Expected], path: Path) -> None:
+    """Write a baseline.
 
     Raises:
         UserError: the file cannot be written.
@@ -90,3 +93,46 @@ def write(expected: dict[str, Expected], path: Path) -> None:
         path.write_text(json.dumps({name: asdict(row) for name, row in expected.items()}, indent=1) + "\n")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
+
+
+def rows_to_check(expected: Mapping[str, Expected], names: Sequence[str], every: Iterable[Row]) -> list[Row]:
+    """The rows of these names, or all that have reference runs if no names are given.
+
+    Raises:
+        UserError: a row has no reference runs, or there is no such row.
+    """
+    for name in names:
+        if name not in expected:
+            raise UserError(f"the baseline has no reference runs of {name}; it has {', '.join(expected) or 'none'}")
+    rows = list(every)
+    return [registry.find(name, rows) for name in names or expected]
+
+
+def update(expected: Mapping[str, Expected], table: Iterable[RowResults], reason: str) -> dict[str, Expected]:
+    """The baseline with the runs of these rows as their reference runs.
+
+    Args:
+        expected: the baseline until now.
+        table: the rows with their new runs.
+        reason: why these runs are expected from now on.
+
+    Raises:
+        UserError: a row has too few runs.
+    """
+    updated = dict(expected)
+    accepted = {
+        "reason": reason,
+        "commit": describe_commit(),
+        "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+    for results in table:
+        row, records = results.row, results.records
+        if len(records) < LEAST_REFERENCES:
+            raise UserError(
+                f"the store has {len(records)} runs of {model_name(row)} ({row.name}); a reference needs "
+                f"{LEAST_REFERENCES}: `rnnreg reproduce --only {row.name} --seeds {LEAST_REFERENCES}` trains them"
+            )
+        before = expected[row.name].accepted if row.name in expected else ()
+        references = tuple(Reference.from_record(record, row) for record in records)
+        updated[row.name] = Expected(references, (*before, accepted))
+    return updated

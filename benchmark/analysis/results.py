@@ -1,20 +1,29 @@
-"""The rows of the suite with the records that are theirs: what tables, figures, claims and averages are made of."""
+"""The rows of the suite with their records, which tables, figures, claims and ensembles are made from."""
+
+from __future__ import annotations
 
 import statistics
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from benchmark.store.records import Record
-from benchmark.tasks.base import Config, DataSet, Row
+from benchmark.tasks.base import Config, DataSet, Row, Size
 from benchmark.tasks.registry import DATA_SETS
+from datamodules.errors import UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.store.records import Record
 
 NOT_RUN = "not run yet"
-"""In place of the figures of a row without runs."""
+"""Shown in place of the figures of a row without runs."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One metric over the seeds of a row."""
+    """The values of one metric over the seeds of a row."""
 
     values: tuple[float, ...]
 
@@ -29,17 +38,18 @@ class Sample:
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
     def show(self, digits: int) -> str:
-        """Mean and spread for a table cell."""
+        """Mean and standard deviation for a table cell."""
         spread = "" if self.sd is None else f" ± {self.sd:.{digits}f}"
         return f"{self.mean:.{digits}f}{spread}"
 
 
 @dataclass(frozen=True)
-class Line:
-    """A row of the table with the records it was run with."""
+class RowResults:
+    """A row and the records of its runs."""
 
     row: Row
     records: tuple[Record, ...]
+    """One per seed, in the order of the seeds."""
 
     @property
     def is_plain(self) -> bool:
@@ -50,32 +60,32 @@ class Line:
 
     @property
     def is_complete_ensemble(self) -> bool:
-        """Whether it is an average that has been made of as many models as its row asks for."""
+        """Whether it is an ensemble of as many models as its row asks for."""
         made = [len(record.members) for record in self.records] if self.row.ensemble_of else []
         return self.row.members in made
 
     @property
     def comparable(self) -> Mapping[str, float]:
-        """The paper's figures that the line's own are held against: on the same data, of as many models averaged."""
+        """The paper's figures for the same data and, for an ensemble, the same number of models."""
         paper = self.row.published
         if not paper or paper.on or (self.row.ensemble_of and not self.is_complete_ensemble):
             return {}
         return paper.metrics
 
     def sample(self, name: str) -> Sample | None:
-        """A metric over the seeds, of the last epoch where it is not a final metric. None where no run has it."""
+        """A metric over the seeds, of the last epoch if it is not a final metric. None if no run has it."""
         last = [{**(record.curve[-1] if record.curve else {}), **record.metrics} for record in self.records]
         values = tuple(metrics[name] for metrics in last if name in metrics)
         return Sample(values) if values else None
 
 
-def gather(rows: Iterable[Row], records: Iterable[Record], warnings: list[str] | None = None) -> list[Line]:
+def gather(rows: Iterable[Row], records: Iterable[Record], warnings: list[str] | None = None) -> list[RowResults]:
     """Give each row the records that are its own: same name, configuration, protocol and data, one per seed.
 
     Args:
         rows: the rows, in the order of the table.
-        records: whatever a store holds.
-        warnings: takes one line for each record left out because its row has changed since, or its data differs.
+        records: the records of a store.
+        warnings: receives a message for each row that has records of another configuration, protocol or data.
     """
     by_row: dict[str, list[Record]] = {}
     for record in records:
@@ -87,54 +97,71 @@ def gather(rows: Iterable[Row], records: Iterable[Record], warnings: list[str] |
         data = [record.data_sha256 for record in own]
         common = max(sorted(set(data)), key=data.count) if data else ""
         kept = {record.seed: record for record in own if record.data_sha256 == common}
-        if warnings is not None and (left_out := len(by_row.get(row.name, [])) - len(kept)):
-            warnings.append(f"{row.name}: {left_out} records of another configuration, protocol or data are left out")
-        found.append(Line(row, tuple(kept[seed] for seed in sorted(kept))))
+        if warnings is not None and (excluded := len(by_row.get(row.name, [])) - len(kept)):
+            warnings.append(f"{row.name}: {excluded} records of another configuration, protocol or data are left out")
+        found.append(RowResults(row, tuple(kept[seed] for seed in sorted(kept))))
     return found
 
 
-def by_source(table: Iterable[Line]) -> dict[str, list[Line]]:
-    """The lines of each source, in the order of the table: what one table or one figure shows."""
-    groups: dict[str, list[Line]] = {}
-    for line in table:
-        groups.setdefault(line.row.config.source, []).append(line)
+def read_store(rows: Iterable[Row], folder: Path) -> list[RowResults]:
+    """The rows with their records in a store; records that are left out are named on standard error.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    from benchmark.store.records import Store
+
+    if not folder.is_dir():
+        raise UserError(f"--store {folder}: there is no such folder; `rnnreg reproduce` makes one")
+    warnings: list[str] = []
+    table = gather(rows, Store(folder).records(skipped=warnings), warnings)
+    for warning in warnings:
+        print(f"rnnreg: left out: {warning}", file=sys.stderr)
+    return table
+
+
+def by_source(table: Iterable[RowResults]) -> dict[str, list[RowResults]]:
+    """The rows of each source, in the order of the table: one group for each table and figure."""
+    groups: dict[str, list[RowResults]] = {}
+    for results in table:
+        groups.setdefault(results.row.config.source, []).append(results)
     return groups
 
 
-def sizes(group: Iterable[Line]) -> list[str]:
+def sizes(group: Iterable[RowResults]) -> list[Size]:
     """The sizes of a group's rows, in its order."""
-    return list(dict.fromkeys(line.row.size for line in group))
+    return list(dict.fromkeys(results.row.size for results in group))
 
 
-def plain(group: Iterable[Line], size: str, *, regularized: bool) -> Line | None:
-    """The plain line of a size, with or without dropout; None if there is no such row."""
-    found = (line for line in group if line.is_plain and line.row.size == size)
-    return next((line for line in found if bool(line.row.config.dropout) == regularized), None)
+def plain(group: Iterable[RowResults], size: Size, *, regularized: bool) -> RowResults | None:
+    """The plain row of a size, with or without dropout; None if there is no such row."""
+    found = (results for results in group if results.is_plain and results.row.size == size)
+    return next((results for results in found if bool(results.row.config.dropout) == regularized), None)
 
 
-def data_set(group: Sequence[Line]) -> DataSet:
-    """What tables and figures say of the data of one source's lines."""
+def data_set(group: Sequence[RowResults]) -> DataSet:
+    """The data set of a group, as tables and figures name it."""
     config = group[0].row.config
-    return DATA_SETS.get(config.source, DataSet(f"{config.task}, {config.source}"))
+    known: dict[str, DataSet] = DATA_SETS
+    return known.get(config.source, DataSet(f"{config.task}, {config.source}"))
 
 
-def trivial_baselines(group: Sequence[Line]) -> dict[str, dict[str, float]]:
-    """What needs no model, such as always naming the majority class: name and metrics, as the records have them."""
-    return {
-        name: scores for line in group for record in line.records for name, scores in record.trivial_baselines.items()
-    }
+def trivial_baselines(group: Sequence[RowResults]) -> dict[str, dict[str, float]]:
+    """Metrics of predictions without a model, such as always naming the majority class, by name."""
+    records = [record for results in group for record in results.records]
+    return {name: scores for record in records for name, scores in record.trivial_baselines.items()}
 
 
 def model_name(row: Row) -> str:
-    """What tables call a row's model."""
+    """A row's model as tables name it."""
     if row.ensemble_of:
-        return f"average of {row.members} {row.label or row.size}"
+        return f"ensemble of {row.members} {row.label or row.size}"
     return (row.label or row.size) + (" (plain RNN)" if row.config.cell == "rnn" else "")
 
 
 def placement(config: Config) -> str:
-    """Where a configuration drops, and how much of it."""
+    """Dropout probability of a configuration and, if not on the non-recurrent connections alone, its place."""
     if not config.dropout and not config.recurrent_dropout:
         return "none"
-    where = f"{config.dropout:g}"
-    return f"{where}, recurrent too" if config.recurrent_dropout else where
+    probability = f"{config.dropout:g}"
+    return f"{probability}, recurrent too" if config.recurrent_dropout else probability

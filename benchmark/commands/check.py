@@ -2,36 +2,44 @@
 
 import datetime
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from jsonargparse.typing import OpenUnitInterval, PositiveInt
 
-from benchmark.analysis.references import (
-    BASELINE,
-    LEAST_REFERENCES,
-    STORE,
-    Expected,
-    Reference,
-    all_metrics,
-    platform,
-    read,
-    write,
-)
-from benchmark.analysis.regression import compare_all
-from benchmark.analysis.results import gather, model_name
-from benchmark.grid.grid import Run, run_grid
-from benchmark.grid.launchers.local import Local
-from benchmark.store.provenance import describe_commit, rebuild_command
-from benchmark.store.records import Store
+from benchmark.commands.arguments import POSITIONAL
 from benchmark.tasks import registry
 from benchmark.training.options import Options
 from datamodules.errors import UserError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmark.analysis.regression import Report
+    from benchmark.tasks.base import Row
+
+STORE = Path("runs")
+BASELINE = Path("results/baseline.json")
+DEFAULTS = Options(store=Path("runs/check"))
+
+VERDICTS = {
+    0: "every metric is where the reference runs predict it",
+    1: "a metric has moved; if that is intended, `rnnreg baseline update --reason ...` accepts it",
+    2: "no metric has moved, but some comparisons are undecided: see above",
+}
+
+
+class NotChecked(UserError):
+    """A mistake that prevents a check; its exit code is not 1, which says that a metric has moved."""
+
+    exit_code = 2
+
 
 def baseline(
-    action: Literal["show", "update"] = "show",
+    action: Annotated[Literal["show", "update"], POSITIONAL] = "show",
     only: str = "",
     reason: str = "",
     store: Path = STORE,
@@ -43,56 +51,37 @@ def baseline(
     Args:
         action: show or update.
         only: names of the rows to update, separated by commas; those of the baseline if not given.
-        reason: why the new runs are what is expected from now on; kept with the commit.
+        reason: why the new runs are expected from now on; kept with the commit.
         store: folder that holds the new runs.
         baseline: file of the reference runs.
         rows_file: Python file with rows of your own.
     """
-    expected = read(baseline) if baseline.exists() or action == "show" else {}
+    from benchmark.analysis import references
+    from benchmark.analysis.results import gather
+    from benchmark.store.records import Store
+
+    expected = references.read(baseline) if baseline.exists() or action == "show" else {}
     if action == "show":
-        for name, one in expected.items():
-            last = one.accepted[-1]
-            print(f"{name}: {len(one.references)} runs, {last['when']}, {last['commit'][:12]}: {last['reason']}")
+        for name, row in expected.items():
+            last = row.accepted[-1]
+            print(f"{name}: {len(row.references)} runs, {last['when']}, {last['commit'][:12]}: {last['reason']}")
         return 0
     if not reason.strip():
-        raise UserError("--reason: say why these runs are what is expected from now on")
+        raise UserError("--reason: say why these runs are expected from now on")
     names = only.split(",") if only else list(expected)
     if not names:
         raise UserError(f"{baseline} has no rows yet; name those to take up with --only")
     every = registry.load(rows_file)
     table = gather([registry.find(name, every) for name in names], Store(store).records(skipped=[]))
-    accepted = {
-        "reason": reason.strip(),
-        "commit": describe_commit(),
-        "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
-    for line in table:
-        if len(line.records) < LEAST_REFERENCES:
-            raise UserError(
-                f"{store} has {len(line.records)} runs of {model_name(line.row)} ({line.row.name}); a reference needs "
-                f"{LEAST_REFERENCES}: `rnnreg reproduce --only {line.row.name} --seeds {LEAST_REFERENCES}` trains them"
-            )
-        references = tuple(
-            Reference(
-                seed=record.seed,
-                metrics=all_metrics(record, line.row),
-                fingerprint=record.fingerprint,
-                data_sha256=record.data_sha256,
-                log_probabilities_sha256=record.log_probabilities_sha256,
-                platform=platform(record),
-                commit=record.commit,
-            )
-            for record in line.records
-        )
-        before = expected[line.row.name].accepted if line.row.name in expected else ()
-        expected[line.row.name] = Expected(references, (*before, accepted))
-        print(f"{line.row.name}: {len(references)} reference runs")
-    write(expected, baseline)
+    expected = references.update(expected, table, reason.strip())
+    references.write(expected, baseline)
+    for name in names:
+        print(f"{name}: {len(expected[name].references)} reference runs")
     return 0
 
 
 def check(
-    options: Options,
+    options: Options = DEFAULTS,
     only: str = "",
     seeds: PositiveInt = 2,
     jobs: PositiveInt | None = None,
@@ -105,45 +94,37 @@ def check(
     """Train the rows of the baseline again and fail when a metric has moved.
 
     The mean of the new runs has to lie in the two-sided prediction interval that the spread of the reference runs gives
-    for it. A metric that is better than that has moved too; `rnnreg baseline update` accepts it. Ends with 0 when all
-    is as expected, 1 when a metric has moved, 2 when that could not be decided. Where GITHUB_STEP_SUMMARY is set, the
-    table goes there too.
+    for it. A metric that is better than that has moved too; `rnnreg baseline update` accepts it. The exit code is 0 if
+    all is as expected, 1 if a metric has moved, and 2 if that could not be decided. If GITHUB_STEP_SUMMARY is set, the
+    table is added to the job summary.
 
     Args:
-        options: where and how.
+        options: options of the runs.
         only: names of the rows to check, separated by commas; all of the baseline if not given.
         seeds: new runs of each row, with seeds 1 to this.
         jobs: runs at a time; as many as there are cores, or one on a GPU, if not given.
         level: chance that a check of unchanged code passes, over all its comparisons.
         baseline: file of the reference runs.
-        junit: file that takes the outcome as JUnit XML.
-        trained: train nothing, compare what the store has.
+        junit: file to write the outcome to as JUnit XML.
+        trained: train nothing; compare the runs that the store has.
         rows_file: Python file with rows of your own.
     """
-    expected, every = read(baseline), registry.load(rows_file)
-    names = only.split(",") if only else list(expected)
-    for name in names:
-        if name not in expected:
-            raise UserError(f"{baseline} has no reference runs of {name}; there are {', '.join(expected) or 'none'}")
-    chosen = [registry.find(name, every) for name in names]
-    failures: dict[str, int] = {}
-    if not trained:  # into a new folder: a run of older code must not stand in for one of today's
-        options = replace(options, store=options.store / f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H%M%S.%f}")
-        grid = [
-            Run(row, seed, rebuild_command(row.name, seed, rows_file)) for seed in range(1, seeds + 1) for row in chosen
-        ]
-        failures = run_grid(grid, Local(options, jobs), rows_file=rows_file)
-    report = compare_all(gather(chosen, Store(options.store).records(skipped=[])), expected, level)
-    print(report.markdown())
-    try:
-        if junit:
-            junit.parent.mkdir(parents=True, exist_ok=True)
-            junit.write_text(report.junit(), encoding="utf-8")
-        if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-            with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(f"## rnnreg check\n\n{report.markdown()}")
-    except OSError as error:
-        raise UserError(f"cannot write {error.filename}: {error.strerror}") from error
+    from benchmark.analysis import references
+    from benchmark.analysis.regression import compare_all
+    from benchmark.analysis.results import gather
+    from benchmark.store.records import Store
+
+    with _mistakes_are_undecided():
+        expected = references.read(baseline)
+        rows = references.rows_to_check(expected, only.split(",") if only else [], registry.load(rows_file))
+        failures: dict[str, int] = {}
+        if not trained:  # in a new folder, so that no run of older code is compared
+            options = replace(
+                options, store=options.store / f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H%M%S.%f}"
+            )
+            failures = _train(rows, seeds, options, jobs, rows_file)
+        report = compare_all(gather(rows, Store(options.store).records(skipped=[])), expected, level)
+        _publish(report, junit)
     for failure in failures:
         print(f"failed: {failure}")
     print(f"runs: {options.store}")
@@ -151,8 +132,40 @@ def check(
     return report.code
 
 
-VERDICTS = {
-    0: "every metric is where the reference runs say",
-    1: "a metric has moved; if that is meant, `rnnreg baseline update --reason ...` accepts it",
-    2: "nothing has moved, but not all could be decided: see above",
-}
+@contextmanager
+def _mistakes_are_undecided() -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        if error.exit_code != UserError.exit_code:  # an interrupted check keeps its own
+            raise
+        raise NotChecked(str(error)) from error
+
+
+def _train(
+    rows: "Sequence[Row]", seeds: int, options: Options, jobs: int | None, rows_file: Path | None
+) -> dict[str, int]:
+    """Train the rows with seeds 1 to this; returns the runs that failed."""
+    from benchmark.grid.grid import Run, run_grid
+    from benchmark.grid.launchers.local import Local
+    from benchmark.store.provenance import rebuild_command
+
+    grid = [Run(row, seed, rebuild_command(row.name, seed, rows_file)) for seed in range(1, seeds + 1) for row in rows]
+    return run_grid(grid, Local(options, jobs), rows_file=rows_file)
+
+
+def _publish(report: "Report", junit: Path | None) -> None:
+    """Print a report, and write it as JUnit XML and into GitHub's job summary where these are asked for."""
+    from benchmark.reports import check
+
+    text = check.markdown(report)
+    print(text)
+    try:
+        if junit:
+            junit.parent.mkdir(parents=True, exist_ok=True)
+            junit.write_text(check.junit(report), encoding="utf-8")
+        if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+            with Path(summary).open("a", encoding="utf-8") as file:
+                file.write(f"## rnnreg check\n\n{text}")
+    except OSError as error:
+        raise UserError(f"cannot write {error.filename}: {error.strerror}") from error

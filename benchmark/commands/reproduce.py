@@ -8,13 +8,12 @@ import torch
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from benchmark.analysis import ensembles
-from benchmark.analysis.results import placement
-from benchmark.commands.results import _lines, _report, _tables
+from benchmark.analysis.results import placement, read_store
 from benchmark.formatting import duration, print_columns
 from benchmark.grid.grid import Run, headline, run_grid
 from benchmark.grid.launchers import Kind, make_launcher
 from benchmark.grid.plan import plan
-from benchmark.reports import tables
+from benchmark.reports import tables, write
 from benchmark.store.provenance import rebuild_command
 from benchmark.store.records import Store
 from benchmark.tasks import registry
@@ -138,10 +137,10 @@ def reproduce(
             print(f"{row.name} of seeds {', '.join(map(str, record.members))}: {headline(row, record)}")
     except UserError as error:  # the runs are there, and so shall be their table
         failures[f"averages: {error}"] = 0
-    lines = _lines(chosen, options.store)
-    tables.write({**_tables(lines, options.store), **_report(lines, options.store)}, check=False)
-    print(tables.markdown(lines))
-    print(tables.claims_summary(lines).markdown())
+    results = read_store(chosen, options.store)
+    write.write(write.everything(results, options.store))
+    print(tables.markdown(results))
+    print(tables.claims_summary(results))
     print(f"\ntables: {options.store}/table.md, table.csv, claims.md; report: {options.store}/report.html")
     if failures:
         failed = sum(failures.values())

@@ -1,7 +1,7 @@
 """Pictures with lines of text under them, as one picture."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,41 +12,41 @@ from datamodules.errors import UserError
 SIDE = 140
 """Longer side of a picture, in pixels."""
 WIDTH = 215
-"""Of a column."""
+"""Width of a column, in pixels."""
 MARGIN = 12
 FONT_SIZE = 13
 STEP = 18
-"""From one line of text to the next."""
+"""Distance from one line of text to the next, in pixels."""
 CHARACTERS = 29
-"""Of a line of text under a picture."""
+"""Longest line of text under a picture."""
 COLUMNS = 5
-GREY = "#666666"
+GRAY = "#666666"
 
 
 @dataclass(frozen=True)
 class Captioned:
-    """A picture and what stands under it."""
+    """A picture and the texts under it."""
 
     image: Image.Image
     texts: Sequence[tuple[str, str]]
-    """Who says it, in grey, empty for nobody; and what."""
+    """The author of each text, shown in gray, or an empty string; and the text."""
 
     @property
     def lines(self) -> list[tuple[str, str]]:
-        """Colour and text of each line."""
+        """Color and text of each line."""
         found = []
         for speaker, text in self.texts:
-            found += [(GREY, speaker)] if speaker else []
+            found += [(GRAY, speaker)] if speaker else []
             found += [("black", line) for line in textwrap.wrap(text, CHARACTERS) or ["(nothing)"]]
         return found
 
 
-def contact_sheet(groups: dict[str, Sequence[Captioned]], footer: str = "") -> Image.Image:
-    """Groups of pictures, each under its heading, and a line at the end.
+def contact_sheet(groups: Mapping[str, Sequence[Captioned]], footer: str = "") -> Image.Image:
+    """Groups of pictures, each under its heading, and a footer.
 
     Args:
-        groups: heading, empty for none, to pictures.
-        footer: what the reader must know, such as the pictures' licence.
+        groups: heading, or an empty string, to pictures.
+        footer: text under the pictures, such as their license.
     """
     rows: list[tuple[str, Sequence[Captioned]]] = [
         (heading if begin == 0 else "", group[begin : begin + COLUMNS])
@@ -74,23 +74,23 @@ def contact_sheet(groups: dict[str, Sequence[Captioned]], footer: str = "") -> I
                 Image.Resampling.LANCZOS,
             )
             sheet.paste(shown, (left, top + SIDE - shown.height))
-            for index, (colour, line) in enumerate(item.lines):
-                pen.text((left, top + SIDE + MARGIN // 2 + index * STEP), line, colour, font)
+            for index, (color, line) in enumerate(item.lines):
+                pen.text((left, top + SIDE + MARGIN // 2 + index * STEP), line, color, font)
         top = below
     for line in footer_lines:
-        pen.text((MARGIN, top), line, GREY, font)
+        pen.text((MARGIN, top), line, GRAY, font)
         top += STEP
     return sheet
 
 
 def save(sheet: Image.Image, path: Path) -> None:
-    """Write a picture in the format that its name says.
+    """Write a picture in the format of its name.
 
     Raises:
-        UserError: the name says none, or the file cannot be written.
+        UserError: the name has no known format, or the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sheet.save(path, optimize=True)
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot write {path}: {error}; a name such as captions.png says the format") from error
+        raise UserError(f"cannot write {path}: {error}; the format is that of the name, as in captions.png") from error

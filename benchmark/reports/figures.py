@@ -12,15 +12,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from benchmark.analysis.effects import Effect, compare
-from benchmark.analysis.results import Line, by_source, data_set, model_name, plain, sizes
+from benchmark.analysis.effects import Effect, Pair, dropout_effects, pairs
+from benchmark.analysis.results import RowResults, by_source, data_set, model_name, sizes
+from benchmark.tasks.base import Metric
 
 matplotlib.use("Agg")
 
 WITHOUT, WITH = "#b5482a", "#2a6fb5"
-"""Colours of runs without and with dropout; told apart by readers who do not see colour through line labels too."""
+"""Colors of runs without and with dropout; labels tell them apart too."""
 INK, PAPER = "#1a1a1a", "#ffffff"
-"""Colours of text and ground, which a page may exchange for its own."""
+"""Colors of text and background, which a page may replace by its own."""
 
 STYLE = {
     "svg.hashsalt": "rnnreg",
@@ -32,8 +33,8 @@ STYLE = {
 }
 
 
-def draw(table: Sequence[Line]) -> dict[str, str]:
-    """Every figure that the records give, as SVG, the same for the same records: name and content."""
+def draw(table: Sequence[RowResults]) -> dict[str, str]:
+    """Every figure that can be drawn from the records, as SVG by name; the same records give the same bytes."""
     with plt.rc_context(STYLE):  # type: ignore[arg-type]
         figures = {"effects": effects_of_dropout(table), "paper": against_the_paper(table)}
         for source, group in by_source(table).items():
@@ -50,24 +51,24 @@ def _svg(figure: Figure) -> str:
     return out.getvalue()
 
 
-def learning_curves(group: Sequence[Line], title: str) -> Figure | None:
-    """Training and validation metric against epochs, a panel per size, with and without dropout.
+def learning_curves(group: Sequence[RowResults], title: str) -> Figure | None:
+    """Training and validation metric by epoch, a panel per size, with and without dropout.
 
     Lines are means over seeds, bands the range from the lowest to the highest run.
 
     Args:
         group: rows of one task on one source.
-        title: of the figure.
+        title: title of the figure.
 
     Returns:
-        The figure, or None when no row has run.
+        The figure, or None if no row has run.
     """
-    run = [line for line in group if line.records and line.is_plain]
+    run = [results for results in group if results.records and results.is_plain]
     if not run:
         return None
     config = group[0].row.config
     validation = config.validation_metric()
-    panels = sizes(run)
+    panels = list(pairs(run))
     width = max(7, 3.4 * len(panels) + 0.6)
     figure, axes = plt.subplots(
         1,
@@ -77,15 +78,12 @@ def learning_curves(group: Sequence[Line], title: str) -> Figure | None:
         squeeze=False,
         layout="constrained",
     )
-    for axis, size in zip(axes[0], panels, strict=True):
-        pair = {choice: plain(run, size, regularized=choice) for choice in (False, True)}
-        for regularized, line in pair.items():
-            if line:
-                colour, word = (WITH, "dropout") if regularized else (WITHOUT, "no dropout")
-                _curve(axis, line, config.training.name, colour, "--", f"training, {word}")
-                _curve(axis, line, validation.name, colour, "-", f"validation, {word}")
-        seeds = sorted({len(line.records) for line in pair.values() if line})
-        axis.set_title(f"{size} ({' or '.join(map(str, seeds))} seed{'s' * (seeds != [1])})")
+    for axis, pair in zip(axes[0], panels, strict=True):
+        for results, color, word in ((pair.without, WITHOUT, "no dropout"), (pair.regularized, WITH, "dropout")):
+            if results:
+                _curve(axis, results, config.training.name, color, "--", f"training, {word}")
+                _curve(axis, results, validation.name, color, "-", f"validation, {word}")
+        axis.set_title(f"{pair.size} ({_seeds(pair)})")
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         if validation.better == "lower":
@@ -97,16 +95,20 @@ def learning_curves(group: Sequence[Line], title: str) -> Figure | None:
     return figure
 
 
-def effects_of_dropout(table: Sequence[Line]) -> Figure | None:
-    """What dropout does on each source at each size, with 95 % intervals: a panel per kind of metric."""
+def _seeds(pair: Pair) -> str:
+    """The number of runs of a pair, in words."""
+    first, *others = [len(results.records) for results in (pair.without, pair.regularized) if results]
+    with_dropout = f", {others[0]} with dropout" if others and others[0] != first else ""
+    return f"{first} seed{'s' * (first != 1)}{with_dropout}"
+
+
+def effects_of_dropout(table: Sequence[RowResults]) -> Figure | None:
+    """The effect of dropout on each source at each size, with 95 % intervals: a panel per kind of metric."""
     panels: dict[str, list[tuple[str, Effect]]] = {}
     for source, group in by_source(table).items():
-        for metric in group[0].row.config.primary_metrics():
-            for size in sizes(group):
-                without, regularized = (plain(group, size, regularized=choice) for choice in (False, True))
-                if without and regularized and (effect := compare(without, regularized, metric)):
-                    name = Path(source).name + (f", {size}" if len(sizes(group)) > 1 else "")
-                    panels.setdefault(metric.label, []).append((name, effect))
+        for pair, effect in dropout_effects(group):
+            name = Path(source).name + (f", {pair.size}" if len(sizes(group)) > 1 else "")
+            panels.setdefault(effect.metric.label, []).append((name, effect))
     if not panels:
         return None
     heights = [len(several) + 2 for several in panels.values()]
@@ -118,86 +120,95 @@ def effects_of_dropout(table: Sequence[Line]) -> Figure | None:
         layout="constrained",
         gridspec_kw={"height_ratios": heights},
     )
-    for axis, (label, several) in zip(axes[:, 0], panels.items(), strict=True):
-        lower = several[0][1].metric.better == "lower"
-        scales = [100 / effect.before.mean if lower else 1.0 for _, effect in several]
-        changes = [effect.change * scale for (_, effect), scale in zip(several, scales, strict=True)]
-        reach = 2 * max(map(abs, changes)) or 1.0  # an interval of two runs may be far wider than anything else
-        ends = [0.0, *changes]
-        for place, ((_, effect), scale, change) in enumerate(zip(several, scales, changes, strict=True)):
-            colour = WITH if (change < 0) == lower else WITHOUT
-            if effect.interval:
-                low, high = (min(max(end * scale, -reach), reach) for end in effect.interval)
-                axis.plot([low, high], [place, place], color=colour, linewidth=1.6)
-                for end, at, arrow in zip(effect.interval, (low, high), "<>", strict=True):
-                    if end * scale != at:
-                        axis.plot(at, place, arrow, color=colour, markersize=5)
-                ends += [low, high]
-            axis.plot(
-                change, place, "o", color=colour, markersize=6, markerfacecolor=colour if effect.interval else PAPER
-            )
-        axis.axvline(0, color=INK, linewidth=0.8)
-        margin = 0.04 * (max(ends) - min(ends))
-        axis.set_xlim(min(ends) - margin, max(ends) + margin)
-        axis.set_yticks(range(len(several)), [name for name, _ in several])
-        axis.set_ylim(len(several) - 0.5, -0.5)
-        axis.set_xlabel(
-            f"change of {label} with dropout{', %' if lower else ''} ({'left' if lower else 'right'} is better)"
-        )
-        axis.grid(axis="x", alpha=0.25, linewidth=0.5)
-    figure.suptitle("What dropout does: mean over seeds and 95 % interval (open: a single run; arrow: wider)")
+    for axis, several in zip(axes[:, 0], panels.values(), strict=True):
+        _effect_panel(axis, several)
+    figure.suptitle("Effect of dropout, mean over seeds with 95 % interval (open: one run; arrow: wider)")
     return figure
 
 
-def ensemble_sizes(group: Sequence[Line], title: str) -> Figure | None:
-    """Test perplexity of averages against the number of models, a line per family, the paper's beside ours."""
-    metric = next(
-        (metric for metric in group[0].row.config.primary_metrics() if metric.name == "test_perplexity"), None
-    )
-    families: dict[str, list[Line]] = {}
-    for line in group:
-        if metric and line.is_complete_ensemble and line.sample(metric.name):
-            families.setdefault(line.row.ensemble_of, []).append(line)
+def _effect_panel(axis: Axes, several: Sequence[tuple[str, Effect]]) -> None:
+    """Effects on one kind of metric, by name; of a metric that is better when lower as a percentage."""
+    metric = several[0][1].metric
+    lower = metric.better == "lower"
+    scales = [100 / effect.before.mean if lower else 1.0 for _, effect in several]
+    changes = [effect.change * scale for (_, effect), scale in zip(several, scales, strict=True)]
+    reach = 2 * max(map(abs, changes)) or 1.0  # an interval of two runs may be far wider than anything else
+    ends = [0.0, *changes]
+    for place, ((_, effect), scale, change) in enumerate(zip(several, scales, changes, strict=True)):
+        color = WITH if (change < 0) == lower else WITHOUT
+        if effect.interval:
+            ends += _interval(axis, place, [end * scale for end in effect.interval], reach, color)
+        face = color if effect.interval else PAPER
+        axis.plot(change, place, "o", color=color, markersize=6, markerfacecolor=face)
+    axis.axvline(0, color=INK, linewidth=0.8)
+    margin = 0.04 * (max(ends) - min(ends))
+    axis.set_xlim(min(ends) - margin, max(ends) + margin)
+    axis.set_yticks(range(len(several)), [name for name, _ in several])
+    axis.set_ylim(len(several) - 0.5, -0.5)
+    unit, better = ("%, ", "left") if lower else ("", "right")
+    axis.set_xlabel(f"change of {metric.label} with dropout ({unit}{better} is better)")
+    axis.grid(axis="x", alpha=0.25, linewidth=0.5)
+
+
+def _interval(axis: Axes, place: int, ends: Sequence[float], reach: float, color: str) -> list[float]:
+    """Draw an interval, cut off with an arrow at the reach of its panel; returns its ends as drawn."""
+    drawn = [min(max(end, -reach), reach) for end in ends]
+    axis.plot(drawn, [place, place], color=color, linewidth=1.6)
+    for end, at, arrow in zip(ends, drawn, "<>", strict=True):
+        if end != at:
+            axis.plot(at, place, arrow, color=color, markersize=5)
+    return drawn
+
+
+def ensemble_sizes(group: Sequence[RowResults], title: str) -> Figure | None:
+    """Test perplexity of ensembles by the number of models, a line per family, ours and the paper's."""
+    metric = next((one for one in group[0].row.config.primary_metrics() if one.name == "test_perplexity"), None)
+    families: dict[str, list[RowResults]] = {}
+    for results in group:
+        if metric and results.is_complete_ensemble and results.sample(metric.name):
+            families.setdefault(results.row.ensemble_of, []).append(results)
     if not families or not metric:
         return None
     figure, axis = plt.subplots(figsize=(7, 4.2), layout="constrained")
-    for place, (family, averages) in enumerate(families.items()):
-        single = next(line for line in group if line.row.name == family)
-        lines = [single, *sorted(averages, key=lambda line: line.row.members)]
-        members = [line.row.members for line in lines]
-        samples = [sample for line in lines if (sample := line.sample(metric.name))]
-        dropout = "dropout" if single.row.config.dropout else "no dropout"
-        label, colour = f"{model_name(single.row)}, {dropout}", f"C{place}"
-        axis.plot(members, [sample.mean for sample in samples], "o-", color=colour, label=label)
-        axis.vlines(1, min(samples[0].values), max(samples[0].values), color=colour, alpha=0.4, linewidth=4)
-        papers = [
-            (line.row.members, line.row.published.metrics[metric.name])
-            for line in lines
-            if line.row.published and not line.row.published.on
-        ]
-        if papers:
-            axis.plot(
-                *zip(*papers, strict=True), "o--", color=colour, markerfacecolor=PAPER, label=f"{label}, the paper's"
-            )
-    ticks = sorted({line.row.members for averages in families.values() for line in averages} | {1})
+    for place, (family, ensembles) in enumerate(families.items()):
+        single = next(results for results in group if results.row.name == family)
+        _family(axis, [single, *sorted(ensembles, key=lambda results: results.row.members)], metric, f"C{place}")
+    ticks = sorted({results.row.members for ensembles in families.values() for results in ensembles} | {1})
     axis.set_xscale("log")
     axis.set_xticks(ticks, [str(tick) for tick in ticks])
     axis.xaxis.set_minor_locator(NullLocator())
     axis.grid(alpha=0.25, linewidth=0.5)
-    axis.set_xlabel("models averaged (1: mean over single models, bar from the lowest to the highest)")
+    axis.set_xlabel("models in the ensemble (1: mean over single models, bar from the lowest to the highest)")
     axis.set_ylabel(metric.label)
     _legend(figure, axis, 2)
     figure.suptitle(textwrap.fill(title, 77))
     return figure
 
 
-def against_the_paper(table: Sequence[Line]) -> Figure | None:
-    """How far our means are from the paper's figures, on its own data sets, with the spread over seeds."""
+def _family(axis: Axes, family: Sequence[RowResults], metric: Metric, color: str) -> None:
+    """The line of one family: its single models and its ensembles, ours and the paper's."""
+    single = family[0].row
+    label = f"{model_name(single)}, {'dropout' if single.config.dropout else 'no dropout'}"
+    samples = [sample for results in family if (sample := results.sample(metric.name))]
+    members = [results.row.members for results in family]
+    axis.plot(members, [sample.mean for sample in samples], "o-", color=color, label=label)
+    axis.vlines(1, min(samples[0].values), max(samples[0].values), color=color, alpha=0.4, linewidth=4)
+    papers = [
+        (results.row.members, results.row.published.metrics[metric.name])
+        for results in family
+        if results.row.published and not results.row.published.on
+    ]
+    if papers:
+        axis.plot(*zip(*papers, strict=True), "o--", color=color, markerfacecolor=PAPER, label=f"{label}, the paper's")
+
+
+def against_the_paper(table: Sequence[RowResults]) -> Figure | None:
+    """The difference of our means from the paper's figures on the paper's data sets, with the spread over seeds."""
     found = [
-        (f"{line.row.name}, {metric.label}", sample, line.comparable[metric.name], metric)
-        for line in table
-        for metric in line.row.config.headline
-        if metric.name in line.comparable and (sample := line.sample(metric.name))
+        (f"{results.row.name}, {metric.label}", sample, results.comparable[metric.name], metric)
+        for results in table
+        for metric in results.row.config.headline
+        if metric.name in results.comparable and (sample := results.sample(metric.name))
     ]
     if not found:
         return None
@@ -206,7 +217,7 @@ def against_the_paper(table: Sequence[Line]) -> Figure | None:
     for place, (_, sample, paper, metric) in enumerate(found):
         away, spread = 100 * (sample.mean / paper - 1), 100 * (sample.sd or 0) / paper
         axis.errorbar(away, place, xerr=spread, fmt="o", color=WITH, capsize=3)
-        shown = f"{sample.mean:.{metric.digits}f} against {metric.as_given(paper)}"
+        shown = f"{sample.mean:.{metric.digits}f}, paper {metric.as_given(paper)}"
         axis.annotate(shown, (away, place), (0, 7), textcoords="offset points", ha="center", fontsize=9)
         reach = max(reach, 1.3 * (abs(away) + spread))
     axis.axvline(0, color=INK, linewidth=0.8)
@@ -230,11 +241,11 @@ def _log(axis: Axes) -> None:
     axis.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else ""))
 
 
-def _curve(axis: Axes, line: Line, name: str, colour: str, dashes: str, label: str) -> None:
-    epochs = [int(point["epoch"]) for point in line.records[0].curve]
-    runs = [[point[name] for point in record.curve] for record in line.records]
+def _curve(axis: Axes, results: RowResults, name: str, color: str, dashes: str, label: str) -> None:
+    epochs = [int(point["epoch"]) for point in results.records[0].curve]
+    runs = [[point[name] for point in record.curve] for record in results.records]
     at_epoch = list(zip(*runs, strict=True))
     axis.plot(
-        epochs, [statistics.fmean(values) for values in at_epoch], dashes, color=colour, label=label, linewidth=1.8
+        epochs, [statistics.fmean(values) for values in at_epoch], dashes, color=color, label=label, linewidth=1.8
     )
-    axis.fill_between(epochs, list(map(min, at_epoch)), list(map(max, at_epoch)), color=colour, alpha=0.15, linewidth=0)
+    axis.fill_between(epochs, list(map(min, at_epoch)), list(map(max, at_epoch)), color=color, alpha=0.15, linewidth=0)

@@ -1,4 +1,4 @@
-"""The report: one page that holds all that the records say, with no network and no script."""
+"""The report: one HTML page of everything in the records, which needs no network and no script."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchmark.analysis.claims import judge
-from benchmark.analysis.results import Line, by_source, data_set
+from benchmark.analysis.results import RowResults, by_source, data_set
 from benchmark.reports import tables
 from benchmark.reports.figures import INK, PAPER
 from benchmark.store.records import Record
@@ -19,13 +19,13 @@ from benchmark.store.records import Record
 SAMPLES_SHOWN = 5
 
 
-def page(table: Sequence[Line], drawn: Mapping[str, str], pictures: Mapping[str, bytes]) -> str:
+def page(table: Sequence[RowResults], drawn: Mapping[str, str], pictures: Mapping[str, bytes]) -> str:
     """The report as HTML.
 
     Args:
         table: the rows with their records.
-        drawn: figures as SVG, by name, as figures.draw gives them.
-        pictures: PNG files of captions, by name: the source's, then "-captions".
+        drawn: figures as SVG by name, from figures.draw.
+        pictures: PNG files of captions, by name: that of the source and "-captions".
     """
     environment = Environment(
         loader=PackageLoader("benchmark.reports", "."),
@@ -35,9 +35,9 @@ def page(table: Sequence[Line], drawn: Mapping[str, str], pictures: Mapping[str,
         lstrip_blocks=True,
     )
     svg = {name: inline(content, name) for name, content in drawn.items()}
-    groups = {source: group for source, group in by_source(table).items() if any(line.records for line in group)}
+    groups = {source: group for source, group in by_source(table).items() if any(results.records for results in group)}
     judged = [one for one in judge(table) if one.is_run]
-    records = [record for line in table for record in line.records]
+    records = [record for results in table for record in results.records]
     return environment.get_template("report.html.j2").render(
         effects=svg.get("effects"),
         paper=svg.get("paper"),
@@ -53,27 +53,27 @@ def page(table: Sequence[Line], drawn: Mapping[str, str], pictures: Mapping[str,
 
 
 def _source(
-    source: str, group: Sequence[Line], svg: Mapping[str, Markup], pictures: Mapping[str, bytes]
+    source: str, group: Sequence[RowResults], svg: Mapping[str, Markup], pictures: Mapping[str, bytes]
 ) -> dict[str, Any]:
-    name, found = Path(source).name, tables.effects(group)
+    name = Path(source).name
     picture = pictures.get(f"{name}-captions")
     return {
         "id": name,
-        "caption": data_set(group).heading,
-        "results": tables.results(group),
-        "effects": tables.effect_table(found) if found else None,
+        "heading": data_set(group).heading,
+        "results": tables.results_table(group),
+        "effects": tables.effect_table(group),
         "footnote": tables.footnote(group),
         "curves": svg.get(name),
         "ensembles": svg.get(f"{name}-ensembles"),
         "picture": base64.b64encode(picture).decode() if picture else None,
-        "samples": [(_name(line.records[0]), samples) for line in group if (samples := _samples(line))],
-        "runs": [_run(record, line) for line in group for record in line.records],
+        "samples": [(_name(results.records[0]), samples) for results in group if (samples := _samples(results))],
+        "runs": [_run(record, results) for results in group for record in results.records],
     }
 
 
-def _samples(line: Line) -> list[dict[str, str]]:
-    """What the first run of a row wrote on test data, as its record keeps it."""
-    found = line.records[0].samples if line.records else []
+def _samples(results: RowResults) -> list[dict[str, str]]:
+    """Output of the first run of a row on test data."""
+    found = results.records[0].samples if results.records else []
     return [
         {name: ", ".join(value) if isinstance(value, list) else str(value) for name, value in sample.items()}
         for sample in found[:SAMPLES_SHOWN]
@@ -84,8 +84,8 @@ def _name(record: Record) -> str:
     return f"{record.row}, {'ensemble' if record.is_ensemble else f'seed {record.seed}'}"
 
 
-def _run(record: Record, line: Line) -> dict[str, Any]:
-    digits = line.row.config.headline[-1].digits + 1
+def _run(record: Record, results: RowResults) -> dict[str, Any]:
+    digits = results.row.config.headline[-1].digits + 1
     details = {name: value for name, value in record.details.items() if name != "samples"}
     return {
         "name": _name(record),
@@ -107,7 +107,7 @@ def _run(record: Record, line: Line) -> dict[str, Any]:
 
 
 def inline(svg: str, name: str) -> Markup:
-    """A figure to stand in a page: in the page's colours, its ids unlike those of other figures, without a prologue."""
+    """A figure to embed in the page: in the colors of the page, with ids of its own, without an XML prologue."""
     svg = svg[svg.index("<svg") :].replace(f"fill: {PAPER}", "fill: none").replace(INK, "currentColor")
     svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", svg)
     return Markup(re.sub(r'<svg ([^>]*?)width="[^"]*" height="[^"]*"|<svg height="[^"]*" ', r"<svg \1", svg, count=1))

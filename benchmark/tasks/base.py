@@ -7,12 +7,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from datamodules.base import TaskData
 from datamodules.errors import UserError
-from models.backbone import load_backbone
-from models.base import TaskModel
+
+if TYPE_CHECKING:  # torch and Lightning are loaded when a model or its data is made
+    from datamodules.base import TaskData
+    from models.base import TaskModel
 
 Profile = Literal["quick", "standard", "paper"]
 Size = Literal["small", "medium", "large"]
@@ -121,20 +122,23 @@ class Config(ABC):
             raise ValueError(f"{name}: {getattr(self, name)!r} is out of range, must be {right}")
 
     @abstractmethod
-    def datamodule(self, data: Path) -> TaskData:
+    def datamodule(self, data: Path) -> "TaskData":
         """The data of a run; `data` is the folder that holds the named sources."""
 
     @abstractmethod
-    def model(self, datamodule: Any) -> TaskModel:
+    def model(self, datamodule: Any) -> "TaskModel":
         """The untrained model for data that has been set up."""
 
-    def taken_by(self, model: type[TaskModel]) -> dict[str, Any]:
-        """The fields that a model's constructor takes by the same names."""
-        names = {field.name for field in fields(self)}
-        return {name: getattr(self, name) for name in inspect.signature(model).parameters if name in names}
+    def taken_by(self, model: "type[TaskModel]") -> dict[str, Any]:
+        """The fields that a model's constructor takes by the same names, one by one or as a typed group."""
+        taken: set[str] = set()
+        for name, parameter in inspect.signature(model).parameters.items():
+            groups = get_args(parameter.annotation) if parameter.kind is parameter.VAR_KEYWORD else ()
+            taken |= {name, *(key for group in groups for key in group.__annotations__)}  # **arguments: Unpack[group]
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name in taken}
 
     def evaluate_ensemble(
-        self, models: Sequence[TaskModel], datamodule: Any
+        self, models: "Sequence[TaskModel]", datamodule: Any
     ) -> tuple[dict[str, float], dict[str, Any]]:
         """Metrics and details of an average of trained models that their saved log-probabilities cannot give.
 
@@ -179,6 +183,8 @@ class Config(ABC):
             if value != field.default:
                 content[field.name] = float(value) if isinstance(value, int) else value  # 5 and 5.0 are one value
         if not self.backbone.startswith("models."):
+            from models.backbone import load_backbone
+
             try:
                 content["backbone_source"] = inspect.getsource(load_backbone(self.backbone))
             except (ValueError, OSError) as error:

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmark.tasks.base import Config, DataSet, Metric, Profile, Published, Row
-from datamodules.captioning.datamodule import CaptionData
 from datamodules.captioning.sources import FLICKR8K, FLICKR8K_PART, MSCOCO, OPENMOJI
-from models.base import TaskModel
-from models.captioner import Captioner, caption, score
+
+if TYPE_CHECKING:
+    from datamodules.captioning.datamodule import CaptionData
+    from models.base import TaskModel
+    from models.captioner import Captioner
 
 SOURCES = (OPENMOJI, FLICKR8K, FLICKR8K_PART, MSCOCO)
 
@@ -71,12 +73,16 @@ class CaptionConfig(Config):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         self._require("length_normalization", self.length_normalization >= 0, "at least 0")
 
-    def datamodule(self, data: Path) -> CaptionData:
+    def datamodule(self, data: Path) -> "CaptionData":
         """See Config.datamodule."""
+        from datamodules.captioning.datamodule import CaptionData
+
         return CaptionData(self.source, data, self.batch_size, self.features, self.min_count)
 
-    def model(self, datamodule: CaptionData) -> Captioner:
+    def model(self, datamodule: "CaptionData") -> "Captioner":
         """See Config.model."""
+        from models.captioner import Captioner
+
         return Captioner(
             vocabulary=datamodule.vocabulary.words,
             network=self.features,
@@ -87,9 +93,11 @@ class CaptionConfig(Config):
         )
 
     def evaluate_ensemble(
-        self, models: Sequence[TaskModel], datamodule: Any
+        self, models: "Sequence[TaskModel]", datamodule: Any
     ) -> tuple[dict[str, float], dict[str, Any]]:
         """BLEU of the average of models, their probabilities averaged at each step of the beam search."""
+        from models.captioner import Captioner, caption, score
+
         members = [model for model in models if isinstance(model, Captioner)]
         captioned = []
         for batch in datamodule.pictures("test"):

@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.tasks.base import NOT_IN_PAPER, Config, DataSet, Metric, Published, Row
-from datamodules.language_modeling.datamodule import LanguageModelingData
 from datamodules.language_modeling.sources import PENN_TREEBANK, STATE_OF_THE_UNION
-from models.language_model import LanguageModel
+
+if TYPE_CHECKING:
+    from datamodules.language_modeling.datamodule import LanguageModelingData
+    from models.language_model import LanguageModel
 
 SOURCES = (STATE_OF_THE_UNION, PENN_TREEBANK)
 
@@ -50,12 +52,16 @@ class LanguageModelConfig(Config):
         super().__post_init__()
         self._require("unroll", self.unroll >= 1, "at least 1")
 
-    def datamodule(self, data: Path) -> LanguageModelingData:
+    def datamodule(self, data: Path) -> "LanguageModelingData":
         """See Config.datamodule."""
+        from datamodules.language_modeling.datamodule import LanguageModelingData
+
         return LanguageModelingData(self.source, data, self.batch_size, self.unroll)
 
-    def model(self, datamodule: LanguageModelingData) -> LanguageModel:
+    def model(self, datamodule: "LanguageModelingData") -> "LanguageModel":
         """See Config.model."""
+        from models.language_model import LanguageModel
+
         return LanguageModel(vocabulary=datamodule.vocabulary.words, **self.taken_by(LanguageModel))
 
     @property

@@ -10,6 +10,10 @@ from benchmark.tasks import captioning, language_modeling, speech, translation
 from benchmark.tasks.base import Row
 from datamodules.errors import UserError
 
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("benchmark", "datamodules", "models")
+"""The suite's packages, which lie in ROOT."""
+
 TASKS = (language_modeling, speech, translation, captioning)
 
 ROWS: tuple[Row, ...] = tuple(row for task in TASKS for row in task.ROWS)
@@ -42,14 +46,17 @@ def load(path: Path | None) -> tuple[Row, ...]:
     The file's folder is put on the import path, so that its rows may name classes in it as backbone.
 
     Raises:
-        UserError: the file cannot be imported, has no ROWS, or a row of it takes a name that is taken.
+        UserError: the file cannot be imported, is or lies beside a module of the name of one of the suite's packages,
+            has no ROWS, or a row of it takes a name that is taken.
     """
     if path is None:
         return ROWS
     if not path.is_file():
         raise UserError(f"--rows_file {path}: there is no such file")
-    if (folder := str(path.resolve().parent)) != sys.path[0]:
-        sys.path.insert(0, folder)
+    folder = path.resolve().parent
+    _refuse_names_of_the_suite(path, folder)
+    if str(folder) != sys.path[0]:
+        sys.path.insert(0, str(folder))
     try:
         own = tuple(importlib.import_module(path.stem).ROWS)
     except Exception as error:  # anything can go wrong in a user's file
@@ -60,3 +67,15 @@ def load(path: Path | None) -> tuple[Row, ...]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"--rows_file {path}: the name {twice[0]} is taken; give the row another one")
     return (*ROWS, *own)
+
+
+def _refuse_names_of_the_suite(path: Path, folder: Path) -> None:
+    """Refuse modules in the folder of a rows file that Python would confuse with the suite's own packages."""
+    for package in PACKAGES:
+        own = folder / package
+        found = [*([own] if any(own.glob("*.py")) else []), *folder.glob(f"{package}.py")]
+        if found and own != ROOT / package:
+            raise UserError(
+                f"--rows_file {path}: {found[0]} has the name of one of the suite's packages ({', '.join(PACKAGES)}); "
+                f"rename it, for example to my_{package}, or keep the rows file in another folder"
+            )

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.tasks.base import Config, DataSet, Metric, Profile, Published, Row, Size
-from datamodules.speech.datamodule import SpeechData
 from datamodules.speech.sources import SOURCES as SOURCES
-from models.acoustic_model import AcousticModel
+
+if TYPE_CHECKING:
+    from datamodules.speech.datamodule import SpeechData
+    from models.acoustic_model import AcousticModel
 
 DATA_SETS = {
     "espeak": DataSet(
@@ -70,14 +72,18 @@ class SpeechConfig(Config):
         self._require("output_delay", self.output_delay >= 0, "at least 0")
         self._require("sample_rate", self.sample_rate >= 4000, "at least 4000")
 
-    def datamodule(self, data: Path) -> SpeechData:
+    def datamodule(self, data: Path) -> "SpeechData":
         """See Config.datamodule."""
+        from datamodules.speech.datamodule import SpeechData
+
         return SpeechData(
             self.source, data, self.batch_size, self.unroll, self.output_delay, self.sample_rate, self.aligner
         )
 
-    def model(self, datamodule: SpeechData) -> AcousticModel:
+    def model(self, datamodule: "SpeechData") -> "AcousticModel":
         """See Config.model."""
+        from models.acoustic_model import AcousticModel
+
         return AcousticModel(features=datamodule.features, states=datamodule.states, **self.taken_by(AcousticModel))
 
     @property

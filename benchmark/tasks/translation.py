@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.tasks.base import NOT_IN_PAPER, Config, DataSet, Metric, Profile, Published, Row, Size
-from datamodules.translation.datamodule import TranslationData
 from datamodules.translation.sources import BIBLE, MULTI30K, WMT14
-from models.translator import Translator
+
+if TYPE_CHECKING:
+    from datamodules.translation.datamodule import TranslationData
+    from models.translator import Translator
 
 SOURCES = (BIBLE, MULTI30K, WMT14)
 
@@ -85,8 +87,10 @@ class TranslationConfig(Config):
         self._require("decay_every", self.decay_every > 0, "above 0")
         self._require("length_normalization", self.length_normalization >= 0, "at least 0")
 
-    def datamodule(self, data: Path) -> TranslationData:
+    def datamodule(self, data: Path) -> "TranslationData":
         """See Config.datamodule."""
+        from datamodules.translation.datamodule import TranslationData
+
         return TranslationData(
             self.source,
             data,
@@ -97,8 +101,10 @@ class TranslationConfig(Config):
             self.target_words,
         )
 
-    def model(self, datamodule: TranslationData) -> Translator:
+    def model(self, datamodule: "TranslationData") -> "Translator":
         """See Config.model."""
+        from models.translator import Translator
+
         return Translator(
             source_vocabulary=datamodule.source_vocabulary.words,
             target_vocabulary=datamodule.target_vocabulary.words,

@@ -13,8 +13,10 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from typing_extensions import override
 
 from datamodules.base import IGNORE_INDEX, TaskData
+from datamodules.captioning.examples import CaptionSet, Example
 from datamodules.captioning.features import Features, features_of
-from datamodules.captioning.sources import FOLDERS, OPENMOJI, SPLITS, CaptionSet, Example, read_captions
+from datamodules.captioning.reading import read_captions
+from datamodules.captioning.sources import FOLDERS, OPENMOJI, SPLITS
 from datamodules.errors import DataError
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 

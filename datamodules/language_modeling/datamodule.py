@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +15,17 @@ from datamodules.vocabulary import Vocabulary
 
 EVALUATION_WINDOW = 500
 """Time steps evaluated at once. State is carried, so any window gives the same perplexity; long ones are faster."""
+
+
+class ConventionBatch(NamedTuple):
+    """A window of the text as the authors' code evaluates it, with the divisor of its perplexity."""
+
+    inputs: Tensor
+    """Ids [time, streams]."""
+    targets: Tensor
+    """Ids of the tokens that follow them [time, streams]."""
+    predictions: int
+    """StreamWindows.predictions of the whole text."""
 
 
 class StreamWindows(Dataset[tuple[Tensor, Tensor]]):
@@ -103,10 +115,15 @@ class LanguageModelingData(TaskData):
         """The whole validation text as one stream, nothing dropped at the end."""
         return self._exact("validation")
 
-    def test_dataloader(self) -> list[DataLoader[tuple[Tensor, Tensor]]]:
+    def test_dataloader(self) -> list[DataLoader[Any]]:
         """The final evaluation: validation and test exactly, then validation as the authors' code windows it."""
         convention = StreamWindows(self.tokens["validation"], self.batch_size, self.unroll, keep_partial=False)
-        return [self._exact("validation"), self._exact("test"), _loader(convention)]
+
+        def with_divisor(window: Any) -> ConventionBatch:
+            return ConventionBatch(window[0], window[1], convention.predictions)
+
+        last = DataLoader(convention, batch_size=None, collate_fn=with_divisor)
+        return [self._exact("validation"), self._exact("test"), last]
 
 
 def _loader(windows: StreamWindows) -> DataLoader[tuple[Tensor, Tensor]]:

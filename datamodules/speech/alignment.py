@@ -16,6 +16,7 @@ from torchaudio.functional import forced_align, merge_tokens
 from datamodules.errors import DataError
 from datamodules.sources import sha256_of
 from datamodules.speech.features import HOP_MS, WINDOW_MS, Audio, LeftOut
+from datamodules.speech.sources import MMS
 
 SILENCE = "sil"
 STATES_PER_PHONE = 3
@@ -162,9 +163,6 @@ class PocketsphinxAligner(Aligner):
         finally:
             self.decoder.end_utt()
 
-
-MMS = "mms_fa"
-"""Name of torchaudio's multilingual alignment model (Pratap et al. 2023), which knows romanised text."""
 
 _ROMAN = str.maketrans({"þ": "th", "ð": "d", "æ": "ae", "ø": "o", "đ": "d", "ß": "ss", "\u2019": "'"})
 

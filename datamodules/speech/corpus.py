@@ -5,15 +5,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from datamodules.errors import DataError
 from datamodules.sources import sha256_of
 from datamodules.speech.alignment import Phone
 from datamodules.speech.features import Audio
-
-Split = Literal["train", "validation"]
-SPLITS: tuple[Split, ...] = ("train", "validation")
+from datamodules.speech.sources import Split
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from datamodules.base import IGNORE_INDEX, TaskData
 from datamodules.errors import DataError
-from datamodules.speech.corpus import SPLITS
 from datamodules.speech.preparation import Prepared, labels_of, majority, prepare
-from datamodules.speech.sources import open_corpus
+from datamodules.speech.recorded import open_corpus
+from datamodules.speech.sources import SPLITS
 
 POOL = 16
 """Batches that are sorted by length together; larger pads less, smaller mixes better."""

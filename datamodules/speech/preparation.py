@@ -18,9 +18,10 @@ from torch import Tensor
 from datamodules.cache import cores, prepared
 from datamodules.errors import DataError
 from datamodules.speech.alignment import Aligner, make_aligner, read_labels, states_of
-from datamodules.speech.corpus import SPLITS, SpeechCorpus, Utterance
+from datamodules.speech.corpus import SpeechCorpus, Utterance
 from datamodules.speech.features import FEATURES, Audio, LeftOut, log_mel, normalised, read_audio
 from datamodules.speech.features import VERSION as FEATURES_VERSION
+from datamodules.speech.sources import SPLITS
 
 VERSION = 1
 """Raised with any change here, in alignment or in the sources that changes what is prepared."""

@@ -9,12 +9,10 @@ from datamodules.errors import DataError
 from datamodules.language_modeling.sources import STATE_OF_THE_UNION, STATE_OF_THE_UNION_SPLITS
 from datamodules.sources import read_members
 from datamodules.speech.alignment import Phone
-from datamodules.speech.corpus import SPLITS, SpeechCorpus, Split, Utterance
+from datamodules.speech.corpus import SpeechCorpus, Utterance
 from datamodules.speech.espeak import Request, Spoken, speak
 from datamodules.speech.features import Audio
-
-ESPEAK = "espeak"
-"""The synthetic source: it needs no file of its own, only the package espeakng-loader and sentences to say."""
+from datamodules.speech.sources import SPLITS, Split
 
 VOICES: dict[Split, tuple[str, ...]] = {
     "train": ("en-us+m1", "en-us+f1", "en-us+m3", "en-us+f2"),

@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +33,11 @@ class PairBatch(NamedTuple):
     targets: Tensor
     """What it predicts: the target's words and `<eos>`, [time, batch]; IGNORE_INDEX where a shorter one has ended."""
     places: list[int]
-    """Place of each pair in its split, where that matters; [batch]."""
+    """Place of each pair in its split, [batch]."""
+    texts: list[tuple[str, str]]
+    """Source and target as they are written, [batch], where the batch is for evaluation; empty in training."""
+    progress: float
+    """Part of the split's pairs that has been read with this batch, 1 with the last one."""
 
 
 class TranslationData(TaskData):
@@ -66,8 +70,8 @@ class TranslationData(TaskData):
         self.source_vocabulary = self.target_vocabulary = Vocabulary([])
         self.sentences: dict[str, list[Encoded]] = {}
         """Encoded validation and test set, and the training set when it is small enough."""
-        self.references: list[str] = []
-        """Target sentences of the test set, as they are written."""
+        self.texts: dict[str, list[tuple[str, str]]] = {}
+        """Validation and test set as they are written."""
 
     def prepare_data(self) -> None:
         """Download a named source where it is missing, and tokenise the training text unless that has been done."""
@@ -97,9 +101,7 @@ class TranslationData(TaskData):
             if not pairs:
                 raise DataError(f"{text.name}: {split} is empty; expected one sentence a line")
             self.sentences[split] = [self.encode(*pair) for pair in pairs]
-            if split == "test":
-                self.references = [target for _, target in pairs]
-                self.test_sources = [source for source, _ in pairs]
+            self.texts[split] = pairs
         self.sha256 = digest.hexdigest()
         if survey.pairs <= POOL:
             self.sentences["train"] = list(self.training)
@@ -133,8 +135,8 @@ class TranslationData(TaskData):
 
     @override
     def share(self, batch: PairBatch, sequences: slice) -> PairBatch:
-        source, inputs, targets = (tensor[:, sequences] for tensor in batch[:3])
-        return PairBatch(source, inputs, targets, batch.places[sequences])
+        shared: PairBatch = super().share(batch, sequences)
+        return shared._replace(places=batch.places[sequences], texts=batch.texts[sequences])
 
     def train_dataloader(self) -> DataLoader[PairBatch]:
         """Batches of an order that follows from the run's seed and the epoch."""
@@ -150,7 +152,8 @@ class TranslationData(TaskData):
         return [self._exact("validation"), self._exact("test")]
 
     def _exact(self, split: str) -> DataLoader[PairBatch]:
-        return _loader(PairBatches(self.sentences[split], self.batch_size, self.target_vocabulary.ids[EOS]))
+        eos = self.target_vocabulary.ids[EOS]
+        return _loader(PairBatches(self.sentences[split], self.batch_size, eos, texts=self.texts[split]))
 
 
 class PairBatches(IterableDataset[PairBatch]):
@@ -161,20 +164,23 @@ class PairBatches(IterableDataset[PairBatch]):
         batch_size: pairs of a batch, at most.
         eos: id of `<eos>` in the target vocabulary.
         generator: gives what shuffles this epoch, pairs within a pool and then its batches; None keeps the order.
+        texts: the same pairs as they are written, for evaluation.
     """
 
     def __init__(
         self,
-        pairs: Iterable[Encoded],
+        pairs: list[Encoded] | EncodedPairs,
         batch_size: int,
         eos: int,
         generator: Callable[[], torch.Generator] | None = None,
+        texts: Sequence[tuple[str, str]] = (),
     ) -> None:
         self.pairs, self.batch_size, self.eos, self.generator = pairs, batch_size, eos, generator
+        self.texts = texts
 
     def __iter__(self) -> Iterator[PairBatch]:
         generator = self.generator() if self.generator else None
-        indexed = enumerate(self.pairs)
+        indexed, read = enumerate(self.pairs), 0
         while pool := list(itertools.islice(indexed, POOL)):
             pool = [pool[place] for place in order(len(pool), generator)]
             by_length: dict[int, list[tuple[int, Encoded]]] = {}
@@ -186,7 +192,8 @@ class PairBatches(IterableDataset[PairBatch]):
                 for begin in range(0, len(group), self.batch_size)
             ]
             for place in order(len(batches), generator):
-                yield collate(batches[place], self.eos)
+                read += len(batches[place])
+                yield collate(batches[place], self.eos, self.texts, read / len(self.pairs))
 
 
 def order(count: int, generator: torch.Generator | None) -> list[int]:
@@ -194,8 +201,17 @@ def order(count: int, generator: torch.Generator | None) -> list[int]:
     return list(range(count)) if generator is None else torch.randperm(count, generator=generator).tolist()
 
 
-def collate(batch: list[tuple[int, Encoded]], eos: int) -> PairBatch:
-    """Tensors of sentence pairs whose sources have the same length."""
+def collate(
+    batch: list[tuple[int, Encoded]], eos: int, texts: Sequence[tuple[str, str]] = (), progress: float = 0.0
+) -> PairBatch:
+    """Make a batch of sentence pairs whose sources have the same length.
+
+    Args:
+        batch: place of each pair in its split, and the pair.
+        eos: id of `<eos>` in the target vocabulary.
+        texts: the pairs of the whole split as they are written; none in training.
+        progress: see PairBatch.
+    """
     source = torch.tensor([pair[0][::-1] for _, pair in batch]).T.contiguous()
     targets = [torch.tensor([*target, eos]) for _, (_, target) in batch]
     inputs = [torch.tensor([eos, *target]) for _, (_, target) in batch]
@@ -204,6 +220,8 @@ def collate(batch: list[tuple[int, Encoded]], eos: int) -> PairBatch:
         pad_sequence(inputs, padding_value=eos),
         pad_sequence(targets, padding_value=IGNORE_INDEX),
         [index for index, _ in batch],
+        [texts[index] for index, _ in batch] if texts else [],
+        progress,
     )
 
 

@@ -71,6 +71,9 @@ class EncodedPairs:
         except (OSError, ValueError, TypeError) as error:
             raise DataError(f"{folder} is damaged ({error}); delete it, it is made again") from error
 
+    def __len__(self) -> int:
+        return self.survey.pairs
+
     def __iter__(self) -> Iterator[Encoded]:
         with ExitStack() as stack:
             opened = [

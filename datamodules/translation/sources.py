@@ -12,8 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from sacrebleu.utils import get_reference_files, get_source_file
-
 from datamodules.errors import DataError
 from datamodules.sources import FolderSource, Source, SourceFile
 
@@ -190,6 +188,8 @@ def newstest(languages: tuple[str, str]) -> dict[str, Pairs]:
     Raises:
         DataError: it cannot.
     """
+    from sacrebleu.utils import get_reference_files, get_source_file
+
     pair, splits = "-".join(languages), {}
     for split, test_set in (("validation", "wmt13"), ("test", "wmt14/full")):
         try:

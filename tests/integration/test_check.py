@@ -32,7 +32,7 @@ def test_reference_runs_then_a_check_that_passes_and_one_on_other_data(rnnreg, t
     checking = ["check", "--store", tmp_path / "check", "--junit", tmp_path / "junit.xml", *baseline, *tiny, *here]
     code, out, err = rnnreg(*checking)
     assert code == 0, out + err
-    assert "tiny: 2 of 2 runs are the references' to the last bit" in out
+    assert "tiny: 2 of 2 runs match their reference bit for bit" in out
     assert 'tests="3" failures="0" errors="0"' in (tmp_path / "junit.xml").read_text()
     assert len(list((tmp_path / "check").glob("*/tiny/seed-*/record.json"))) == 2
 

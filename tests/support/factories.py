@@ -3,7 +3,7 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from benchmark.analysis.references import Reference, all_metrics, platform
+from benchmark.analysis.references import Reference
 from benchmark.store.records import Record
 from benchmark.tasks import captioning, language_modeling, speech, translation
 from benchmark.tasks.base import Row
@@ -80,12 +80,4 @@ def make_record(row: Row = language_modeling.PTB_SMALL, seed: int = 1, **changes
 
 
 def reference(record: Record, row: Row) -> Reference:
-    return Reference(
-        record.seed,
-        all_metrics(record, row),
-        record.fingerprint,
-        record.data_sha256,
-        record.log_probabilities_sha256,
-        platform(record),
-        record.commit,
-    )
+    return Reference.from_record(record, row)

@@ -11,6 +11,7 @@ from support.factories import reference
 from benchmark.analysis.references import Expected
 from benchmark.analysis.regression import Report, compare_all
 from benchmark.analysis.results import gather
+from benchmark.reports.check import markdown
 from benchmark.store.records import Record
 from benchmark.tasks import language_modeling
 from benchmark.tasks.base import Row
@@ -154,7 +155,7 @@ def test_each_planted_fault_is_seen(plant, instead, row, runs, expected, monkeyp
             instead()
     else:
         report = check(row, runs(1, 2), expected)
-        assert report.code == 1, report.markdown()
+        assert report.code == 1, markdown(report)
 
 
 def test_ten_fault_free_runs_with_new_seeds_pass(row, runs, expected) -> None:
@@ -162,7 +163,7 @@ def test_ten_fault_free_runs_with_new_seeds_pass(row, runs, expected) -> None:
     assert check(row, records, expected).code == 0
     for pair in zip(records[::2], records[1::2], strict=True):  # as a check makes them, two at a time
         report = check(row, list(pair), expected)
-        assert report.code == 0, report.markdown()
+        assert report.code == 0, markdown(report)
 
 
 def test_the_same_code_gives_the_same_bits(row, runs, expected) -> None:

@@ -1,4 +1,4 @@
-"""Averages of models from saved log-probabilities."""
+"""Ensembles of models from saved log-probabilities."""
 
 import csv
 import io
@@ -18,8 +18,8 @@ from benchmark.tasks.base import Row
 from datamodules.errors import UserError
 
 SMALL = language_modeling.PTB_SMALL
-AVERAGE = replace(SMALL, name="ptb-small-average", ensemble_of="ptb-small", members=3)
-ROWS: tuple[Row, ...] = (SMALL, AVERAGE)
+ENSEMBLE = replace(SMALL, name="ptb-small-average", ensemble_of="ptb-small", members=3)
+ROWS: tuple[Row, ...] = (SMALL, ENSEMBLE)
 
 
 def add_member(store: Store, seed: int, *probabilities: float, **changes) -> None:
@@ -36,11 +36,11 @@ def test_perplexity_of_the_mean_probability_by_hand() -> None:
 
 def test_members_of_other_tokens_are_refused() -> None:
     for other in ({"test": np.zeros(3)}, {"validation": np.zeros(2)}, {}):
-        with pytest.raises(UserError, match="a: the runs to average were not evaluated on the same tokens"):
+        with pytest.raises(UserError, match="a: its members were not evaluated on the same tokens"):
             ensembles.perplexities([{"test": np.zeros(2)}, other], "a")
 
 
-def test_an_average_is_made_once_and_again_when_there_are_more_members(tmp_path: Path) -> None:
+def test_an_ensemble_is_made_once_and_again_when_there_are_more_members(tmp_path: Path) -> None:
     store = Store(tmp_path)
     add_member(store, 1, 0.5, 0.25)
     assert ensembles.update(ROWS, ROWS, store) == []
@@ -57,7 +57,7 @@ def test_an_average_is_made_once_and_again_when_there_are_more_members(tmp_path:
     (more,) = ensembles.update(ROWS, ROWS, store)
     assert more.details["members"] == [1, 2, 3]
     assert more.run == record.run
-    assert [found.row for found in store.records()].count(AVERAGE.name) == 1
+    assert [found.row for found in store.records()].count(ENSEMBLE.name) == 1
 
 
 def test_the_table_says_how_many_members_there_are(tmp_path: Path) -> None:
@@ -66,25 +66,25 @@ def test_the_table_says_how_many_members_there_are(tmp_path: Path) -> None:
         add_member(store, seed, 0.5, 0.25)
     ensembles.update(ROWS, ROWS, store)
     text = tables.markdown(gather(ROWS, store.records()))
-    assert "| average of 3 small | none | 2 of 3 | – | – | 2.8 |" in text
-    assert "2 runs on CPU: 2.0 h in all" in text
-    assert "mean of its members'" in text
+    assert "| ensemble of 3 small | none | 2 of 3 | – | – | 2.8 |" in text
+    assert "2 runs on CPU: 2.0 h in total" in text
+    assert "mean of its members' probabilities" in text
 
 
-def test_only_a_whole_average_is_held_against_the_papers(tmp_path: Path) -> None:
+def test_only_a_complete_ensemble_is_compared_with_the_papers(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for seed, difference in ((1, ""), (2, ""), (3, "-111.7")):  # of a single one none is made
         add_member(store, seed, 0.5, 0.25)
         ensembles.update(ROWS, ROWS, store)
         table = gather(ROWS, store.records())
-        cells = [line.split(" | ") for line in tables.markdown(table).splitlines() if "| average of 3" in line]
+        cells = [line.split(" | ") for line in tables.markdown(table).splitlines() if "| ensemble of 3" in line]
         assert cells[0][7] == (difference or "–")
         csv_line = list(csv.DictReader(io.StringIO(tables.as_csv(table))))[1]
         assert bool(csv_line["test_perplexity_difference"]) == bool(difference)
         assert ("ptb-small-average" in figures.draw(table)["paper"]) == bool(difference)
 
 
-def test_an_average_of_a_dirty_run_is_dirty(tmp_path: Path) -> None:
+def test_an_ensemble_of_a_dirty_run_is_dirty(tmp_path: Path) -> None:
     store = Store(tmp_path)
     add_member(store, 1, 0.5)
     add_member(store, 2, 0.5, commit="c" * 40 + "-dirty")
@@ -92,7 +92,7 @@ def test_an_average_of_a_dirty_run_is_dirty(tmp_path: Path) -> None:
     assert record.commit.endswith("-dirty")
 
 
-def test_altered_log_probabilities_are_not_averaged(tmp_path: Path) -> None:
+def test_altered_log_probabilities_make_no_ensemble(tmp_path: Path) -> None:
     store = Store(tmp_path)
     add_member(store, 1, 0.5)
     add_member(store, 2, 0.5)

@@ -15,6 +15,7 @@ from benchmark.analysis.references import Expected
 from benchmark.analysis.regression import Report, compare_all, prediction_interval
 from benchmark.analysis.results import gather
 from benchmark.commands.check import baseline, check
+from benchmark.reports.check import junit
 from benchmark.store.records import Record, Store
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
@@ -87,7 +88,11 @@ def test_the_training_metric_counts_too() -> None:
         (runs(100, 100), runs(*SPREAD[:4]), "4 reference runs, needs 5"),
         (runs(100), runs(*SPREAD), "1 new runs, needs 2"),
         (runs(100, 100, data_sha256="e" * 64), runs(*SPREAD), "other data than the references"),
-        (runs(100, 100), runs(*SPREAD, fingerprint="other"), "configuration or protocol is not the references'"),
+        (
+            runs(100, 100),
+            runs(*SPREAD, fingerprint="other"),
+            "configuration or protocol differs from that of the references",
+        ),
     ],
 )
 def test_what_cannot_be_decided_says_why(new: list[Record], old: list[Record], reason: str) -> None:
@@ -97,19 +102,19 @@ def test_what_cannot_be_decided_says_why(new: list[Record], old: list[Record], r
 
 
 def test_bits_are_compared_on_the_same_platform_only() -> None:
-    assert compare(runs(*SPREAD[:2])).bits[ROW.name] == "2 of 2 runs are the references' to the last bit"
-    assert compare(runs(100, 100.9)).bits[ROW.name] == "1 of 2 runs are the references' to the last bit"
+    assert compare(runs(*SPREAD[:2])).bits[ROW.name] == "2 of 2 runs match their reference bit for bit"
+    assert compare(runs(100, 100.9)).bits[ROW.name] == "1 of 2 runs match their reference bit for bit"
     other_tokens = compare(runs(*SPREAD[:2], log_probabilities_sha256="other")).bits[ROW.name]
-    assert other_tokens == "0 of 2 runs are the references' to the last bit"
+    assert other_tokens == "0 of 2 runs match their reference bit for bit"
     elsewhere = compare(runs(*SPREAD[:2], device="another")).bits[ROW.name]
-    assert elsewhere == "no reference run of these seeds on this platform, bits are not compared"
+    assert elsewhere == "no reference run of these seeds on this platform, so bits are not compared"
 
 
 def test_junit_has_a_case_for_each_comparison() -> None:
-    suite = ElementTree.fromstring(compare(runs(130, 131)).junit())
+    suite = ElementTree.fromstring(junit(compare(runs(130, 131))))
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "3", "0")
     assert suite.find("testcase/failure") is not None
-    undecided = ElementTree.fromstring(compare(runs(100)).junit())
+    undecided = ElementTree.fromstring(junit(compare(runs(100))))
     assert undecided.get("errors") == "3"
 
 
@@ -155,5 +160,20 @@ def test_check_of_trained_runs_writes_junit_and_the_job_summary(tmp_path: Path, 
     assert "a metric has moved" in capsys.readouterr().out
     assert "| worse |" in (tmp_path / "summary.md").read_text()
     assert (tmp_path / "new" / "junit.xml").read_text().startswith("<?xml")
-    with pytest.raises(UserError, match="has no reference runs of ptb-small"):
+    with pytest.raises(UserError, match="has no reference runs of ptb-small") as mistake:
         check(options, only="ptb-small", trained=True, baseline=file)
+    assert mistake.value.exit_code == 2  # as 1 says that a metric has moved
+
+
+class Stopped(UserError):
+    exit_code = 130
+
+
+def test_an_interrupted_check_keeps_its_exit_code(tmp_path: Path, monkeypatch) -> None:
+    def stop(*_, **__):
+        raise Stopped("interrupted")
+
+    references.write(expect(runs(*SPREAD)), tmp_path / "baseline.json")
+    monkeypatch.setattr("benchmark.grid.grid.run_grid", stop)
+    with pytest.raises(Stopped, match="interrupted"):
+        check(Options(store=tmp_path), baseline=tmp_path / "baseline.json")

@@ -7,16 +7,11 @@ from pathlib import Path
 import pytest
 from support.corpora import draw_pictures
 
-from datamodules.captioning import sources
-from datamodules.captioning.sources import (
-    drawing_group,
-    read_captions,
-    read_flickr,
-    read_karpathy,
-    read_openmoji,
-    split_of,
-    words,
-)
+from datamodules.captioning import reading
+from datamodules.captioning.examples import split_of, words
+from datamodules.captioning.openmoji import drawing_group, read_openmoji
+from datamodules.captioning.photographs import read_flickr, read_karpathy
+from datamodules.captioning.reading import read_captions
 from datamodules.errors import DataError
 
 SQUARE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 72 72"><rect width="72" height="72" fill="#f00"/></svg>'
@@ -146,7 +141,7 @@ def test_flickr_token_files_and_captions_without_quotes(picture_folder: Path) ->
 
 def test_the_part_of_flickr_is_cut_from_the_whole(tmp_path: Path, monkeypatch) -> None:
     draw_pictures(tmp_path / "flickr8k", 30)
-    monkeypatch.setattr(sources, "FLICKR8K_PART_SIZE", 20)
+    monkeypatch.setattr(reading, "FLICKR8K_PART_SIZE", 20)
     found = read_captions("flickr8k-1k", tmp_path)
     assert sum(map(len, found.splits.values())) == 20
 

@@ -1,6 +1,7 @@
 """Streams, windows and sources."""
 
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -42,6 +43,17 @@ def test_penn_treebank_epoch_has_the_authors_number_of_windows() -> None:
     tokens = torch.zeros(929_589, dtype=torch.long)
     assert len(StreamWindows(tokens, 20, 20, keep_partial=False)) == 2323
     assert len(StreamWindows(tokens, 20, 35, keep_partial=False)) == 1327
+
+
+def test_windows_of_the_authors_convention_carry_its_divisor() -> None:
+    """30 tokens in 3 streams of 10: 9 predictions each, of which two windows of 4 are read."""
+    data = LanguageModelingData("given", Path(), batch_size=3, unroll=4)
+    data.tokens = {split: torch.arange(30) for split in ("train", "validation", "test")}
+    *_, convention = data.test_dataloader()
+    batches = list(convention)
+    assert [batch.predictions for batch in batches] == [27, 27]
+    assert data.share(batches[0], slice(1, 2)).inputs.tolist() == [[10], [11], [12], [13]]
+    assert data.share(batches[0], slice(1, 2)).predictions == 27
 
 
 def test_too_short_a_text_is_refused() -> None:

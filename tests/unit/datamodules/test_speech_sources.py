@@ -14,7 +14,7 @@ from support.pretended_gpu import pretended_gpu
 
 from datamodules.errors import DataError
 from datamodules.sources import Source
-from datamodules.speech import alignment, preparation, sources, synthetic
+from datamodules.speech import alignment, preparation, synthetic
 from datamodules.speech.alignment import (
     CTCAligner,
     Phone,
@@ -27,7 +27,7 @@ from datamodules.speech.alignment import (
 from datamodules.speech.espeak import Request, Spoken, speak
 from datamodules.speech.features import FEATURES, HOP_MS, MELS, Audio, LeftOut, log_mel, read_audio
 from datamodules.speech.preparation import load, prepare
-from datamodules.speech.sources import FolderCorpus, LibriSpeechCorpus, SamromurCorpus, open_corpus, split_of
+from datamodules.speech.recorded import FolderCorpus, LibriSpeechCorpus, SamromurCorpus, open_corpus, split_of
 from datamodules.speech.synthetic import EspeakCorpus, phones_of, short_sentences
 
 
@@ -430,7 +430,7 @@ def test_librispeech_that_cannot_be_had_is_one_line(tmp_path, monkeypatch) -> No
     def offline(*_, **__):
         raise OSError("name resolution failed")
 
-    monkeypatch.setattr(sources, "LIBRISPEECH", offline)
+    monkeypatch.setattr("torchaudio.datasets.LIBRISPEECH", offline)
     with pytest.raises(
         DataError, match=r"train-clean-100 is missing and cannot be downloaded \(no network\?\): name"
     ) as e:

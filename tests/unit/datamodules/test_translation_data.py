@@ -175,6 +175,28 @@ def test_evaluation_keeps_the_order_within_a_length() -> None:
     assert [batch.places for batch in batches] == [[0, 3], [6], [1, 4], [7], [2, 5], [8]]
 
 
+def test_batches_carry_what_evaluation_and_schedule_need(translation_folder: Path, monkeypatch) -> None:
+    data = data_of(translation_folder)
+    written = [(translation_folder / f"test.{language}").read_text().splitlines() for language in ("en", "fr")]
+    batches = list(data.test_dataloader()[1])
+    assert [[list(pair) for pair in batch.texts] for batch in batches] == [
+        [[side[place] for side in written] for place in batch.places] for batch in batches
+    ]
+    half = data.share(batches[0], slice(1, 3))
+    assert half.places == batches[0].places[1:3]
+    assert half.texts == batches[0].texts[1:3]
+    assert half.targets.equal(batches[0].targets[:, 1:3])
+
+    monkeypatch.setattr(datamodule, "POOL", 7)  # several pools, read from disk
+    for read_in_pools in (data, data_of(translation_folder)):
+        read = 0
+        for batch in read_in_pools.train_dataloader():
+            read += len(batch.places)
+            assert batch.texts == []
+            assert batch.progress == read / 60
+        assert batch.progress == 1
+
+
 def test_a_large_corpus_streams_and_is_tokenised_once(translation_folder: Path, monkeypatch) -> None:
     whole = data_of(translation_folder)
     monkeypatch.setattr(datamodule, "POOL", 7)

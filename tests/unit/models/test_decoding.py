@@ -17,7 +17,8 @@ WORDS, EOS, LONGEST, SENTENCES = 4, 0, 4, 3
 @pytest.fixture
 def decoders() -> list[TokenDecoder]:
     """Two tiny models with opinions."""
-    found = [TokenDecoder(WORDS, 5, 2, 0.0, 0.0, "lstm", "models.backbone.RegularizedLSTM") for _ in range(2)]
+    stack = {"hidden_size": 5, "layers": 2, "dropout": 0.0, "recurrent_dropout": 0.0, "cell": "lstm"}
+    found = [TokenDecoder(WORDS, backbone="models.backbone.RegularizedLSTM", **stack) for _ in range(2)]
     for decoder in found:
         initialize_uniform(decoder, 1.5)
     return [decoder.eval() for decoder in found]

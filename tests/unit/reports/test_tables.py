@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from support.factories import make_record
 
-from benchmark.analysis.results import gather
-from benchmark.reports import figures, tables
+from benchmark.analysis.results import NOT_RUN, gather
+from benchmark.reports import figures, tables, write
 from benchmark.tasks import language_modeling, registry
 from benchmark.tasks.base import NOT_IN_PAPER, Row
 from datamodules.errors import UserError
@@ -40,7 +40,7 @@ def test_mean_deviation_paper_and_difference() -> None:
 def test_a_single_run_has_no_deviation_and_a_row_without_runs_says_so() -> None:
     text = tables.markdown(gather([SMALL, MEDIUM], measured(SMALL, 114.0)))
     assert "| 114.0 |" in text
-    assert text.count(tables.NOT_RUN) == 3
+    assert text.count(NOT_RUN) == 3
 
 
 def test_effect_of_dropout_compares_rows_that_differ_in_it_alone() -> None:
@@ -54,8 +54,8 @@ def test_only_a_rows_own_records_count() -> None:
     changed = SMALL.variant(SMALL.name, epochs=1)
     other_data = make_record(SMALL, 3, data_sha256="f" * 64)
     notes: list[str] = []
-    (line,) = gather([SMALL], [*measured(SMALL, 114.0, 116.0), make_record(changed, 9), other_data], notes)
-    assert [record.seed for record in line.records] == [1, 2]
+    (results,) = gather([SMALL], [*measured(SMALL, 114.0, 116.0), make_record(changed, 9), other_data], notes)
+    assert [record.seed for record in results.records] == [1, 2]
     assert notes == ["ptb-small: 2 records of another configuration, protocol or data are left out"]
 
 
@@ -70,23 +70,42 @@ def test_rows_that_the_paper_lacks_say_so() -> None:
 def test_quick_tables_say_that_they_are_no_match_for_the_paper() -> None:
     text = tables.markdown(gather([row for row in registry.ROWS if "quick" in row.profiles], []))
     assert "not comparable with the paper's numbers" in text
-    assert "| paper |" not in text
+    assert "paper (" not in text
 
 
 def test_check_finds_a_stale_file_and_writes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "table.md"
     path.write_text("old")
-    assert tables.write({path: "new"}, check=True) == [path]
+    assert write.stale({path: "new"}) == [path]
     assert path.read_text() == "old"
-    assert tables.write({path: "new"}, check=False) == [path]
-    assert tables.write({path: "new"}, check=True) == []
+    assert write.write({path: "new"}) == [path]
+    assert path.read_text() == "new"
+    assert write.stale({path: "new"}) == write.write({path: "new"}) == []
 
 
-def test_insert_keeps_the_rest_of_the_page() -> None:
-    begin, end = tables.marker("results")
-    assert tables.insert("results", "T", f"a\n{begin}\nold\n{end}\nb", "page") == f"a\n{begin}\n\nT\n{end}\nb"
-    with pytest.raises(UserError, match="page has no place for results"):
-        tables.insert("results", "T", "nothing", "page")
+def test_the_readme_takes_the_summary_and_keeps_the_rest(tmp_path: Path) -> None:
+    table, page = gather([SMALL], measured(SMALL, 114.0)), tmp_path / "README.md"
+    page.write_text(f"a\n{write.BEGIN}\nold\n{write.END}\nb")
+    assert write.readme(table, page) == {page: f"a\n{write.BEGIN}\n\n{tables.summary(table)}\n{write.END}\nb"}
+    page.write_text("nothing")
+    with pytest.raises(UserError, match=r"README.md has no place for the results"):
+        write.readme(table, page)
+    with pytest.raises(UserError, match="No such file"):
+        write.readme(table, tmp_path / "none.md")
+
+
+def test_the_summary_has_the_paper_s_sizes_and_the_largest_of_each_other_task() -> None:
+    pair = [registry.find(name) for name in ("multi30k-large", "multi30k-large-dropout")]
+    records = [*measured(SMALL, 114.0, 116.0)]
+    records += [make_record(row, metrics={"test_bleu": 30.0 + place}) for place, row in enumerate(pair)]
+    lines = [line for line in tables.summary(gather(registry.ROWS, records)).splitlines() if line.startswith("|")]
+    assert len(lines) - 2 <= 12
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    assert [line[1] for line in cells] == ["small", "medium", "large", "large", "large", "large", "–", "–"]
+    assert cells[0][2:] == ["test perplexity", "115.0 ± 1.4", NOT_RUN, "–", "114.5", "–"]
+    assert cells[2][-2:] == ["–", "78.4"]
+    assert cells[4][3:] == ["30.0", "31.0", "+1.0", "–", "–"]
+    assert [line[0].split(",")[0] for line in cells if line[0]][1:] == ["Speech", "Translation", "Image captions"]
 
 
 def test_figures_are_drawn_the_same_each_time() -> None:
@@ -95,10 +114,16 @@ def test_figures_are_drawn_the_same_each_time() -> None:
     first, second = (figures.draw(table) for _ in range(2))
     assert first == second
     assert set(first) == {"effects", "paper", "ptb"}
-    for text in ("validation, dropout", "training, no dropout", "medium (1 or 2 seeds)", "epoch", "perplexity"):
+    for text in (
+        "validation, dropout",
+        "training, no dropout",
+        "medium (2 seeds, 1 with dropout)",
+        "epoch",
+        "perplexity",
+    ):
         assert text in first["ptb"]
     assert "ptb, medium" not in first["effects"]  # the only size needs no name
-    assert "90.0 against 82.7" in first["paper"]
+    assert "90.0, paper 82.7" in first["paper"]
     assert figures.draw(gather([SMALL], [])) == {}
 
 
@@ -109,7 +134,7 @@ def test_what_needs_no_model_and_what_was_left_out_is_said_once() -> None:
     (line,) = (line for line in text.splitlines() if line.startswith("| majority class"))
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells == ["majority class", "none", "–", "–", "–", "900.0", "–", "–", "no model"]
-    assert text.count("Left out of the data, as the records say one by one: 3 (too short).") == 1
+    assert text.count("Left out of the data: 3 (too short).") == 1
 
 
 def test_an_effect_on_nothing_has_no_percentage() -> None:

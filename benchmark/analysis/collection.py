@@ -1,0 +1,50 @@
+"""Copies finished runs to the folder of committed records."""
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmark.analysis import ensembles
+from benchmark.analysis.results import RowResults
+from benchmark.store.records import Record, Store
+from benchmark.tasks import registry
+
+
+@dataclass
+class Collected:
+    """The outcome of a collection."""
+
+    copied: list[Record] = field(default_factory=list)
+    unclean: list[Record] = field(default_factory=list)
+    """Records of uncommitted code, which were not copied."""
+    ensembles: list[Record] = field(default_factory=list)
+    """Records of ensembles that the copied runs made possible."""
+
+
+def collect(table: Iterable[RowResults], store: Path, into: Path) -> Collected:
+    """Copy records and log-probabilities that are not there yet, and make the ensembles that they allow.
+
+    Args:
+        table: rows with the records of the store.
+        store: folder that holds the runs.
+        into: folder of committed records.
+    """
+    outcome = Collected()
+    for record in (record for results in table for record in results.records):
+        if not record.is_clean:
+            outcome.unclean.append(record)
+        elif not _has(into, record):
+            (into / record.run).mkdir(parents=True, exist_ok=True)
+            for name in ("log_probabilities.npz", "record.json"):
+                if (store / record.run / name).exists():  # an ensemble has no log-probabilities of its own
+                    shutil.copyfile(store / record.run / name, into / record.run / name)
+            outcome.copied.append(record)
+    outcome.ensembles = ensembles.update(registry.ROWS, registry.ROWS, Store(into))
+    return outcome
+
+
+def _has(folder: Path, record: Record) -> bool:
+    """Whether a folder of records has this one; an ensemble of other members is another one."""
+    there = Store(folder).find(record.run)
+    return there is not None and there.members == record.members

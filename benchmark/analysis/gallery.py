@@ -1,0 +1,105 @@
+"""Captions of a test set by every row of its source, and the pictures that one row captions best and worst."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sacrebleu.metrics.chrf import CHRF
+
+from benchmark.analysis.results import RowResults, gather, model_name
+from benchmark.store.records import CHECKPOINT, Store
+from benchmark.tasks import registry
+from benchmark.tasks.base import Row
+from benchmark.tasks.captioning import CaptionConfig
+from benchmark.tasks.trained import load
+from datamodules.captioning.datamodule import CaptionData
+from datamodules.captioning.examples import Example
+from datamodules.errors import UserError
+from models.captioner import Captioner, caption
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Test pictures with their captions."""
+
+    source: str
+    """Name of the data set."""
+    model: str
+    """The model whose captions choose the pictures."""
+    examples: tuple[Example, ...]
+    """Every test picture."""
+    captions: dict[str, list[str]]
+    """Name of a model to its captions of all test pictures."""
+    best: list[int]
+    """Positions of the pictures that the model captions best, the best first."""
+    worst: list[int]
+    """Positions of the pictures that it captions worst, the worst first."""
+
+
+def caption_test_set(row: Row, every: Sequence[Row], store: Path, data: Path, count: int) -> Gallery:
+    """Caption the test pictures of a row's source with every row of that source.
+
+    Args:
+        row: the row whose captions choose the pictures.
+        every: all rows.
+        store: folder of the trained runs; a single model is that of the lowest seed.
+        data: folder of the data.
+        count: pictures of each kind.
+
+    Raises:
+        UserError: the row is not one of captions, or a row has not been trained.
+        DataError: the data is missing.
+    """
+    if not isinstance(row.config, CaptionConfig):
+        raise UserError(f"{row.name} is not a row of captions")
+    datamodule = row.config.datamodule(data)
+    datamodule.prepare_data()
+    datamodule.setup("test")
+    records = list(Store(store).records(skipped=[]))
+    captions: dict[str, list[str]] = {}
+    for other in every:
+        if (other.config.task, other.config.source) == (row.config.task, row.config.source):
+            (trained,) = gather([registry.find(other.ensemble_of or other.name, every)], records)
+            captions |= _captions(other, trained, store, datamodule)
+    examples, model = datamodule.examples["test"], model_name(row)
+    best, worst = best_and_worst(examples, captions[model], count)
+    return Gallery(row.config.source, model, examples, captions, best, worst)
+
+
+def _captions(row: Row, trained: RowResults, store: Path, datamodule: CaptionData) -> dict[str, list[str]]:
+    """The captions of one row, by the name of its model; an ensemble takes as many members as have been trained."""
+    paths = [store / record.run / CHECKPOINT for record in trained.records]
+    paths = [path for path in paths if path.is_file()][: row.members]
+    if not paths:
+        name = trained.row.name
+        raise UserError(f"{store} has no trained {name}; `rnnreg reproduce --only {name}` trains it")
+    models = [model for model in load(row, paths, datamodule) if isinstance(model, Captioner)]
+    name = f"ensemble of {len(models)}" if row.ensemble_of else model_name(row)
+    return {name: [text for batch in datamodule.pictures("test") for text in caption(models, batch.features)]}
+
+
+def best_and_worst(examples: Sequence[Example], captions: Sequence[str], count: int) -> tuple[list[int], list[int]]:
+    """Positions of the pictures whose captions have the highest and the lowest chrF against their references.
+
+    Ties are broken by a hash of the picture's name. Of pictures of one drawing only the first is taken.
+    """
+    chrf = CHRF()
+    scores = [
+        chrf.sentence_score(text, list(example.captions)).score
+        for text, example in zip(captions, examples, strict=True)
+    ]
+    by_hash = sorted(
+        range(len(examples)), key=lambda index: hashlib.sha256(examples[index].picture.id.encode()).digest()
+    )
+    worst = sorted(by_hash, key=lambda index: scores[index])
+    best = sorted(by_hash, key=lambda index: -scores[index])
+    return _distinct(best, examples)[:count], _distinct(worst, examples)[:count]
+
+
+def _distinct(order: Sequence[int], examples: Sequence[Example]) -> list[int]:
+    """The first position of each group of pictures."""
+    first: dict[str, int] = {}
+    for index in order:
+        first.setdefault(examples[index].group, index)
+    return list(first.values())

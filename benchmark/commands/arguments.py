@@ -1,0 +1,3 @@
+"""Marks of parameters that the command line reads."""
+
+POSITIONAL = "positional"

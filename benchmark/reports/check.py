@@ -1,0 +1,43 @@
+"""How the comparisons of `rnnreg check` are shown: a table in Markdown, and JUnit XML."""
+
+import statistics
+from typing import get_args
+from xml.etree import ElementTree
+
+from benchmark.analysis.regression import Comparison, Outcome, Report
+from benchmark.formatting import Table
+
+
+def markdown(report: Report) -> str:
+    """A table of the comparisons and, for each row, how many runs match their reference bit for bit."""
+    header = ("row", "metric", "new", "expected", "outcome", "")
+    table = Table(header, tuple(_cells(comparison) for comparison in report.comparisons))
+    bits = "".join(f"\n- {row}: {text}" for row, text in report.bits.items())
+    return f"{table.markdown()}\n{bits}\n"
+
+
+def _cells(comparison: Comparison) -> tuple[str, ...]:
+    digits, new, band = comparison.metric.digits + 1, comparison.new, comparison.band
+    mean = f"{statistics.fmean(new):.{digits}f} ({len(new)} runs)" if new else "–"
+    expected = f"{band[0]:.{digits}f} to {band[1]:.{digits}f}" if band else "–"
+    return comparison.row, comparison.metric.label, mean, expected, comparison.outcome, comparison.message
+
+
+def junit(report: Report) -> str:
+    """JUnit XML with a test case for each comparison."""
+    outcomes = [comparison.outcome for comparison in report.comparisons]
+    count = {outcome: outcomes.count(outcome) for outcome in get_args(Outcome)}
+    suite = ElementTree.Element(
+        "testsuite",
+        name="rnnreg check",
+        tests=str(len(outcomes)),
+        failures=str(count["worse"] + count["better"]),
+        errors=str(count["undecided"]),
+    )
+    for comparison in report.comparisons:
+        case = ElementTree.SubElement(suite, "testcase", classname=comparison.row, name=comparison.metric.name)
+        if comparison.outcome != "passed":
+            kind = "error" if comparison.outcome == "undecided" else "failure"
+            ElementTree.SubElement(case, kind, message=comparison.message, type=comparison.outcome)
+    ElementTree.indent(suite)
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"

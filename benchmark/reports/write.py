@@ -1,0 +1,85 @@
+"""The files that are made from records: tables, figures, the page and the README's table."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmark.analysis.results import RowResults
+from benchmark.reports import figures, tables
+from benchmark.reports.page import page
+from datamodules.errors import UserError
+
+PAGE = "report.html"
+
+BEGIN = "<!-- results: made by `make table`, do not edit -->"
+END = "<!-- end of results -->"
+"""The lines of a README between which its table stands."""
+
+
+def tables_and_figures(table: Sequence[RowResults], folder: Path) -> dict[Path, str]:
+    """The tables and figures of a folder, by path."""
+    return {**_tables(table, folder), **_figures(figures.draw(table), folder)}
+
+
+def page_alone(table: Sequence[RowResults], folder: Path) -> dict[Path, str]:
+    """The page of a folder, by path; it shows the folder's pictures of captions, *-captions.png."""
+    return _page(table, figures.draw(table), folder)
+
+
+def everything(table: Sequence[RowResults], folder: Path) -> dict[Path, str]:
+    """The tables, the figures and the page of a folder, by path."""
+    drawn = figures.draw(table)
+    return {**_tables(table, folder), **_figures(drawn, folder), **_page(table, drawn, folder)}
+
+
+def _tables(table: Sequence[RowResults], folder: Path) -> dict[Path, str]:
+    return {
+        folder / "table.md": tables.markdown(table),
+        folder / "table.csv": tables.as_csv(table),
+        folder / "claims.md": tables.claims(table),
+    }
+
+
+def _figures(drawn: Mapping[str, str], folder: Path) -> dict[Path, str]:
+    return {folder / f"{name}.svg": svg for name, svg in drawn.items()}
+
+
+def _page(table: Sequence[RowResults], drawn: Mapping[str, str], folder: Path) -> dict[Path, str]:
+    pictures = {path.stem: path.read_bytes() for path in sorted(folder.glob("*-captions.png"))}
+    return {folder / PAGE: page(table, drawn, pictures)}
+
+
+def readme(table: Sequence[RowResults], path: Path) -> dict[Path, str]:
+    """A README with the table of the front page between its markers, by path.
+
+    Raises:
+        UserError: the README cannot be read or has no such markers.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"--readme {path}: {error.strerror}") from error
+    begin, end = text.find(BEGIN), text.find(END)
+    if begin < 0 or end < begin:
+        raise UserError(f"{path} has no place for the results; it needs the lines {BEGIN!r} and {END!r}")
+    return {path: f"{text[: begin + len(BEGIN)]}\n\n{tables.summary(table)}\n{text[end:]}"}
+
+
+def stale(files: Mapping[Path, str]) -> list[Path]:
+    """The files that are missing or differ from what they should be."""
+    return [path for path, text in files.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+
+
+def write(files: Mapping[Path, str]) -> list[Path]:
+    """Write the files that are missing or differ, and return them.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
+    changed = stale(files)
+    for path in changed:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(files[path], encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror}") from error
+    return changed

@@ -1,0 +1,87 @@
+"""Rows by name, and rows of a user's own file."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark.tasks import registry
+from datamodules.errors import UserError
+
+OWN = "from benchmark.tasks.registry import find\nROWS = [find('sotu-small').variant('{name}', hidden_size=16)]\n"
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _same_import_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+
+def test_names_and_sources_are_unique_and_every_data_set_is_described() -> None:
+    names = [row.name for row in registry.ROWS]
+    assert len(set(names)) == len(names)
+    assert registry.DATA_SETS.keys() == {row.config.source for row in registry.ROWS}
+    sources = [source.name for source in registry.SOURCES]
+    assert len(set(sources)) == len(sources)
+
+
+def test_an_unknown_name_is_answered_with_near_ones() -> None:
+    assert registry.find("ptb-small").name == "ptb-small"
+    with pytest.raises(UserError, match="there is no row 'ptb-smal'; did you mean ptb-small"):
+        registry.find("ptb-smal")
+    with pytest.raises(UserError, match="`rnnreg list` shows them all"):
+        registry.find("????")
+
+
+def test_own_rows_come_after_the_shipped_ones(tmp_path: Path) -> None:
+    rows = registry.load(write(tmp_path / "rows_that_are_added.py", OWN.format(name="mine")))
+    assert rows[:-1] == registry.ROWS
+    assert (rows[-1].name, rows[-1].config.hidden_size) == ("mine", 16)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ROWS = [1]", "its ROWS has 1, which is no benchmark.tasks.base.Row"),
+        ("ROW = []", "AttributeError: .* has no attribute 'ROWS'"),
+        ("1 / 0", "ZeroDivisionError"),
+        (OWN.format(name="ptb-small"), "the name ptb-small is taken; give the row another one"),
+    ],
+)
+def test_a_rows_file_that_cannot_be_used_is_one_line(tmp_path: Path, text: str, message: str) -> None:
+    path = write(tmp_path / f"rows_{abs(hash(text))}.py", text)
+    with pytest.raises(UserError, match=rf"--rows_file {re.escape(str(path))}: .*{message}"):
+        registry.load(path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "other"), [("models.py", None), ("my_rows.py", "models/gru.py"), ("my_rows.py", "benchmark/__init__.py")]
+)
+def test_names_of_the_suites_packages_are_refused(tmp_path: Path, rows: str, other: str | None) -> None:
+    path = write(tmp_path / rows, OWN.format(name="mine"))
+    if other:
+        write(tmp_path / other, "class Net: pass\n")
+    with pytest.raises(UserError, match=r"has the name of one of the suite's packages .*; rename it, for example"):
+        registry.load(path)
+
+
+def test_a_folder_of_checkpoints_called_models_does_no_harm(tmp_path: Path) -> None:
+    """In a fresh process, which imports the suite's own `models` after the rows file."""
+    write(tmp_path / "models" / "best.ckpt", "")
+    path = write(tmp_path / "my_rows.py", OWN.format(name="mine"))
+    code = f"from pathlib import Path; from benchmark.tasks import registry; registry.load(Path({str(path)!r}))"
+    subprocess.run([sys.executable, "-c", f"{code}; import models.backbone"], check=True, cwd=Path(__file__).parents[3])
+
+
+def test_a_rows_file_may_lie_in_the_suites_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "ROOT", tmp_path)
+    write(tmp_path / "models" / "base.py", "")
+    rows = registry.load(write(tmp_path / "rows_of_a_checkout.py", OWN.format(name="mine")))
+    assert rows[-1].name == "mine"
