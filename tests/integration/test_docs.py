@@ -203,7 +203,7 @@ def test_a_task_and_a_launcher_are_added_as_the_guides_say(tmp_path) -> None:
 
 
 def test_the_site_builds(tmp_path) -> None:
-    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
     done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for name in ("add-a-task", "results/table", "results", "CONTRIBUTING"):
