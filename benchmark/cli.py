@@ -1,51 +1,23 @@
 """The command line, `rnnreg`: parses, calls a command, and turns every mistake of the user's into one line."""
 
-import inspect
 import logging
 import os
 import re
 import select
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import field, fields, make_dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 
-from benchmark.commands import check, dashboard, data, gallery, generate, reproduce, results
-from benchmark.tasks import registry
-from benchmark.tasks.base import Config, Row
-from benchmark.training.options import Options
-from benchmark.training.train import Interrupted
+from benchmark.commands import COMMANDS
+from benchmark.commands.arguments import Group, add_arguments, collect, docstring
 from datamodules.errors import UserError
 
-COMMANDS: dict[str, Callable[..., int]] = {
-    "list": reproduce.list_rows,
-    "run": reproduce.run,
-    "reproduce": reproduce.reproduce,
-    "table": results.table,
-    "report": results.report,
-    "claims": results.claims,
-    "check": check.check,
-    "baseline": check.baseline,
-    "dashboard": dashboard.dashboard,
-    "collect": results.collect,
-    "sample": generate.sample,
-    "translate": generate.translate,
-    "caption": generate.caption,
-    "gallery": gallery.gallery,
-    "data": data.data,
-}
-
-FLAGS = {
-    "check": "write nothing; fail when a file is stale",
-    "dry_run": "run nothing: say what would be run, and about how long it takes, from records of such runs",
-    "sync": "first upload the runs that were logged offline",
-    "trained": "train nothing: compare what the store has",
-}
-"""Parameters of commands that are given or not, without a value."""
+MISUSED = 2
+"""Exit code of a command line that cannot be understood."""
+INTERRUPTED = 128 + signal.SIGINT
+READER_LEFT = 128 + signal.SIGPIPE
 
 NUMBERS = {
     "PositiveInt": "a whole number >0",
@@ -54,122 +26,73 @@ NUMBERS = {
     "NonNegativeFloat": "a number >=0",
     "OpenUnitInterval": "a number between 0 and 1",
 }
-"""What jsonargparse's types of restricted numbers are to a reader."""
+"""Reader's words for jsonargparse's types of restricted numbers."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 when it did what it was asked, 1 when it could not, 2 when it was asked wrongly, 130 when interrupted, 141
-        when what reads its output ended first; of `check`, 1 when a metric has moved and 2 when that could not be
-        decided.
+        0 when the command has done its work, 2 when the command line cannot be understood, 130 when interrupted, 141
+        when the reader of its output ended first, otherwise the `exit_code` of the error that ended the command, which
+        is 1 for most.
     """
     logging.basicConfig(format="rnnreg: %(message)s", level=logging.WARNING)
     logging.raiseExceptions = False  # a library that cannot write its log, on a full disk, is no cause for a traceback
-    argv = [_underscored(word) for word in (sys.argv[1:] if argv is None else argv)]
+    words = [_underscored(word) for word in (sys.argv[1:] if argv is None else argv)]
     try:
-        row = _row_of(argv)
-        parsed = _parser(row).parse_args(argv)
+        parser, groups = _parser(words)
+        parsed = parser.parse_args(words)
     except (ArgumentError, UserError) as error:
-        return _fail(_readable(str(error)), 2)
+        return _fail(_readable(str(error), words), MISUSED)
     try:
-        code = _call(COMMANDS[parsed.subcommand], vars(parsed[parsed.subcommand]), row)
+        code = COMMANDS[parsed.command](**collect(vars(parsed[parsed.command]), groups))
         sys.stdout.flush()
         return code
     except UserError as error:
-        could_not = 2 if parsed.subcommand == "check" else 1
-        return _fail(_readable(str(error)), 130 if isinstance(error, Interrupted) else could_not)
+        return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        return _fail(
-            "interrupted; finished runs and the last epoch of the others are kept: the same command goes on", 130
-        )
+        kept = "interrupted; finished runs and the last epoch of the others are kept; rerun the same command to resume"
+        return _fail(kept, INTERRUPTED)
     except BrokenPipeError:
         if not _reader_left():
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more as it ends
-        return 128 + signal.SIGPIPE
+        return READER_LEFT
 
 
 def _reader_left() -> bool:
-    """Whether nobody reads any more what is printed, as after `| head`."""
+    """Whether nobody reads the output any more, as after `| head`."""
     poll = select.poll()
     poll.register(sys.stdout, 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
-def _parser(row: Row | None) -> ArgumentParser:
-    """The parser of all commands; `run` takes every field of the configuration of its row."""
-    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+def _parser(words: Sequence[str]) -> tuple[ArgumentParser, dict[str, Group]]:
+    """The parser of all commands, and the grouped options of the command that is called."""
+    set_parsing_settings(add_print_completion_argument=True)
     parser = ArgumentParser(
         prog="rnnreg",
         description="Recurrent Neural Network Regularization (arXiv:1409.2329), reproduced.",
         exit_on_error=False,
+        allow_abbrev=False,
     )
-    subcommands = parser.add_subcommands(metavar="COMMAND")
-    for name, function in COMMANDS.items():
-        summary = (inspect.getdoc(function) or "").split("\n\nArgs:")[0]
-        sub = ArgumentParser(exit_on_error=False, description=summary)
-        by_hand: set[str | int] = {*FLAGS, "options", "overrides", "action", "names", "images"}
-        sub.add_function_arguments(
-            function, skip=by_hand & set(inspect.signature(function).parameters), as_group=False, as_positional=True
-        )
-        for flag in sorted(FLAGS.keys() & inspect.signature(function).parameters.keys()):
-            sub.add_argument(f"--{flag}", action="store_true", help=FLAGS[flag])
-        if name == "caption":
-            sub.add_argument("images", nargs="+", type=Path, help="picture files, SVG among them")
-        if name == "baseline":
-            sub.add_argument("action", nargs="?", default="show", choices=["show", "update"], help="what to do")
-        if name == "data":
-            sub.add_argument(
-                "action", nargs="?", default="list", choices=["list", "fetch", "verify"], help="what to do"
-            )
-            sub.add_argument("names", nargs="*", default=[], help="of the sources; all if none is given")
-        if "options" in inspect.signature(function).parameters:
-            sub.add_class_arguments(Options, as_group=False)
-        if name == "check":
-            sub.set_defaults(store=Path("runs/check"))
-        if name == "run" and row:
-            sub.add_class_arguments(_with_defaults(row.config))
-        subcommands.add_subcommand(name, sub, help=summary.splitlines()[0])
-    return parser
-
-
-def _call(function: Callable[..., int], values: dict[str, Any], row: Row | None) -> int:
-    if "options" in inspect.signature(function).parameters:
-        values["options"] = Options(**{field.name: values.pop(field.name) for field in fields(Options)})
-    if "overrides" in inspect.signature(function).parameters and row:
-        values["overrides"] = {field.name: values.pop(field.name) for field in fields(row.config)}
-    return function(**values)
-
-
-def _row_of(argv: Sequence[str]) -> Row | None:
-    """The row that `run` is asked for: what its other options are depends on it."""
-    if argv[:1] != ["run"] or len(argv) < 2 or argv[1].startswith("-"):
-        return None
-    given = [
-        word.partition("=")[2] or following
-        for word, following in zip(argv, [*argv[1:], ""], strict=True)
-        if word.startswith("--rows_file")
-    ]
-    return registry.find(argv[1], registry.load(Path(given[0]) if given else None))
-
-
-def _with_defaults(config: Config) -> type:
-    """The configuration's class with this configuration's values as defaults, for the parser to read."""
-    own = [(item.name, item.type, field(default=getattr(config, item.name))) for item in fields(config)]
-    return make_dataclass(
-        type(config).__name__,
-        own,
-        bases=(type(config),),
-        frozen=True,
-        kw_only=True,
-        namespace={"__doc__": "The row's configuration."},
-    )
+    printing_completion = words[:1] and words[0].startswith("--print_completion")
+    subcommands = parser.add_subcommands(dest="command", metavar="COMMAND")
+    groups: dict[str, Group] = {}
+    for name, command in COMMANDS.items():
+        text = docstring(command)
+        sub = ArgumentParser(exit_on_error=False, description=text.description)
+        if words[:1] == [name]:  # making a parser of each command takes longer than most commands
+            groups = add_arguments(sub, command, words[1:])
+        elif printing_completion:
+            add_arguments(sub, command, [], suggesting=True)
+        subcommands.add_subcommand(name, sub, help=text.short_description)
+    return parser, groups
 
 
 def _underscored(word: str) -> str:
-    """--hidden-size is --hidden_size."""
+    """An option in the spelling of its parameter: --hidden-size is --hidden_size."""
     if not word.startswith("--"):
         return word
     name, equals, value = word.partition("=")
@@ -177,24 +100,26 @@ def _underscored(word: str) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"rnnreg: error: {message}", file=sys.stderr)
+    print(f"rnnreg: error: {' '.join(message.split())}", file=sys.stderr)
     return code
 
 
-def _readable(message: str) -> str:
-    """A message on one line, a parser's in the words of the command line."""
-    message = re.sub(r"(are required: )(?:\w+\.)?", r"\1", " ".join(message.split()))
-    message = re.sub(r'^Parser key "(?:\w+\.)?(\w+)": ', r"--\1: ", message)
-    # An option that may be left out is a union with None, which nobody can type.
-    message = re.sub(
-        r"Does not validate against any of the Union.* Errors: - (.*) - Expected a <class 'NoneType'>.* Given value: ",
-        r"\1. Got value: ",
-        message,
-    )
-    message = re.sub(
-        rf"Not of type ({'|'.join(NUMBERS)}): (?:.*Got value: |.*: ')?(.*?)'?(?: does not conform.*)?$",
-        lambda found: f"expected {NUMBERS[found[1]]}, got {found[2]}",
-        message,
-    )
-    message = re.sub(r"<class '(\w+)'>", r"\1", message.replace("typing.Literal", "one of "))
-    return re.sub(r"Expected an? (.+)\. Got value: ?(.*)$", r"expected \1, got \2", message)
+REFUSED = re.compile(
+    r'Parser key "(?:\w+\.)?(?P<name>\w+)": .*?'
+    r"(?:Not of type (?P<number>\w+):|Expected a (?:<class '(?P<kind>\w+)'>|typing\.Literal(?P<choices>\[.*?\]))).*?"
+    r"(?:value: ?(?P<given>.*)|: '(?P<quoted>.*)'|(?P<number_given>\S+) does not conform to restriction [^:]*)$"
+)
+"""jsonargparse's complaint about a value, on one line. An option that may be left out is a union with None; that
+half of the complaint is passed over, since nobody can type None."""
+
+
+def _readable(message: str, words: Sequence[str]) -> str:
+    """A parser's complaint in the words of the command line."""
+    message = " ".join(message.split())
+    if not (refused := REFUSED.match(message)):
+        return message.replace(f"required: {''.join(words[:1])}.", "required: ")
+    name, number, kind, choices, *values = refused.groups()
+    expected = NUMBERS.get(number, number) if number else kind or f"one of {choices}"
+    given = next((value for value in values if value), "nothing")
+    is_option = f"--{name}" in (word.partition("=")[0] for word in words)
+    return f"{'--' * is_option}{name}: expected {expected}, got {given}"

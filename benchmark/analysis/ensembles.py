@@ -15,7 +15,7 @@ from benchmark.store.provenance import describe_commit, describe_versions
 from benchmark.store.records import CHECKPOINT, Record, Store, checksum_arrays, run_name
 from benchmark.tasks import registry
 from benchmark.tasks.base import Config, Row
-from benchmark.tasks.trained import load
+from benchmark.tasks.trained import load_members
 from datamodules.errors import UserError
 
 SEED = 0
@@ -133,4 +133,4 @@ def _evaluate(
     datamodule = row.config.datamodule(data)
     datamodule.prepare_data()
     datamodule.setup("test")
-    return row.config.evaluate_ensemble(load(row, checkpoints, datamodule, device), datamodule)
+    return row.config.evaluate_ensemble(load_members(row, checkpoints, datamodule, device), datamodule)

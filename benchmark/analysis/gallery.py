@@ -12,7 +12,7 @@ from benchmark.store.records import CHECKPOINT, Store
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
 from benchmark.tasks.captioning import CaptionConfig
-from benchmark.tasks.trained import load
+from benchmark.tasks.trained import load_members
 from datamodules.captioning.datamodule import CaptionData
 from datamodules.captioning.examples import Example
 from datamodules.errors import UserError
@@ -74,7 +74,7 @@ def _captions(row: Row, trained: RowResults, store: Path, datamodule: CaptionDat
     if not paths:
         name = trained.row.name
         raise UserError(f"{store} has no trained {name}; `rnnreg reproduce --only {name}` trains it")
-    models = [model for model in load(row, paths, datamodule) if isinstance(model, Captioner)]
+    models = [model for model in load_members(row, paths, datamodule) if isinstance(model, Captioner)]
     name = f"ensemble of {len(models)}" if row.ensemble_of else model_name(row)
     return {name: [text for batch in datamodule.pictures("test") for text in caption(models, batch.features)]}
 

@@ -1,1 +1,24 @@
-"""The commands of `rnnreg`, a file a family."""
+"""The commands of `rnnreg`, one file a family; see arguments.py for how a command is written."""
+
+from collections.abc import Callable
+
+from benchmark.commands import check, dashboard, data, gallery, generate, reproduce, results
+
+COMMANDS: dict[str, Callable[..., int]] = {
+    "list": reproduce.list_rows,
+    "run": reproduce.run,
+    "reproduce": reproduce.reproduce,
+    "table": results.table,
+    "report": results.report,
+    "claims": results.claims,
+    "check": check.check,
+    "baseline": check.baseline,
+    "dashboard": dashboard.dashboard,
+    "collect": results.collect,
+    "sample": generate.sample,
+    "translate": generate.translate,
+    "caption": generate.caption,
+    "gallery": gallery.gallery,
+    "data": data.data,
+}
+"""Every command by the name that a user gives, in the order of `rnnreg --help`."""

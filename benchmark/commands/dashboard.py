@@ -4,21 +4,11 @@ import importlib
 import os
 from pathlib import Path
 
-from benchmark.tracking.dashboard import (
-    _panels,
-    _remember,
-    _remembered,
-    _report,
-    _tasks,
-    _workspace,
-    upload,
-)
-from benchmark.tracking.logger import PROJECT
 from datamodules.errors import UserError
 
 
 def dashboard(
-    entity: str = "", project: str = PROJECT, store: Path = Path("runs"), sync: bool = False, base_url: str = ""
+    entity: str = "", project: str = "rnnreg", store: Path = Path("runs"), sync: bool = False, base_url: str = ""
 ) -> int:
     """Make the W&B workspace and report of the suite, or bring those that were made before up to date.
 
@@ -31,6 +21,8 @@ def dashboard(
         sync: first upload the runs of the store that were logged offline.
         base_url: of a W&B server of your own.
     """
+    from benchmark.tracking.dashboard import _panels, _remember, _remembered, _report, _tasks, _workspace, upload
+
     if base_url:
         os.environ["WANDB_BASE_URL"] = base_url
     os.environ.setdefault("WANDB_SILENT", "true")
@@ -41,7 +33,7 @@ def dashboard(
         workspaces = importlib.import_module("wandb_workspaces.workspaces")
         reports = importlib.import_module("wandb_workspaces.reports.v2")
     except ImportError as error:
-        raise UserError(f"needs wandb-workspaces ({error}): pip install 'rnnreg[dashboard]'") from error
+        raise UserError(f"needs wandb-workspaces ({error}): pip install -e '.[dashboard]'") from error
     try:
         entity = entity or str(wandb.Api().default_entity or "")
         if not entity:

@@ -1,75 +1,109 @@
 """Commands that run rows: list, run, reproduce."""
 
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import torch
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from benchmark.analysis import ensembles
-from benchmark.analysis.results import placement, read_store
+from benchmark.commands.arguments import FieldsOf, RowName
 from benchmark.formatting import duration, print_columns
-from benchmark.grid.grid import Run, headline, run_grid
-from benchmark.grid.launchers import Kind, make_launcher
-from benchmark.grid.plan import plan
-from benchmark.reports import tables, write
-from benchmark.store.provenance import rebuild_command
-from benchmark.store.records import Store
 from benchmark.tasks import registry
-from benchmark.tasks.base import Profile, Row
-from benchmark.training.devices import rank
+from benchmark.tasks.base import NOT_IN_PAPER, Config, Profile, Row
 from benchmark.training.options import Options
-from benchmark.training.train import train
 from datamodules.errors import UserError
 
+if TYPE_CHECKING:
+    from benchmark.grid.grid import Run
+
 LONGEST_NAME = 150
-"""Of a variant, which names a folder; what the name leaves out still tells its runs apart, by their fingerprint."""
+"""Longest name of a variant, which names a folder. A cut name still tells its runs apart, by their fingerprint."""
 
 
-def list_rows(profile: Profile | None = None, rows_file: Path | None = None) -> int:
+def list_rows(profile: Profile | None = None, task: str = "", rows_file: Path | None = None) -> int:
     """Show the rows, their configurations in short, and the paper's figures for them.
 
+    The dropout column shows the probability on the non-recurrent connections and, after a plus, on the recurrent ones.
+
     Args:
-        profile: only the rows of this profile.
+        profile: Show only the rows of this profile.
+        task: Show only the rows of this task: language-modeling, speech, translation or captions.
         rows_file: Python file with rows of your own.
     """
-    table = [("row", "profiles", "size", "dropout", "paper", "")]
-    for row in registry.load(rows_file):
-        if profile is None or profile in row.profiles:
-            table.append((row.name, ", ".join(row.profiles), row.size, placement(row.config), paper(row), row.note))
+    rows = registry.load(rows_file)
+    tasks = dict.fromkeys(row.config.task for row in rows)
+    if task and task not in tasks:
+        raise UserError(f"--task {task}: there is no such task; there are {', '.join(tasks)}")
+    table: list[tuple[str, ...]] = [("row", "task", "data", "profiles", "size", "dropout", "paper")]
+    for row in rows:
+        if (profile is None or profile in row.profiles) and (not task or task == row.config.task):
+            table.append(_cells(row))
     print_columns(table)
     return 0
 
 
+def _cells(row: Row) -> tuple[str, ...]:
+    """A row's line in the list."""
+    config = row.config
+    dropout = f"{config.dropout:g}" if config.dropout or config.recurrent_dropout else "none"
+    if config.recurrent_dropout:
+        dropout += f"+{config.recurrent_dropout:g}"
+    note = row.note.removesuffix(NOT_IN_PAPER).removesuffix(", ")
+    paper = "; ".join(part for part in (published(row), note) if part) or "–"
+    return row.name, config.task, Path(config.source).name, ", ".join(row.profiles), row.size, dropout, paper
+
+
+def published(row: Row) -> str:
+    """The paper's figures for a row, in short; empty where the paper has none."""
+    if not row.published:
+        return ""
+    metrics = {metric.name: metric for metric in row.config.shown_metrics()}
+    figures = [metrics[name].as_given(value) for name, value in row.published.metrics.items()]
+    return f"{row.published.source}: {' / '.join(figures)}"
+
+
+def row_config(row: str, rows_file: str = "") -> Config:
+    """The configuration whose fields `run` takes as options: that of its row.
+
+    Raises:
+        UserError: there is no such row.
+    """
+    return registry.find(row, registry.load(Path(rows_file) if rows_file else None)).config
+
+
 def run(
-    row: str,
-    options: Options,
+    row: RowName,
+    overrides: Annotated[Mapping[str, Any], FieldsOf(row_config)],
+    options: Options = Options(),  # noqa: B008  frozen
     seed: NonNegativeInt = 1,
     rows_file: Path | None = None,
-    overrides: dict[str, Any] | None = None,
 ) -> int:
     """Train and evaluate one row with one seed.
 
+    `rnnreg run ROW --help` shows every field of the row's configuration, each of them an option. A run with a changed
+    field counts as a variant, not as the row.
+
     Args:
-        row: name of the row; `rnnreg run ROW --help` shows every field of its configuration, each an option.
-        options: where and how.
-        seed: of initialisation, dropout masks and data order.
+        row: Name of the row.
+        overrides: Fields of the configuration.
+        options: Where and how to run.
+        seed: Seed of initialization, dropout masks and data order.
         rows_file: Python file with rows of your own.
-        overrides: fields of the configuration to change; the run then counts as a variant, not as the row.
     """
+    from benchmark.grid.grid import headline
+    from benchmark.store.provenance import rebuild_command
+    from benchmark.training.devices import rank
+    from benchmark.training.train import train
+
     chosen = registry.find(row, registry.load(rows_file))
     if chosen.ensemble_of:
         raise UserError(
-            f"{row} is an average, not trained; `rnnreg reproduce --only {row}` trains {chosen.ensemble_of}"
+            f"{row} is an ensemble, which is not trained; `rnnreg reproduce --only {row}` trains {chosen.ensemble_of} "
+            "and makes it"
         )
-    changes = {name: value for name, value in (overrides or {}).items() if value != getattr(chosen.config, name)}
+    changes = {name: value for name, value in overrides.items() if value != getattr(chosen.config, name)}
     if changes:
-        name = "+".join([row, *(f"{field}={value}" for field, value in changes.items())])
-        try:
-            chosen = chosen.variant(name.replace("/", "_")[:LONGEST_NAME], **changes)
-        except ValueError as error:
-            raise UserError(str(error)) from error
+        chosen = _variant(chosen, changes)
     record = train(chosen, seed, options, command=rebuild_command(row, seed, rows_file, changes))
     if rank() == 0:
         print(f"{chosen.name} seed {seed}: {headline(chosen, record)}, {duration(record.wall_seconds)}")
@@ -77,12 +111,21 @@ def run(
     return 0
 
 
+def _variant(row: Row, changes: Mapping[str, Any]) -> Row:
+    """The row with changed fields, under a name that tells them."""
+    name = "+".join([row.name, *(f"{field}={value}" for field, value in changes.items())])
+    try:
+        return row.variant(name.replace("/", "_")[:LONGEST_NAME], **changes)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
 def reproduce(
-    options: Options,
+    options: Options = Options(),  # noqa: B008  frozen
     profile: Profile = "quick",
     seeds: PositiveInt = 2,
     only: str = "",
-    launcher: Kind = "local",
+    launcher: Literal["local", "ray", "slurm"] = "local",
     jobs: PositiveInt | None = None,
     runs_per_device: PositiveInt = 1,
     slurm: dict[str, Any] | None = None,
@@ -90,69 +133,102 @@ def reproduce(
     dry_run: bool = False,
     rows_file: Path | None = None,
 ) -> int:
-    """Train all rows of a profile, make the averages of models, and print the table.
+    """Train all rows of a profile, make the ensembles of models, and print the table.
 
-    Runs that have a record are not trained again, half-finished ones go on after their last epoch. Several of these
-    commands may work on one store, on one machine or on many: each run is done by one of them.
+    Runs that have a record are not trained again, interrupted ones resume after their last epoch. Several of these
+    commands may work on one store, on one machine or on many: each run is executed by one of them.
 
     Args:
-        options: where and how.
-        profile: quick (CPU, minutes), standard (one GPU) or paper.
-        seeds: runs of each row, with seeds 1 to this; rows that are averaged may ask for more.
-        only: names of the rows to run, separated by commas; all of the profile if not given.
-        launcher: local (this machine's GPUs, or its cores), ray (the cluster at RAY_ADDRESS, else a Ray of this
-            machine's) or slurm (jobs of the cluster that this machine submits to).
-        jobs: runs at a time; if not given, one a GPU, or as many as there are cores, or what the cluster has room for.
-        runs_per_device: runs that share a GPU.
-        slurm: parameters of SLURM's jobs, as submitit takes them: '{"slurm_partition": "gpu", "gpus_per_node": 1}'.
-        retries: how often a run is tried again that crashed or whose process died.
-        dry_run: say what would be run and about how long it takes, from records of such runs, and run nothing.
+        options: Where and how to run.
+        profile: Rows to run: quick (CPU, minutes), standard (one GPU) or paper.
+        seeds: Runs of each row, with seeds 1 to this number; a row that an ensemble is made of may need more.
+        only: Names of the rows to run, separated by commas; all rows of the profile if not given.
+        launcher: Where runs are executed: local (this machine's GPUs, or its cores), ray (the cluster at RAY_ADDRESS,
+            or else Ray on this machine) or slurm (jobs of the cluster that this machine submits to).
+        jobs: Runs at a time; if not given, one a GPU, or as many as there are cores, or as the cluster has room for.
+        runs_per_device: Runs that share a GPU.
+        slurm: Parameters of SLURM's jobs, as submitit takes them: '{"slurm_partition": "gpu", "gpus_per_node": 1}'.
+        retries: How often a run is tried again that crashed or whose process died.
+        dry_run: Run nothing; say what would be run and about how long it takes, from records of such runs.
         rows_file: Python file with rows of your own, which join their profiles.
     """
+    from benchmark.grid.grid import run_grid
+    from benchmark.grid.launchers import make_launcher
+
     every = registry.load(rows_file)
-    chosen = (
-        [registry.find(name, every) for name in only.split(",")]
-        if only
-        else [row for row in every if profile in row.profiles]
-    )
+    chosen = _chosen(only, profile, every)
+    grid = _grid(chosen, every, seeds, rows_file)
+    if dry_run and launcher != "local":
+        return _show_plan(grid, options, jobs)
+    made = make_launcher(launcher, options, len(grid), jobs, runs_per_device, slurm)
+    if dry_run:
+        return _show_plan(grid, options, made.slots)
+    failures = run_grid(grid, made, retries, rows_file)
+    not_made = _make_ensembles(chosen, every, options)
+    _show_results(chosen, options.store)
+    if failures:
+        lines = "; ".join([*failures, *not_made])
+        raise UserError(f"{sum(failures.values())} of {len(grid)} runs failed, the others are kept: {lines}")
+    if not_made:
+        raise UserError(f"all runs are kept, but {'; '.join(not_made)}")
+    return 0
+
+
+def _chosen(only: str, profile: Profile, every: Sequence[Row]) -> list[Row]:
+    """The rows that are named, or else those of the profile."""
+    if only:
+        return [registry.find(name, every) for name in only.split(",")]
+    return [row for row in every if profile in row.profiles]
+
+
+def _grid(chosen: Sequence[Row], every: Sequence[Row], seeds: int, rows_file: Path | None) -> "list[Run]":
+    """The runs of the rows, and of those that ensembles among them are made of, seed by seed."""
+    from benchmark.grid.grid import Run
+    from benchmark.store.provenance import rebuild_command
+
     trained = {row.name: row for row in (registry.find(row.ensemble_of or row.name, every) for row in chosen)}.values()
-    grid = [
+    return [
         Run(row, seed, rebuild_command(row.name, seed, rows_file))
         for seed in range(1, max([seeds, *(row.seeds for row in trained)]) + 1)
         for row in trained
         if seed <= max(seeds, row.seeds)
     ]
-    make = partial(make_launcher, launcher, options, len(grid), jobs, runs_per_device, slurm)
-    if dry_run:
-        slots = make().slots if launcher == "local" else jobs
-        table, words = plan(grid, options, slots)
-        print_columns(table)
-        print("", *words, sep="\n")
-        return 0
-    failures = run_grid(grid, make(), retries, rows_file)
+
+
+def _show_plan(grid: "Sequence[Run]", options: Options, slots: int | None) -> int:
+    from benchmark.grid.plan import plan
+
+    table, words = plan(grid, options, slots)
+    print_columns(table)
+    print("", *words, sep="\n")
+    return 0
+
+
+def _make_ensembles(chosen: Sequence[Row], every: Sequence[Row], options: Options) -> list[str]:
+    """Make the ensembles that the finished runs allow; gives a line where that fails, since the runs are there."""
+    import torch
+
+    from benchmark.analysis import ensembles
+    from benchmark.grid.grid import headline
+    from benchmark.store.records import Store
+
     device = "cuda" if options.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
     try:
         for record in ensembles.update(chosen, every, Store(options.store), options.data, device):
             row = registry.find(record.row, every)
             print(f"{row.name} of seeds {', '.join(map(str, record.members))}: {headline(row, record)}")
-    except UserError as error:  # the runs are there, and so shall be their table
-        failures[f"averages: {error}"] = 0
-    results = read_store(chosen, options.store)
-    write.write(write.everything(results, options.store))
+    except UserError as error:
+        return [f"ensembles: {error}"]
+    return []
+
+
+def _show_results(chosen: Sequence[Row], store: Path) -> None:
+    """Write tables and report into the store, and print the table."""
+    from benchmark.analysis.results import read_store
+    from benchmark.reports import tables, write
+
+    results = read_store(chosen, store)
+    write.write(write.everything(results, store))
     print(tables.markdown(results))
     print(tables.claims_summary(results))
-    print(f"\ntables: {options.store}/table.md, table.csv, claims.md; report: {options.store}/report.html")
-    if failures:
-        failed = sum(failures.values())
-        what = f"{failed} of {len(grid)} runs failed, the others are kept" if failed else "all runs are kept, but"
-        raise UserError(f"{what}: {'; '.join(failures)}")
-    return 0
-
-
-def paper(row: Row) -> str:
-    """The paper's figures for a row, in short."""
-    if not row.published:
-        return "–"
-    metrics = {metric.name: metric for metric in row.config.shown_metrics()}
-    figures = [metrics[name].as_given(value) for name, value in row.published.metrics.items()]
-    return f"{row.published.source}: {' / '.join(figures)}"
+    print(f"\ntables: {store}/table.md, table.csv, claims.md; report: {store}/report.html")

@@ -1,4 +1,4 @@
-"""What a row of a table is made of: a configuration, whose fields are the command line's overrides, and its target."""
+"""The parts of a row: its configuration, whose fields are options of `rnnreg run`, and the paper's figures for it."""
 
 import hashlib
 import inspect
@@ -19,7 +19,7 @@ Profile = Literal["quick", "standard", "paper"]
 Size = Literal["small", "medium", "large"]
 
 NOT_IN_PAPER = "not in the paper"
-"""Note of a row that the paper lacks."""
+"""Note of a row that the paper does not have."""
 
 
 @dataclass(frozen=True)
@@ -27,31 +27,31 @@ class Metric:
     """A figure that rows of a task are compared by."""
 
     name: str
-    """As in records."""
+    """Name in records."""
     label: str
-    """As in tables."""
+    """Name in tables and figures."""
     split: Literal["training", "validation", "test"]
     """The part of the data that it is measured on."""
     better: Literal["lower", "higher"]
-    """Which way is up."""
+    """Whether lower or higher values are better."""
     digits: int = 1
     """Decimals shown."""
     primary: bool = False
-    """Whether rows are compared by it: effects, claims and ensembles use the primary metrics only."""
+    """Whether rows are compared by it: effects, claims and ensembles use primary metrics only."""
 
     def as_given(self, published: float) -> str:
-        """A published figure with the decimals that it was given with, or as many as ours have."""
+        """A published figure with the decimals that the paper gives, or as many as ours have if those are more."""
         return f"{published:.{max(self.digits, len(f'{published:g}'.partition('.')[2]))}f}"
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """What tables and figures say of a row's data."""
+    """The description of a data set in tables and figures."""
 
     title: str
     """The task and the data, as a heading names them."""
     remark: str = ""
-    """What a reader must know before comparing its numbers with the paper's."""
+    """Caveat that a reader must know before comparing its numbers with the paper's."""
 
     @property
     def heading(self) -> str:
@@ -61,18 +61,22 @@ class DataSet:
 
 @dataclass(frozen=True, kw_only=True)
 class Config(ABC):
-    """What every task's configuration has: the backbone, and how it is trained."""
+    """The configuration that all tasks share: the backbone, and how it is trained.
+
+    Raises:
+        ValueError: a field is out of range.
+    """
 
     task: ClassVar[str]
     """Name of the task, as in file names and on the command line."""
     protocol: ClassVar[int]
-    """Version of the training and evaluation protocol, raised whenever code changes what a run would give."""
+    """Version of the training and evaluation protocol, raised whenever a change of code changes the result of a run."""
     unit: ClassVar[str]
-    """What throughput counts."""
+    """Unit that throughput counts."""
     headline: ClassVar[tuple[Metric, ...]]
-    """Final metrics that its tables show of each row, in their order."""
+    """Final metrics of the task's tables, in their order."""
     training: ClassVar[Metric]
-    """The same on the training set, of the last epoch as trained, dropout on: what shows overfitting."""
+    """Metric of the last training epoch, measured with dropout on; beside the others it shows overfitting."""
     least_layers: ClassVar[int] = 1
     """Fewest recurrent layers; 0 for a task whose baseline is the model without its backbone."""
 
@@ -85,23 +89,23 @@ class Config(ABC):
     dropout: float = 0.0
     """Probability of dropping a unit of a non-recurrent connection."""
     recurrent_dropout: float = 0.0
-    """The same on the recurrent connections, which the paper argues against: for ablation rows."""
+    """Probability of dropping a unit of a recurrent connection, which the paper argues against: for ablation rows."""
     cell: Literal["lstm", "rnn"] = "lstm"
-    """LSTM, or the plain recurrent cell s_t = tanh(U x_t + W s_{t-1})."""
+    """Recurrent cell: an LSTM, or the plain s_t = tanh(U x_t + W s_{t-1})."""
     backbone: str = "models.backbone.RegularizedLSTM"
     """Class path of the recurrent stack, called as RegularizedLSTM is."""
     init_range: float
-    """Every parameter starts in U(-init_range, init_range)."""
+    """Parameters are initialized from U(-init_range, init_range)."""
     batch_size: int
     """Sequences trained in parallel."""
     lr: float
     """Learning rate of plain SGD."""
     clip: float
-    """Largest norm of the gradient."""
+    """Largest norm of the gradient; a larger gradient is scaled down to it."""
     flat_epochs: float
-    """Epochs at lr; before each later one it is divided by decay."""
+    """Epochs at the full learning rate; before each later epoch it is divided by decay."""
     decay: float
-    """What the learning rate is divided by."""
+    """Divisor of the learning rate."""
     epochs: int
     """Passes over the training set; the model after the last one is evaluated."""
 
@@ -140,7 +144,7 @@ class Config(ABC):
     def evaluate_ensemble(
         self, models: "Sequence[TaskModel]", datamodule: Any
     ) -> tuple[dict[str, float], dict[str, Any]]:
-        """Metrics and details of an average of trained models that their saved log-probabilities cannot give.
+        """Metrics and details of an ensemble that the saved log-probabilities of its members cannot give.
 
         Args:
             models: the members, on the device to use.
@@ -166,13 +170,13 @@ class Config(ABC):
     @property
     @abstractmethod
     def relative_cost(self) -> float:
-        """Arithmetic of a whole run, in a unit that compares rows of one task on one source; it orders the queue."""
+        """Arithmetic of a whole run, in a unit common to the rows of a task on a source; it orders the queue."""
 
     def fingerprint(self) -> str:
-        """Checksum of all that decides what a run gives, but for its seed and its data.
+        """Checksum of everything that determines the result of a run, except its seed and its data.
 
         Covers the task, its protocol version, every field, and the source of a backbone of the user's own. A field
-        at its default is left out, so that a field added later, whose default means "as before", changes nothing.
+        at its default is left out, so that adding a field whose default means "as before" changes nothing.
 
         Raises:
             UserError: the backbone cannot be loaded.
@@ -194,43 +198,47 @@ class Config(ABC):
 
 @dataclass(frozen=True)
 class Published:
-    """What the paper reports for a row."""
+    """The figures that the paper reports for a row."""
 
     source: str
     """Table or figure of arXiv:1409.2329."""
     metrics: Mapping[str, float]
-    """Metric name, as in records, to published value."""
+    """Published value by the name of the metric."""
     tolerance: float = 0.0
-    """By how much the mean of our runs may be worse and still count as reproduced."""
+    """Amount by which the mean of our runs may be worse and still count as reproduced."""
     on: str = ""
-    """The paper's data set where it is not the row's own: then the figures are shown beside ours, not compared."""
+    """The paper's data set if it is not the row's own; the figures are then shown beside ours, but not compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One row of a table: a configuration, what it stands for, and what it is held against."""
+    """One row of a table: a configuration, its place in the tables, and the paper's figures for it."""
 
     name: str
-    """Data set, size and variant; what the command line calls it."""
+    """Name on the command line: data set, size and variant."""
     profiles: tuple[Profile, ...]
-    """The profiles it belongs to."""
+    """Profiles that run it."""
     size: Size
     """The paper's name for its size."""
     config: Config
-    """Everything that decides what a run of it gives, but for the seed."""
+    """Everything that determines the result of a run, except the seed."""
     published: Published | None = None
-    """The paper's figures; None where the paper has no such row."""
+    """The paper's figures; None if the paper has no such row."""
     note: str = ""
-    """What a reader must know of it, in a few words."""
+    """Remark for the reader, in a few words."""
     label: str = ""
-    """What tables call its model; its size if not given."""
+    """Name of its model in tables; the size if empty."""
     seeds: int = 1
-    """Runs that a grid makes of it at least, whatever number of seeds was asked for: members of an average."""
+    """Fewest runs that a grid makes of it, however few seeds were asked for: the members of an ensemble."""
     ensemble_of: str = ""
-    """Name of the row whose runs are averaged, for a row that is an average of models; such a row is not trained."""
+    """Name of the row whose runs are averaged, for a row that is an ensemble; such a row is not trained."""
     members: int = 1
     """Models averaged."""
 
     def variant(self, name: str, note: str = "", **changes: Any) -> "Row":
-        """The same row under another name with some fields of its configuration changed; the paper has no such row."""
+        """The row with changed fields under another name; the paper has no such row.
+
+        Raises:
+            ValueError: a field is out of range.
+        """
         return replace(self, name=name, note=note, published=None, config=replace(self.config, **changes))

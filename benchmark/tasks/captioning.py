@@ -22,16 +22,16 @@ DATA_SETS = {
         "another data set than the paper's Table 4",
     ),
     FLICKR8K_PART.name: DataSet(
-        "Image captions, 1,000 photographs of Flickr8k, vectors from a weight-free descriptor of edges and colours",
+        "Image captions, 1,000 photographs of Flickr8k, vectors from a weight-free descriptor of edges and colors",
         "another data set than the paper's Table 4, and no network that knows photographs",
     ),
     OPENMOJI.name: DataSet(
         "Image captions, OpenMoji drawings and their Unicode names, quick profile, vectors from a weight-free "
-        "descriptor of edges and colours",
+        "descriptor of edges and colors",
         "scaled-down data and models, not comparable with the paper's numbers",
     ),
 }
-"""What tables say of the data of each source."""
+"""The description of each data set, by the name of its source."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class CaptionConfig(Config):
     source: str
     """Pictures: openmoji, flickr8k, flickr8k-1k, mscoco, or a folder in the layout of Flickr8k or Karpathy's JSON."""
     features: str = "googlenet"
-    """What gives a picture's vector: googlenet, descriptor, or a file of your own: see read_feature_file."""
+    """Source of the pictures' vectors: googlenet, descriptor, or a file of your own: see read_feature_file."""
     min_count: int = 5
     """Training occurrences below which a word becomes `<unk>`."""
     layers: int = 1
@@ -61,11 +61,11 @@ class CaptionConfig(Config):
     lr: float = 1.0
     """Learning rate of plain SGD, for a loss summed over the words and averaged over the captions."""
     beam: int = 20
-    """Hypotheses kept by beam search; 20 as Vinyals et al. 2014."""
+    """Hypotheses that beam search keeps; 20 in Vinyals et al. 2014."""
     max_length: int = 20
     """Words of the longest caption, `<eos>` included."""
     length_normalization: float = 0.0
-    """0 ranks captions by log-probability, 1 by log-probability per word."""
+    """Complete captions are ranked by log-probability over length to this power."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -95,7 +95,7 @@ class CaptionConfig(Config):
     def evaluate_ensemble(
         self, models: "Sequence[TaskModel]", datamodule: Any
     ) -> tuple[dict[str, float], dict[str, Any]]:
-        """BLEU of the average of models, their probabilities averaged at each step of the beam search."""
+        """BLEU of the ensemble, whose members' probabilities are averaged at each step of the beam search."""
         from models.captioner import Captioner, caption, score
 
         members = [model for model in models if isinstance(model, Captioner)]
@@ -143,8 +143,8 @@ def _plain(name: str, profile: Profile, seeds: int, config: CaptionConfig) -> Ro
     return Row(name=name, profiles=(profile,), size="medium", config=config, seeds=seeds)
 
 
-# MSCOCO: one layer of 512 as Vinyals et al. 2014, who say neither learning rate nor schedule nor dropout; neither does
-# the paper. They are the suite's own, as the paper's medium language model has them.
+# MSCOCO: one layer of 512 as in Vinyals et al. 2014. Neither they nor the paper give a learning rate, a schedule or a
+# dropout; those here follow the paper's medium language model.
 MSCOCO_PLAIN = _plain(
     MSCOCO.name,
     "paper",
@@ -174,8 +174,8 @@ FLICKR8K_PART_PLAIN = _plain(
     ),
 )
 
-# OpenMoji: names of a few words. Few epochs, since held-out perplexity is lowest after one or two with dropout or
-# without; the learning rate is the better one for both.
+# OpenMoji: names of a few words. There are few epochs, since held-out perplexity is lowest after one or two, with or
+# without dropout; the learning rate is the better of those tried for both.
 OPENMOJI_PLAIN = _plain(
     OPENMOJI.name,
     "quick",

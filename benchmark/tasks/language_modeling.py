@@ -1,4 +1,4 @@
-"""Language modelling, paper section 4.1: its configuration, rows and data sources."""
+"""Language modeling, paper section 4.1: its configuration, rows and data sources."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 SOURCES = (STATE_OF_THE_UNION, PENN_TREEBANK)
 
 DATA_SETS = {
-    "ptb": DataSet("Language modelling, Penn Treebank", "paper Table 1"),
+    "ptb": DataSet("Language modeling, Penn Treebank", "paper Table 1"),
     "sotu": DataSet(
-        "Language modelling, State of the Union addresses, quick profile",
+        "Language modeling, State of the Union addresses, quick profile",
         "small text and scaled-down models, not comparable with the paper's numbers",
     ),
 }
-"""What tables say of the data of each source."""
+"""The description of each data set, by the name of its source."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class LanguageModelConfig(Config):
     training: ClassVar[Metric] = Metric("train_perplexity", "training perplexity", "training", "lower")
 
     source: str = "ptb"
-    """Text: ptb, sotu, or a folder with train.txt, valid.txt and test.txt (tokenised, one sentence a line)."""
+    """Text: ptb, sotu, or a folder with train.txt, valid.txt and test.txt (tokenized, one sentence a line)."""
     layers: int = 2
     """Recurrent layers."""
     batch_size: int = 20
@@ -66,10 +66,49 @@ class LanguageModelConfig(Config):
 
     @property
     def relative_cost(self) -> float:
-        """Multiplications per token times epochs, for a vocabulary of a few thousand; stepping in Python doubles it."""
+        """Multiplications per token times epochs, for a few thousand words; stepping in Python doubles them."""
         gates = 4 if self.cell == "lstm" else 1
         recurrent = 2 * gates * self.layers * self.hidden_size**2 * (2 if self.recurrent_dropout else 1)
         return self.epochs * (recurrent + 4000 * self.hidden_size)
+
+
+def _rows(small: Row, medium: Row, large: Row, small_dropout: float) -> tuple[Row, ...]:
+    """Each size without and with dropout, and the two ablations; three of these rows are the paper's (Table 1)."""
+    return (
+        small,
+        small.variant(f"{small.name}-dropout", NOT_IN_PAPER, dropout=small_dropout),
+        small.variant(f"{small.name}-rnn", NOT_IN_PAPER, cell="rnn", lr=0.25),  # at lr 1 the plain cell diverges
+        medium.variant(medium.name.removesuffix("-dropout"), NOT_IN_PAPER, dropout=0.0),
+        medium,
+        medium.variant(
+            medium.name.replace("-dropout", "-recurrent-dropout"),
+            NOT_IN_PAPER,
+            recurrent_dropout=medium.config.dropout,
+        ),
+        large.variant(large.name.removesuffix("-dropout"), NOT_IN_PAPER, dropout=0.0),
+        large,
+    )
+
+
+def _ensembles(single: Row, published: Mapping[int, tuple[float, float]]) -> tuple[Row, ...]:
+    """Ensembles of a row's runs, of as many members as the paper averages."""
+    return tuple(
+        replace(
+            single,
+            name=f"{single.name}-average-{members}",
+            published=Published(
+                "Table 1", {"validation_perplexity": validation, "test_perplexity": test}, tolerance=0.5
+            ),
+            ensemble_of=single.name,
+            members=members,
+        )
+        for members, (validation, test) in published.items()
+    )
+
+
+def _unpublished(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """The rows without the paper's figures, for another data set."""
+    return tuple(replace(row, published=None) for row in rows)
 
 
 # Penn Treebank: paper section 4.1, with the learning rate schedule of the authors' code, which keeps lr = 1 for
@@ -132,62 +171,23 @@ SOTU_LARGE = Row(
 )
 
 
-def _language_rows(small: Row, medium: Row, large: Row, small_dropout: float) -> tuple[Row, ...]:
-    """The paper's three rows of Table 1 among those that it lacks: each size both ways, and the two ablations."""
-    return (
-        small,
-        small.variant(f"{small.name}-dropout", NOT_IN_PAPER, dropout=small_dropout),
-        small.variant(f"{small.name}-rnn", NOT_IN_PAPER, cell="rnn", lr=0.25),  # at lr 1 the plain cell diverges
-        medium.variant(medium.name.removesuffix("-dropout"), NOT_IN_PAPER, dropout=0.0),
-        medium,
-        medium.variant(
-            medium.name.replace("-dropout", "-recurrent-dropout"),
-            NOT_IN_PAPER,
-            recurrent_dropout=medium.config.dropout,
-        ),
-        large.variant(large.name.removesuffix("-dropout"), NOT_IN_PAPER, dropout=0.0),
-        large,
-    )
-
-
-PAPERS_AVERAGES = {
+PUBLISHED_ENSEMBLES = {
     "ptb-small": {2: (100.4, 96.1), 5: (87.9, 84.1), 10: (83.5, 80.0)},
     "ptb-medium-dropout": {2: (80.6, 77.0), 5: (76.7, 73.3), 10: (75.2, 72.0)},
     "ptb-large-dropout": {2: (76.9, 73.6), 10: (72.8, 69.5), 38: (71.9, 68.7)},
 }
-"""Row averaged, number of models, validation and test perplexity in Table 1."""
+"""Validation and test perplexity in Table 1, by the row of the members and by their number."""
 
-
-def _averages(single: Row, papers: Mapping[int, tuple[float, float]]) -> tuple[Row, ...]:
-    """Averages of a row's runs, made of their saved log-probabilities; as many of them as the paper averages."""
-    return tuple(
-        replace(
-            single,
-            name=f"{single.name}-average-{members}",
-            published=Published(
-                "Table 1", {"validation_perplexity": validation, "test_perplexity": test}, tolerance=0.5
-            ),
-            ensemble_of=single.name,
-            members=members,
-        )
-        for members, (validation, test) in papers.items()
-    )
-
-
-def _unpublished(rows: Iterable[Row]) -> tuple[Row, ...]:
-    return tuple(replace(row, published=None) for row in rows)
-
-
-PTB_ROWS = _language_rows(PTB_SMALL, PTB_MEDIUM, PTB_LARGE, small_dropout=0.2)
-SOTU_ROWS = _language_rows(SOTU_SMALL, SOTU_MEDIUM, SOTU_LARGE, small_dropout=0.2)
+PTB_ROWS = _rows(PTB_SMALL, PTB_MEDIUM, PTB_LARGE, small_dropout=0.2)
+SOTU_ROWS = _rows(SOTU_SMALL, SOTU_MEDIUM, SOTU_LARGE, small_dropout=0.2)
 
 ROWS: tuple[Row, ...] = (
     *PTB_ROWS,
-    *(row for single in PTB_ROWS if single.published for row in _averages(single, PAPERS_AVERAGES[single.name])),
+    *(row for single in PTB_ROWS if single.published for row in _ensembles(single, PUBLISHED_ENSEMBLES[single.name])),
     *SOTU_ROWS,
     *(
         row
         for single in (SOTU_SMALL, SOTU_MEDIUM, SOTU_LARGE)
-        for row in _unpublished(_averages(single, PAPERS_AVERAGES["ptb-small"]))
+        for row in _unpublished(_ensembles(single, PUBLISHED_ENSEMBLES["ptb-small"]))
     ),
 )

@@ -1,4 +1,4 @@
-"""Every row of the suite, in the order of its tables; a user's own file adds to them."""
+"""All rows of the suite, in the order of the tables, and those of a user's own file."""
 
 import difflib
 import importlib
@@ -17,20 +17,20 @@ PACKAGES = ("benchmark", "datamodules", "models")
 TASKS = (language_modeling, speech, translation, captioning)
 
 ROWS: tuple[Row, ...] = tuple(row for task in TASKS for row in task.ROWS)
-"""Every shipped row."""
+"""All shipped rows."""
 
 SOURCES = tuple(source for task in TASKS for source in task.SOURCES)
-"""Every data set that can be fetched by name."""
+"""All data sets that can be named."""
 
 DATA_SETS = {source: data_set for task in TASKS for source, data_set in task.DATA_SETS.items()}
-"""What tables say of the data of each source."""
+"""The description of each data set, by the name of its source."""
 
 
 def find(name: str, rows: Iterable[Row] = ROWS) -> Row:
-    """The row of that name.
+    """The row of a name.
 
     Raises:
-        UserError: there is none; the message gives the nearest names.
+        UserError: there is no such row; the message gives the nearest names.
     """
     by_name = {row.name: row for row in rows}
     if name in by_name:

@@ -29,6 +29,7 @@ DATA_SETS = {
         "paper Table 2, on other data",
     ),
 }
+"""The description of each data set, by the name of its source."""
 
 PAPERS_DATA = "an internal Icelandic set"
 
@@ -52,17 +53,17 @@ class SpeechConfig(Config):
     source: str
     """Speech: espeak, asterisk-en, librispeech, samromur, or a folder with transcripts.tsv (audio path, tab, text)."""
     aligner: str = ""
-    """What finds the states: pocketsphinx, mms_fa or a TorchScript CTC model; the source's usual one if empty."""
+    """Aligner of the states: pocketsphinx, mms_fa or a TorchScript CTC model; the source's usual one if empty."""
     layers: int = 2
-    """Recurrent layers; with none it is a linear classifier of single frames."""
+    """Recurrent layers; with none the model is a linear classifier of single frames."""
     sample_rate: int = 16_000
     """Samples per second that audio is resampled to."""
     output_delay: int = 5
-    """Frames of 10 ms by which outputs come later than what they stand for (Sak et al. 2014)."""
+    """Frames of 10 ms by which an output comes later than the frame that it classifies (Sak et al. 2014)."""
     unroll: int
-    """Frames of a training piece; longer utterances are cut, evaluation reads them whole."""
+    """Frames of a training segment; longer utterances are cut for training, and evaluated whole."""
     init_range: float = 0.1
-    """Every parameter starts in U(-init_range, init_range)."""
+    """Parameters are initialized from U(-init_range, init_range)."""
     lr: float
     """Learning rate of plain SGD, for a loss averaged over the frames of a batch."""
 
@@ -88,13 +89,19 @@ class SpeechConfig(Config):
 
     @property
     def relative_cost(self) -> float:
-        """Multiplications per frame times epochs, for a hundred states; small layers cost more than they count."""
+        """Multiplications per frame times epochs, for a hundred states; the constant is for small layers."""
         gates = 4 if self.cell == "lstm" else 1
         recurrent = 2 * gates * self.layers * self.hidden_size**2 * (2 if self.recurrent_dropout else 1)
         return self.epochs * (recurrent + 100 * self.hidden_size + 20_000)
 
 
-def _speech_rows(profiles: tuple[Profile, ...], small: SpeechConfig) -> tuple[Row, ...]:
+SIZES: tuple[Size, ...] = ("small", "medium", "large")
+HIDDEN = {"small": 64, "medium": 96, "large": 128}
+DROPOUT = {"small": 0.2, "medium": 0.3, "large": 0.3}
+"""Sizes are scaled down, so that the effect of dropout shows in minutes on a CPU."""
+
+
+def _rows(profiles: tuple[Profile, ...], small: SpeechConfig) -> tuple[Row, ...]:
     """A linear classifier of single frames, then each size without and with dropout."""
     linear = Row(
         name=f"{small.source}-linear",
@@ -112,12 +119,7 @@ def _speech_rows(profiles: tuple[Profile, ...], small: SpeechConfig) -> tuple[Ro
     return tuple(found)
 
 
-SIZES: tuple[Size, ...] = ("small", "medium", "large")
-HIDDEN = {"small": 64, "medium": 96, "large": 128}
-DROPOUT = {"small": 0.2, "medium": 0.3, "large": 0.3}
-"""Scaled down, so that the effect of dropout shows in minutes on a CPU."""
-
-# Synthetic sentences: little enough speech that a model without dropout learns it by heart.
+# Synthetic sentences: so little speech that a model without dropout memorizes it.
 ESPEAK_SMALL = SpeechConfig(
     source="espeak", hidden_size=64, batch_size=8, unroll=100, lr=3.0, clip=1, flat_epochs=14, decay=1.5, epochs=24
 )
@@ -151,8 +153,8 @@ SAMROMUR_DROPOUT = replace(
 LIBRISPEECH = replace(SAMROMUR.variant("librispeech", source="librispeech"), profiles=("standard", "paper"))
 
 ROWS: tuple[Row, ...] = (
-    *_speech_rows(("quick",), ESPEAK_SMALL),
-    *_speech_rows(("standard",), ASTERISK_SMALL),
+    *_rows(("quick",), ESPEAK_SMALL),
+    *_rows(("standard",), ASTERISK_SMALL),
     LIBRISPEECH,
     LIBRISPEECH.variant("librispeech-dropout", dropout=SAMROMUR_DROPOUT.config.dropout),
     SAMROMUR,

@@ -24,7 +24,7 @@ DATA_SETS = {
         "short verses and scaled-down models, not comparable with the paper's numbers",
     ),
 }
-"""What tables say of the data of each source."""
+"""The description of each data set, by the name of its source."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,39 +44,39 @@ class TranslationConfig(Config):
     source: str = "wmt14"
     """Sentence pairs: bible, multi30k, wmt14, or a folder with train, val and test in a file for each language."""
     source_language: str = "en"
-    """Language translated from, as the file names end."""
+    """Source language, which is also the ending of its files' names."""
     target_language: str = "fr"
-    """Language translated into."""
+    """Target language."""
     hidden_size: int = 1000
     """Units of each layer and of the embeddings."""
     layers: int = 4
     """Recurrent layers of the encoder, and of the decoder."""
     init_range: float = 0.08
-    """Every parameter starts in U(-init_range, init_range)."""
+    """Parameters are initialized from U(-init_range, init_range)."""
     batch_size: int = 128
     """Sentence pairs trained in parallel."""
     lr: float = 0.7
     """Learning rate of plain SGD, for a loss summed over words and averaged over the batch."""
     clip: float = 5
-    """Largest norm of the gradient."""
+    """Largest norm of the gradient; a larger gradient is scaled down to it."""
     flat_epochs: float = 5
-    """Epochs at lr; it is divided by decay at their end and every decay_every epochs after it."""
+    """Epochs at the full learning rate; it is divided by decay at their end and every decay_every epochs after it."""
     decay: float = 2
-    """What the learning rate is divided by."""
+    """Divisor of the learning rate."""
     decay_every: float = 0.5
-    """Epochs between two such falls."""
+    """Epochs between two divisions of the learning rate."""
     epochs: int = 8
     """Passes over the training set; the model after the last one is evaluated."""
     max_length: int = 100
     """Words of the longest training sentence on either side; longer pairs are left out and counted."""
     source_words: int = 160_000
-    """Most words of the source vocabulary, the most frequent ones."""
+    """Largest size of the source vocabulary, which keeps the most frequent words."""
     target_words: int = 80_000
-    """Most words of the target vocabulary."""
+    """Largest size of the target vocabulary."""
     beam: int = 12
     """Hypotheses that beam search keeps."""
     length_normalization: float = 0.0
-    """Complete hypotheses are ranked by log-probability over their length to this power; the paper's is 0."""
+    """Complete hypotheses are ranked by log-probability over length to this power; 0 in the paper."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -118,7 +118,7 @@ class TranslationConfig(Config):
         return self.epochs * (16 * self.layers * self.hidden_size**2 + 5000 * self.hidden_size)
 
 
-def _pair(
+def _rows(
     profile: Profile,
     size: Size,
     config: TranslationConfig,
@@ -138,7 +138,7 @@ NON_REGULARIZED = Published("Table 3", {"test_perplexity": 5.8, "test_bleu": 25.
 REGULARIZED = Published("Table 3", {"test_perplexity": 5.0, "test_bleu": 29.03}, tolerance=0.2)
 PAPER = (NON_REGULARIZED, REGULARIZED)
 BESIDE = (replace(NON_REGULARIZED, on="WMT'14"), replace(REGULARIZED, on="WMT'14"))
-"""Shown with another data set, on which they are not ours to match."""
+"""The same figures beside rows of another data set, which are not compared with them."""
 
 # The recipe of Sutskever et al. 2014 on less data: one layer and smaller batches, so that a CPU trains it in an hour.
 MULTI30K_CONFIG = TranslationConfig(
@@ -169,13 +169,13 @@ BIBLE_CONFIG = TranslationConfig(
 )
 
 ROWS: tuple[Row, ...] = (
-    *_pair("paper", "small", TranslationConfig(hidden_size=250, layers=1), 0.2, note=NOT_IN_PAPER),
-    *_pair("paper", "medium", TranslationConfig(hidden_size=500, layers=2), 0.2, note=NOT_IN_PAPER),
-    *_pair("paper", "large", TranslationConfig(), 0.2, PAPER),
-    *_pair("standard", "small", MULTI30K_CONFIG, 0.1, BESIDE),
-    *_pair("standard", "medium", replace(MULTI30K_CONFIG, hidden_size=256), 0.3, BESIDE),
-    *_pair("standard", "large", replace(MULTI30K_CONFIG, hidden_size=512), 0.5, BESIDE),
-    *_pair("quick", "small", BIBLE_CONFIG, 0.3, BESIDE),
-    *_pair("quick", "medium", replace(BIBLE_CONFIG, hidden_size=120), 0.4, BESIDE),
-    *_pair("quick", "large", replace(BIBLE_CONFIG, hidden_size=160), 0.5, BESIDE),
+    *_rows("paper", "small", TranslationConfig(hidden_size=250, layers=1), 0.2, note=NOT_IN_PAPER),
+    *_rows("paper", "medium", TranslationConfig(hidden_size=500, layers=2), 0.2, note=NOT_IN_PAPER),
+    *_rows("paper", "large", TranslationConfig(), 0.2, PAPER),
+    *_rows("standard", "small", MULTI30K_CONFIG, 0.1, BESIDE),
+    *_rows("standard", "medium", replace(MULTI30K_CONFIG, hidden_size=256), 0.3, BESIDE),
+    *_rows("standard", "large", replace(MULTI30K_CONFIG, hidden_size=512), 0.5, BESIDE),
+    *_rows("quick", "small", BIBLE_CONFIG, 0.3, BESIDE),
+    *_rows("quick", "medium", replace(BIBLE_CONFIG, hidden_size=120), 0.4, BESIDE),
+    *_rows("quick", "large", replace(BIBLE_CONFIG, hidden_size=160), 0.5, BESIDE),
 )

@@ -44,6 +44,8 @@ from models.base import TaskModel
 class Interrupted(UserError):
     """The user stopped a run; its state is kept and the message says how to go on."""
 
+    exit_code = 130
+
 
 def train(
     row: Row, seed: int, options: Options, *, progress: Progress | None = None, command: str | None = None

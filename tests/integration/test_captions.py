@@ -102,7 +102,7 @@ def test_reproduce_makes_the_three_rows_and_caption_uses_them(rnnreg, picture_fo
 
     code, _, err = rnnreg("run", "tiny-average", *here)
     assert (code, err.count("\n")) == (1, 1)
-    assert "tiny-average is an average, not trained" in err
+    assert "tiny-average is an ensemble, which is not trained" in err
 
     pictures = sorted((picture_folder / "Images").iterdir())[:2]
     code, out, err = rnnreg("caption", *pictures, "--row", "tiny", *here, "--draw", tmp_path / "drawn.png")

@@ -13,7 +13,7 @@ from support.corpora import draw_pictures
 
 from benchmark.store.records import CHECKPOINT
 from benchmark.tasks import captioning, language_modeling
-from benchmark.tasks.trained import load
+from benchmark.tasks.trained import load_members
 from benchmark.training.options import Options
 from benchmark.training.train import train
 from datamodules.language_modeling.sources import sentences
@@ -92,7 +92,7 @@ def test_captions_say_what_the_pictures_show(tmp_path: Path) -> None:
 
     data = row.config.datamodule(options.data)
     data.setup()
-    (model,) = load(row, [options.store / record.run / CHECKPOINT], data)
+    (model,) = load_members(row, [options.store / record.run / CHECKPOINT], data)
     assert isinstance(model, Captioner)
     batch = data.collate(data.captions["test"].items)
     shown_another = replace(batch, features=batch.features[torch.randperm(len(batch.features))])

@@ -1,0 +1,74 @@
+"""Trained models on a user's own inputs: sentences to translate, pictures to caption."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from datamodules.captioning.features import NETWORKS, features_of
+from datamodules.captioning.images import Picture
+from datamodules.errors import UserError
+from models.captioner import Captioner
+from models.translator import Translator
+
+
+def translate_sentences(
+    model: Translator,
+    sentences: Sequence[Sequence[str]],
+    beam: int | None = None,
+    length_normalization: float | None = None,
+) -> list[str]:
+    """The translation of each sentence, as a reader would write it; that of an empty sentence is empty.
+
+    Beam search reads sentences of one length side by side, at most `model.batch_size` of them.
+
+    Args:
+        model: the translator, in evaluation mode.
+        sentences: words of each sentence.
+        beam: hypotheses that beam search keeps; the model's own number if None.
+        length_normalization: see models.decoding.beam_search; the model's own if None.
+    """
+    written = [""] * len(sentences)
+    for length in sorted({len(words) for words in sentences} - {0}):
+        places = [place for place, words in enumerate(sentences) if len(words) == length]
+        for begin in range(0, len(places), model.batch_size):
+            batch = places[begin : begin + model.batch_size]
+            source = [model.source_vocabulary.encode(reversed(sentences[place])) for place in batch]
+            found = model.translate(torch.tensor(source).T, beam, length_normalization)
+            for place, hypothesis in zip(batch, found, strict=True):
+                written[place] = model.text(hypothesis)
+    return written
+
+
+def picture_vectors(pictures: Sequence[Picture], model: Captioner, features: Path | None = None) -> Tensor:
+    """Vectors [pictures, size] of pictures for a captioner, which must be of the network that it was trained with.
+
+    Args:
+        pictures: the pictures.
+        model: the captioner.
+        features: a user's file of vectors; without it the captioner's network computes them.
+
+    Raises:
+        UserError: the captioner was trained with another network, or with one that the suite does not have.
+        DataError: a picture is broken or has no vector in the file, the file is not one of vectors, or the network
+            cannot be had.
+    """
+    if features:
+        found = features_of(pictures, str(features), features)
+        _refuse_another(found.network, model)
+        return found.of([picture.id for picture in pictures])
+    name = model.hparams["network"]
+    if name not in NETWORKS:
+        raise UserError(f"the run was trained on vectors of {name}; give the pictures' own with --features FILE.npz")
+    network = NETWORKS[name]()
+    _refuse_another(network.sha256, model)
+    return torch.from_numpy(network([picture.read() for picture in pictures]))
+
+
+def _refuse_another(network: str, model: Captioner) -> None:
+    if network != (expected := model.hparams["network_sha256"]):
+        raise UserError(
+            f"the run was trained on vectors of another network: {expected[:12]} ({model.hparams['network']}), "
+            f"these are of {network[:12]}; train it again, or use that network"
+        )

@@ -1,0 +1,180 @@
+"""The command line as a user meets it: lists, mistakes in one line, rows of their own, start-up, shell completion."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.factories import tiny_flags
+
+from benchmark.store.records import Store
+from benchmark.tasks import registry
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_list_shows_every_row_with_its_task_data_and_published_target(rnnreg) -> None:
+    code, out, _ = rnnreg("list")
+    assert code == 0
+    for row in registry.ROWS:
+        assert re.search(rf"^{row.name} +{row.config.task} +{row.config.source} ", out, re.MULTILINE)
+    assert "Table 1: 86.2 / 82.7" in out
+    assert re.search(r"^ptb-medium-recurrent-dropout .* 0\.5\+0\.5 +–$", out, re.MULTILINE)
+    assert re.search(r"^espeak-linear .* baseline$", out, re.MULTILINE)
+    assert max(map(len, out.splitlines())) <= 120
+
+
+def test_list_chooses_by_profile_and_task(rnnreg) -> None:
+    quick, speech, both = (
+        {line.split()[0] for line in rnnreg("list", *words)[1].splitlines()[1:]}
+        for words in (
+            ["--profile", "quick"],
+            ["--task", "speech"],
+            ["--profile", "quick", "--task", "speech"],
+        )
+    )
+    assert {"sotu-small", "espeak-small"} <= quick
+    assert "ptb-small" not in quick
+    assert speech == {row.name for row in registry.ROWS if row.config.task == "speech"}
+    assert both == quick & speech
+
+
+LIGHT = {
+    "attr", "attrs", "benchmark", "cython_runtime", "datamodules", "docstring_parser", "jsonargparse", "models",
+    "shtab", "typeshed_client", "typing_extensions", "yaml",
+}  # fmt: skip
+"""Modules outside the standard library that `rnnreg list` may load: the suite, jsonargparse, and what that needs."""
+
+
+@pytest.mark.parametrize(
+    "words", [["list"], ["--help"], ["run", "ptb-small", "--help"], ["run", "ptb-smal"], ["reproduce", "--jobs", "0"]]
+)
+def test_lists_help_and_mistakes_load_nothing_heavy(words: list[str]) -> None:
+    code = (
+        "import sys; before = set(sys.modules); from benchmark import cli\n"
+        f"try: cli.main({words!r})\n"
+        "except SystemExit: pass\n"
+        "tops = {name.partition('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names\n"
+        "print(*sorted(tops), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = {name for name in done.stderr.splitlines()[-1].split() if not name.startswith("_")}
+    assert {"benchmark", "jsonargparse"} <= loaded
+    assert loaded - LIGHT == set()
+    assert not loaded & {"torch", "lightning", "numpy"}
+
+
+def test_a_script_of_shell_completion_knows_commands_options_rows_and_sources(tmp_path) -> None:
+    """In a shell that has read the script, as pressing TAB after these words would."""
+    script = tmp_path / "rnnreg.bash"
+    command = [sys.executable, "-m", "benchmark", "--print-completion", "shtab-bash"]
+    script.write_text(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+    for words, completed in {
+        ("re",): "reproduce report",
+        ("run", "samromur-"): "samromur-dropout",
+        ("reproduce", "--pro"): "--profile",
+        ("reproduce", "--profile", ""): "quick standard paper",
+        ("data", "fetch", "openm"): "openmoji",
+    }.items():
+        press = f"COMP_CWORD={len(words)}; _shtab_rnnreg; echo ${{COMPREPLY[*]}}"
+        shell = f"source {script}; COMP_WORDS=(rnnreg {' '.join(repr(word) for word in words)}); {press}"
+        done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == completed
+
+
+def test_a_reader_that_has_enough_is_no_cause_for_a_traceback() -> None:
+    """As in `rnnreg list | head -1`."""
+    command = [sys.executable, "-m", "benchmark", "list"]
+    lister = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    lister.stdout.close()
+    assert lister.communicate()[1] == b""
+    assert lister.returncode == 128 + signal.SIGPIPE
+
+
+def test_data_lists_and_verifies(rnnreg, tmp_path) -> None:
+    code, out, _ = rnnreg("data", "--data", tmp_path)
+    assert code == 0
+    assert re.search(r"^ptb +language-modeling +no ", out, re.MULTILINE)
+    listed = {line.split()[0] for line in out.splitlines()[1:]}
+    assert listed == {row.config.source for row in registry.ROWS} - {"espeak"}  # which is made here
+    code, _, err = rnnreg("data", "verify", "ptb", "--data", tmp_path)
+    assert code == 1
+    assert "ptb.train.txt is missing" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["run", "ptb-smal"], 2, "there is no row 'ptb-smal'; did you mean ptb-small"),
+        (["run", "ptb-small", "--hidden_size", "abc"], 2, "--hidden_size: expected int, got abc"),
+        (["run", "ptb-small", "--dropout", "1.5"], 1, "dropout: 1.5 is out of range, must be at least 0 and below 1"),
+        (["run", "ptb-small", "--nope", "1"], 2, "unrecognized arguments: --nope 1"),
+        (["run", "ptb-small", "--seed", "-1"], 2, "--seed: expected a whole number >=0, got -1"),
+        (["run", "ptb-small", "--backbone", "no.Such", "--source", "TEXT"], 1, "backbone: cannot load 'no.Such'"),
+        (["run", "ptb-small", "--backbone", "torch.nn.ReLU", "--source", "TEXT"], 1, "cannot build the model"),
+        (["run", "ptb-small", "--source", "EMPTY"], 1, "train.txt is missing; a text folder holds"),
+        (["run", "ptb-small", "--store", "FILE/runs", "--source", "TEXT"], 1, "cannot write to"),
+        (
+            ["run", "ptb-small", "--data", "EMPTY/data", "--rows_file", "nope.py"],
+            2,
+            "--rows_file nope.py: there is no such file",
+        ),
+        (["run", "ptb-small", "--wandb", "maybe", "--source", "TEXT"], 2, "--wandb: expected one of ['auto', "),
+        (["run", "ptb-small", "--accelerator", "gup", "--source", "TEXT"], 2, "expected one of ['auto', 'cpu', 'gpu']"),
+        (["run"], 2, "the following arguments are required: row"),
+        (["reproduce", "--seeds", "0"], 2, "--seeds: expected a whole number >0, got 0"),
+        (["reproduce", "--jobs", "0"], 2, "--jobs: expected a whole number >0, got 0"),
+        (["list", "--profile", "x"], 2, "--profile: expected one of ['quick', 'standard', 'paper'], got x"),
+        (["reproduce", "--jobs", "many"], 2, "--jobs: expected a whole number >0, got many"),
+        (["reproduce", "--jobs="], 2, "--jobs: expected a whole number >0, got nothing"),
+        (["sample", "x", "--temperature", "warm"], 2, "--temperature: expected a number >0, got warm"),
+        (["check", "--level", "1"], 2, "--level: expected a number between 0 and 1, got 1"),
+        (["data", "get"], 2, "error: action: expected one of ['list', 'fetch', 'verify'], got get"),
+        (["caption"], 2, "the following arguments are required: images"),
+        (["run", "--seed", "3", "ptb-smal"], 2, "there is no row 'ptb-smal'; did you mean ptb-small"),
+        (["run", "ptb-small", "--hidden", "8"], 2, "unrecognized arguments: --hidden 8"),
+        (["run", "ptb-small-average-2"], 1, "is an ensemble, which is not trained; `rnnreg reproduce --only ptb-"),
+        (["list", "--task", "chess"], 1, "--task chess: there is no such task; there are language-modeling, speech, "),
+        (["list", "--rows_file", "ROWS"], 1, "its ROWS has 1, which is no benchmark.tasks.base.Row"),
+        (["sample", "/etc"], 1, "has no trained /etc with seed 1"),
+        (["collect", "--store", "nowhere"], 1, "--store nowhere: there is no such folder"),
+        (["baseline", "update", "--reason", "new", "--baseline", "EMPTY/new.json"], 1, "name those to take up with"),
+        (["table", "--store", "nowhere"], 1, "--store nowhere: there is no such folder"),
+        (["data", "fetch", "nothing"], 1, "there is no source 'nothing'; there are sotu, ptb, "),
+    ],
+)
+def test_bad_input_is_one_line_and_a_failure(rnnreg, text_folder, tmp_path, words, code, message) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "rows_of_numbers.py").write_text("ROWS = [1]\n")
+    places = {"TEXT": text_folder, "EMPTY": tmp_path / "empty", "FILE": tmp_path / "file"}
+    places["ROWS"] = tmp_path / "rows_of_numbers.py"
+    for place, path in places.items():
+        words = [word.replace(place, str(path)) for word in words]
+    if words[0] == "run" and "--store" not in words and len(words) > 2:
+        words += ["--store", str(tmp_path / "runs")]
+    found, out, err = rnnreg(*words)
+    assert found == code
+    assert err.count("\n") == 1
+    assert err.startswith("rnnreg: error: ")
+    assert message in err
+    assert not out
+
+
+def test_the_readme_example_of_a_users_own_backbone_runs(rnnreg, text_folder, tmp_path) -> None:
+    """The file in the README, through the same commands, with the row made tiny by overrides."""
+    code = re.search(r"```python\n(# my_rows\.py\n.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert code is not None
+    assert len(code[1].splitlines()) <= 25
+    (tmp_path / "my_rows.py").write_text(code[1])
+    here = ["--rows_file", tmp_path / "my_rows.py"]
+    store = ["--store", tmp_path / "runs", "--wandb", "off", "--accelerator", "cpu"]
+    assert "sotu-medium-gru" in rnnreg("list", *here)[1]
+    result, _, err = rnnreg("run", "sotu-medium-gru", *here, *store, *tiny_flags(text_folder))
+    assert result == 0, err
+    record = next(Store(tmp_path / "runs").records())
+    assert record.configuration["backbone"] == "my_rows.MyGRU"
+    assert json.loads((tmp_path / "runs" / record.run / "record.json").read_text())["command"].count("--rows_file") == 1
