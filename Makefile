@@ -9,10 +9,14 @@ DATA ?= data
 STORE ?= runs
 ARGS ?=
 
+# Tests run in parallel, those of one file in one process, since they share what is costly to make. WORKERS=0: in this one.
+WORKERS ?= auto
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -rs
+
 TABLE := $(RNNREG) table --store results/records --output results --readme README.md
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test lint types table check-table check clean
+.PHONY: help setup reproduce test test-fast coverage lint types table check-table check wheel docs constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,12 +32,20 @@ $(VENV)/.done: pyproject.toml constraints.txt
 reproduce: setup ## train a profile (PROFILE, SEEDS, DATA, STORE) and print its table
 	$(RNNREG) reproduce --profile $(PROFILE) --seeds $(SEEDS) --data $(DATA) --store $(STORE) $(ARGS)
 
-test: setup ## all tests
-	$(VENV)/bin/python -m pytest
+test: setup ## all tests, in parallel
+	$(PYTEST)
 
-lint: setup ## ruff: style and formatting
+test-fast: setup ## unit tests alone, for the inner loop: less than a minute
+	$(PYTEST) tests/unit
+
+coverage: setup ## all tests; fail when too few lines and branches of the packages, or of one file, are run
+	$(PYTEST) --cov --cov-report=term --cov-report=json
+	$(VENV)/bin/python .ci/coverage.py coverage.json
+
+lint: setup ## ruff: style and formatting; codespell: spelling
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	git ls-files -z | xargs -0 $(VENV)/bin/codespell
 
 types: setup ## mypy on the three packages
 	$(VENV)/bin/mypy
@@ -47,5 +59,20 @@ check-table: setup ## fail when they are stale
 check: setup ## train a few rows and fail when a metric has moved from the committed baseline
 	$(RNNREG) check --data $(DATA) --wandb off --junit runs/check/junit.xml
 
-clean: ## remove the virtual environment and caches; data and runs stay
-	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .mypy_cache
+wheel: ## build the wheel into dist/, install it without extras into an empty environment, and train a tiny model with it
+	PYTHON=$(PYTHON) bash .ci/wheel dist
+
+docs: setup ## build the documentation with the report of the committed records into site/
+	$(VENV)/bin/mkdocs build --site-dir site --strict
+	$(RNNREG) report --store results/records --output site/report
+
+constraints: ## renew constraints.txt: the newest versions that pyproject.toml allows, in an environment of their own
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	$(PYTHON) -m venv "$$folder"; \
+	"$$folder/bin/python" -m pip install --quiet '.[dev]'; \
+	"$$folder/bin/python" -m pip check; \
+	"$$folder/bin/python" -m pip freeze --exclude rnnreg > "$$folder/frozen"; \
+	sed 's/+[a-z0-9.]*$$//' "$$folder/frozen" > constraints.txt  # a build such as +cpu is this machine's
+
+clean: ## remove the virtual environment, caches and builds; data and runs stay
+	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage .coverage.* coverage.json build dist site

@@ -1,8 +1,11 @@
 """What tests share: a tiny text, tiny rows, and the command line in this process."""
 
+import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: threads of tests side by side would wait for each other
 
 import pytest
 import torch
@@ -61,5 +64,5 @@ def rnnreg(capsys: pytest.CaptureFixture[str]):
 
 @pytest.fixture
 def picture_folder(tmp_path: Path) -> Path:
-    """A folder in the layout of Flickr8k whose captions say the colour and the side of what its pictures show."""
+    """A folder in the layout of Flickr8k whose captions name the color and the side of what its pictures show."""
     return draw_pictures(tmp_path / "pictures", 60)

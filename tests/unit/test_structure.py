@@ -103,3 +103,38 @@ def test_benchmark_has_few_files_beside_its_rooms() -> None:
     assert {path.name for path in (ROOT / "benchmark").glob("*.py")} == {
         "__init__.py", "__main__.py", "cli.py", "formatting.py", "files.py",
     }  # fmt: skip
+
+
+LINES_OF_A_FILE = 300
+LINES_OF_A_FUNCTION = 60
+
+
+def lengths(source: str) -> Iterator[tuple[str, int]]:
+    """Each function of a file and how many lines it has, from its `def` to its end."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name, node.end_lineno - node.lineno + 1
+
+
+def python_files() -> list[Path]:
+    return [*sources(), *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / ".ci").glob("*.py"))]
+
+
+def test_no_file_is_longer_than_a_reader_takes_in() -> None:
+    counted = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in python_files()}
+    assert {name: lines for name, lines in counted.items() if lines > LINES_OF_A_FILE} == {}
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    long = {
+        f"{path.relative_to(ROOT)}: {name}": lines
+        for path in python_files()
+        for name, lines in lengths(path.read_text())
+        if lines > LINES_OF_A_FUNCTION
+    }
+    assert long == {}
+
+
+def test_the_length_of_a_function_is_seen_wherever_it_stands() -> None:
+    inner = "class A:\n    async def f(self):\n" + "        x = 1\n" * 60
+    assert list(lengths(inner)) == [("f", 61)]
