@@ -4,7 +4,6 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from lightning import LightningDataModule
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
@@ -21,15 +20,13 @@ class TaskData(LightningDataModule):
     """Checksum of the data as the model sees it, once set up: part of a run's identity."""
 
     seed: int = 0
-    """Of the run, from which the order of its data follows."""
+    """Seed of the run."""
 
-    def epoch_generator(self) -> torch.Generator:
-        """Random numbers for the order of this epoch's data: the same in a run that was stopped and went on."""
-        if not self.trainer:
-            return torch.Generator().manual_seed(self.seed)
+    @property
+    def epoch(self) -> int:
+        """Number of the epoch that is trained or trained next, from 0."""
         # Not trainer.current_epoch: where a run is resumed, Lightning opens the first data loader before it sets that.
-        epoch = self.trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
-        return torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        return self.trainer.fit_loop.epoch_progress.current.processed if self.trainer else 0  # type: ignore[attr-defined]
 
     @override
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:

@@ -150,4 +150,4 @@ def score(captioned: Sequence[tuple[str, tuple[str, ...], str]]) -> tuple[dict[s
         {"picture": id, "references": list(references), "caption": found}
         for id, references, found in captioned[: every * SAMPLES : every]
     ]
-    return {"test_bleu": bleu}, {"bleu": signature, "samples": samples}
+    return {"test_bleu": bleu}, {"bleu_signature": signature, "samples": samples}

@@ -1,7 +1,7 @@
 """Pictures as vectors, with their captions (Vinyals et al. 2014)."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from PIL.Image import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 from typing_extensions import override
 
 from datamodules.base import IGNORE_INDEX, TaskData
@@ -18,6 +18,7 @@ from datamodules.captioning.features import Features, features_of
 from datamodules.captioning.reading import read_captions
 from datamodules.captioning.sources import FOLDERS, OPENMOJI, SPLITS
 from datamodules.errors import DataError
+from datamodules.order import EpochSampler, hashed, permutation
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 
 PICTURES_AT_ONCE = 100
@@ -79,27 +80,18 @@ class Captions(Dataset[tuple[str, list[int]]]):
         return self.items[index]
 
 
-class ShuffledAnew(Sampler[int]):
-    """Another order each epoch, given by the run's seed and the epoch alone: a resumed run goes on as it would have.
-
-    Lightning calls set_epoch. The random state at an epoch's start would not do: it is that of the step before, which a
-    resumed run has not taken.
-    """
+class ShuffledAnew(EpochSampler[int]):
+    """Places of so many captions, in another order each epoch."""
 
     def __init__(self, length: int, seed: int) -> None:
-        self.length, self.seed, self.epoch = length, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Say which epoch comes next, from 0."""
-        self.epoch = epoch
+        super().__init__(seed, hashed)
+        self.length = length
 
     def __len__(self) -> int:
         return self.length
 
-    def __iter__(self) -> Any:
-        digest = hashlib.sha256(f"{self.seed} {self.epoch}".encode()).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
-        return iter(torch.randperm(self.length, generator=generator).tolist())
+    def __iter__(self) -> Iterator[int]:
+        return iter(permutation(self.length, self.generator()))
 
 
 class CaptionData(TaskData):

@@ -82,7 +82,7 @@ def read_openmoji(drawings: Path, names: Path) -> CaptionSet:
             splits[split_of(group)].append(Example(picture, (caption,), group))
     details = {
         "split": "by a hash of the drawing, its variants of skin tone, gender and direction in one split",
-        "left out": left_out,
+        "left_out": left_out,
     }
     return CaptionSet({split: tuple(examples) for split, examples in splits.items()}, details)
 

@@ -134,5 +134,5 @@ def _caption_set(
         if kept:
             splits[where[name]].append(Example(picture(name), kept, name))
     if empty:
-        details["left out"] = {"captions without a word": empty}
+        details["left_out"] = {"captions without a word": empty}
     return CaptionSet({split: tuple(examples) for split, examples in splits.items()}, details)

@@ -4,6 +4,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from datamodules.errors import DataError
@@ -49,12 +50,17 @@ class SpeechCorpus(ABC):
         """Checksum of all that the utterances are made from: the content of files, the parameters of a synthesis."""
 
     @abstractmethod
-    def utterances(self) -> list[Utterance]:
-        """The manifest.
+    def read_utterances(self) -> list[Utterance]:
+        """Read the manifest.
 
         Raises:
             DataError: it is missing or malformed.
         """
+
+    @cached_property
+    def utterances(self) -> list[Utterance]:
+        """The manifest, which is read once; raises what `read_utterances` raises."""
+        return self.read_utterances()
 
 
 def read_lines(path: Path, right: str) -> list[str]:

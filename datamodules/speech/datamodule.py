@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from datamodules.base import IGNORE_INDEX, TaskData
 from datamodules.errors import DataError
+from datamodules.order import EpochSampler, added, permutation
 from datamodules.speech.preparation import Prepared, labels_of, majority, prepare
 from datamodules.speech.recorded import open_corpus
 from datamodules.speech.sources import SPLITS
@@ -72,28 +73,22 @@ def collate(items: list[Item]) -> Batch:
     return pad_sequence(list(features)), pad_sequence(list(states), padding_value=IGNORE_INDEX)
 
 
-class LengthBatches(Sampler[list[int]]):
-    """Batches of like length. Without a seed in order of length, with one shuffled anew each epoch.
-
-    The order of an epoch depends on the seed and the number of the epoch alone, which Lightning tells by
-    `set_epoch`: a run that goes on after any epoch sees what an undisturbed one sees.
+class LengthBatches(EpochSampler[list[int]]):
+    """Batches of utterances of like length, in order of length or, with a seed, in another order each epoch.
 
     Args:
         dataset: utterances.
-        batch_size: of them in a batch.
-        seed: of the order.
+        batch_size: utterances of a batch.
+        seed: seed of the order.
     """
 
     def __init__(self, dataset: Utterances, batch_size: int, seed: int | None = None) -> None:
-        self.dataset, self.batch_size, self.seed, self.epoch = dataset, batch_size, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called before each epoch."""
-        self.epoch = epoch
+        super().__init__(seed, added)
+        self.dataset, self.batch_size = dataset, batch_size
 
     @property
     def sampler(self) -> "LengthBatches":
-        """Itself: where Lightning looks for something to tell the epoch to."""
+        """This sampler itself: Lightning tells the epoch to the `sampler` of a batch sampler."""
         return self
 
     def __len__(self) -> int:
@@ -101,19 +96,18 @@ class LengthBatches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         """Batches of indices; lazily, since Lightning may ask for the iterator before it tells the epoch."""
-        indices = list(range(len(self.dataset)))
-        if self.seed is None:
-            yield from self._cut(sorted(indices, key=self.dataset.length))
+        generator = self.generator()
+        if generator is None:
+            yield from self._cut(sorted(range(len(self.dataset)), key=self.dataset.length))
             return
-        generator = torch.Generator().manual_seed((self.seed + 1_000_003 * self.epoch) % 2**63)
-        indices = torch.randperm(len(indices), generator=generator).tolist()
+        indices = permutation(len(self.dataset), generator)
         pool = POOL * self.batch_size
         batches = [
             batch
             for begin in range(0, len(indices), pool)
             for batch in self._cut(sorted(indices[begin : begin + pool], key=self.dataset.length))
         ]
-        for index in torch.randperm(len(batches), generator=generator).tolist():
+        for index in permutation(len(batches), generator):
             yield batches[index]
 
     def _cut(self, indices: list[int]) -> list[list[int]]:
@@ -150,11 +144,12 @@ class SpeechData(TaskData):
 
     def prepare_data(self) -> None:
         """Download what is missing, align it and compute features, unless that has been done."""
-        self.corpus.fetch()
-        prepare(self.corpus, self.aligner, self.sample_rate, self.data)
+        if self.prepared is None:  # Lightning asks again before each of its loops
+            self.corpus.fetch()
+            self.setup()
 
     def setup(self, stage: str | None = None) -> None:
-        """Open the prepared data; once."""
+        """Open the prepared data; once, since to find it every file of the corpus is read for its checksum."""
         if self.prepared is None:
             self.prepared = prepare(self.corpus, self.aligner, self.sample_rate, self.data)
             self.sha256 = self.prepared.sha256

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from datamodules.cache import cores, prepared
 from datamodules.errors import DataError
+from datamodules.sources import sha256_of
 from datamodules.speech.alignment import Aligner, make_aligner, read_labels, states_of
 from datamodules.speech.corpus import SpeechCorpus, Utterance
 from datamodules.speech.features import FEATURES, Audio, LeftOut, log_mel, normalised, read_audio
@@ -71,13 +72,13 @@ def prepare(corpus: SpeechCorpus, aligner: str, rate: int, data: Path) -> Prepar
     aligner = aligner or corpus.aligner
     inputs = (VERSION, FEATURES_VERSION, corpus.identity(), aligner_identity(aligner), rate)
     name = hashlib.sha256(repr(inputs).encode()).hexdigest()[:16]
-    return load(prepared(name, data, lambda folder: compute(corpus.utterances(), aligner, rate, folder)))
+    return load(prepared(name, data, lambda folder: compute(corpus.utterances, aligner, rate, folder)))
 
 
 def aligner_identity(aligner: str) -> str:
     """What the aligner's labels depend on, found without loading it: its files' content, or its name."""
     files = [Path(aligner), Path(aligner).with_suffix(".tokens.txt")]
-    return " ".join([aligner, *(hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file())])
+    return " ".join([aligner, *(sha256_of(path) for path in files if path.is_file())])
 
 
 def load(folder: Path) -> Prepared:

@@ -52,12 +52,11 @@ class FolderCorpus(SpeechCorpus):
 
     def identity(self) -> str:
         """See SpeechCorpus.identity."""
-        utterances = self.utterances()
-        files = [path for each in utterances for path in (each.audio, each.labels) if isinstance(path, Path)]
+        files = [path for each in self.utterances for path in (each.audio, each.labels) if isinstance(path, Path)]
         return hash_files([self.folder / "transcripts.tsv", *files])
 
-    def utterances(self) -> list[Utterance]:
-        """See SpeechCorpus.utterances."""
+    def read_utterances(self) -> list[Utterance]:
+        """See SpeechCorpus.read_utterances."""
         path = self.folder / "transcripts.tsv"
         labels = self.folder / "labels"
         found = []
@@ -103,12 +102,12 @@ class LibriSpeechCorpus(SpeechCorpus):
     def identity(self) -> str:
         """See SpeechCorpus.identity."""
         return hash_files(
-            [each.audio for each in self.utterances() if isinstance(each.audio, Path)],
-            *(each.transcript for each in self.utterances()),
+            [each.audio for each in self.utterances if isinstance(each.audio, Path)],
+            *(each.transcript for each in self.utterances),
         )
 
-    def utterances(self) -> list[Utterance]:
-        """See SpeechCorpus.utterances."""
+    def read_utterances(self) -> list[Utterance]:
+        """See SpeechCorpus.read_utterances."""
         found = []
         for split, subset in SUBSETS.items():
             try:
@@ -138,11 +137,11 @@ class SamromurCorpus(SpeechCorpus):
 
     def identity(self) -> str:
         """See SpeechCorpus.identity."""
-        files = [each.audio for each in self.utterances() if isinstance(each.audio, Path)]
+        files = [each.audio for each in self.utterances if isinstance(each.audio, Path)]
         return hash_files([self.root / "metadata.tsv", *files])
 
-    def utterances(self) -> list[Utterance]:
-        """See SpeechCorpus.utterances."""
+    def read_utterances(self) -> list[Utterance]:
+        """See SpeechCorpus.read_utterances."""
         path = self.root / "metadata.tsv"
         rows = list(csv.DictReader(read_lines(path, SAMROMUR.instructions), delimiter="\t", quoting=csv.QUOTE_NONE))
         if missing := [column for column in self.COLUMNS if not rows or column not in rows[0]]:

@@ -49,8 +49,8 @@ class EspeakCorpus(SpeechCorpus):
         parts = (package, VOICES, SENTENCES, RATES, PITCHES, SNRS, SENTENCE_WORDS, STATE_OF_THE_UNION.files[0].sha256)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
-    def utterances(self) -> list[Utterance]:
-        """See SpeechCorpus.utterances."""
+    def read_utterances(self) -> list[Utterance]:
+        """See SpeechCorpus.read_utterances."""
         STATE_OF_THE_UNION.verify(self.data)
         wheel = self.data / STATE_OF_THE_UNION.name / STATE_OF_THE_UNION.files[0].name
         chosen: dict[str, tuple[Split, Request]] = {}

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from datamodules.base import IGNORE_INDEX, TaskData
 from datamodules.errors import DataError
+from datamodules.order import epoch_generator, multiplied, permutation
 from datamodules.translation.encoded_pairs import Encoded, EncodedPairs, encoded_pairs
 from datamodules.translation.sources import BIBLE, MULTI30K, ParallelText, read_parallel_text
 from datamodules.translation.tokenization import tokenize
@@ -141,7 +142,11 @@ class TranslationData(TaskData):
     def train_dataloader(self) -> DataLoader[PairBatch]:
         """Batches of an order that follows from the run's seed and the epoch."""
         pairs = self.sentences.get("train", self.training)
-        return _loader(PairBatches(pairs, self.batch_size, self.target_vocabulary.ids[EOS], self.epoch_generator))
+
+        def generator() -> torch.Generator:  # called at the start of each epoch
+            return epoch_generator(multiplied, self.seed, self.epoch)
+
+        return _loader(PairBatches(pairs, self.batch_size, self.target_vocabulary.ids[EOS], generator))
 
     def val_dataloader(self) -> DataLoader[PairBatch]:
         """The whole validation set."""
@@ -182,7 +187,7 @@ class PairBatches(IterableDataset[PairBatch]):
         generator = self.generator() if self.generator else None
         indexed, read = enumerate(self.pairs), 0
         while pool := list(itertools.islice(indexed, POOL)):
-            pool = [pool[place] for place in order(len(pool), generator)]
+            pool = [pool[place] for place in permutation(len(pool), generator)]
             by_length: dict[int, list[tuple[int, Encoded]]] = {}
             for entry in pool:
                 by_length.setdefault(len(entry[1][0]), []).append(entry)
@@ -191,14 +196,9 @@ class PairBatches(IterableDataset[PairBatch]):
                 for _, group in sorted(by_length.items())
                 for begin in range(0, len(group), self.batch_size)
             ]
-            for place in order(len(batches), generator):
+            for place in permutation(len(batches), generator):
                 read += len(batches[place])
                 yield collate(batches[place], self.eos, self.texts, read / len(self.pairs))
-
-
-def order(count: int, generator: torch.Generator | None) -> list[int]:
-    """A random order, or with no generator the given one."""
-    return list(range(count)) if generator is None else torch.randperm(count, generator=generator).tolist()
 
 
 def collate(

@@ -14,6 +14,8 @@ from benchmark.store.records import Store
 from benchmark.tasks import speech
 from benchmark.training.options import Options
 from benchmark.training.train import Interrupted, train
+from datamodules.sources import sha256_of
+from datamodules.speech.recorded import FolderCorpus
 from models.acoustic_model import AcousticModel
 
 TINY = {"hidden_size": 8, "batch_size": 2, "unroll": 40, "epochs": 3, "flat_epochs": 1, "sample_rate": RATE}
@@ -68,6 +70,22 @@ def test_an_interrupted_run_sees_the_batches_and_masks_of_an_undisturbed_one(tin
     other = train(tiny, 2, options(tmp_path, "other"), progress=silent)
     assert other.log_probabilities_sha256 != whole.log_probabilities_sha256
     assert seen[:per_epoch] != undisturbed[:per_epoch]
+
+
+def test_a_run_reads_the_manifest_once_and_hashes_each_file_once(tiny, corpus, tmp_path, monkeypatch) -> None:
+    """The first run, which prepares the data, and a later one, which finds it prepared."""
+    hashed: list[str] = []
+    manifests: list[Path] = []
+    read = FolderCorpus.read_utterances
+    monkeypatch.setattr("datamodules.speech.corpus.sha256_of", lambda path: hashed.append(path.name) or sha256_of(path))
+    monkeypatch.setattr(FolderCorpus, "read_utterances", lambda self: manifests.append(self.folder) or read(self))
+    files = sorted(["transcripts.tsv", *(f"{index}.{end}" for index in range(9) for end in ("wav", "txt"))])
+    for seed in (1, 2):
+        train(tiny, seed, options(tmp_path, "runs"), progress=silent)
+        assert sorted(hashed) == files
+        assert manifests == [corpus]
+        hashed.clear()
+        manifests.clear()
 
 
 def test_a_record_has_the_accuracies_the_baseline_and_what_was_left_out(rnnreg, corpus, tmp_path) -> None:

@@ -28,7 +28,7 @@ class Sentences(SpeechCorpus):
     def identity(self) -> str:
         return f"sentences {self.seed}"
 
-    def utterances(self) -> list[Utterance]:
+    def read_utterances(self) -> list[Utterance]:
         lines = (words for name in sorted(topics) for words in sentences(topics[name]))
         clauses = sorted({" ".join(words[:6]) for words in lines if len(words) > 5})
         texts = random.Random(self.seed).sample(clauses, TRAIN + HELD_OUT)

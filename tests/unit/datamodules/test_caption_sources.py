@@ -48,7 +48,7 @@ def wheels(tmp_path: Path) -> tuple[Path, Path]:
 def test_openmoji_leaves_out_flags_two_tones_and_the_nameless_and_says_so(wheels) -> None:
     found = read_openmoji(*wheels)
     examples = [example for split in found.splits.values() for example in split]
-    assert found.details["left out"] == {"without a Unicode name": 1, "flags": 2, "of two skin tones": 1}
+    assert found.details["left_out"] == {"without a Unicode name": 1, "flags": 2, "of two skin tones": 1}
     assert sorted(example.captions[0] for example in examples) == [
         "astronaut",
         "keycap",
@@ -136,7 +136,7 @@ def test_flickr_token_files_and_captions_without_quotes(picture_folder: Path) ->
     found = read_flickr(picture_folder)
     (example,) = [e for split in found.splits.values() for e in split]
     assert example.captions == ("a box",)
-    assert found.details["left out"] == {"captions without a word": 1}
+    assert found.details["left_out"] == {"captions without a word": 1}
 
 
 def test_the_part_of_flickr_is_cut_from_the_whole(tmp_path: Path, monkeypatch) -> None:

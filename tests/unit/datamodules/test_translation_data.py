@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning import Trainer
 
 from datamodules.base import IGNORE_INDEX
 from datamodules.errors import DataError
@@ -235,17 +234,3 @@ def test_damaged_preparation_is_named(translation_folder: Path) -> None:
     about.write_text("{")
     with pytest.raises(DataError, match=r"prepared/\w+ is damaged .*; delete it, it is made again"):
         data_of(translation_folder)
-
-
-def test_the_order_follows_from_seed_and_epoch() -> None:
-    data = TranslationData("", Path(), ("en", "fr"), 1, 1, 9, 9)
-    drawn = set()
-    for seed in (1, 2):
-        for epoch in (0, 1):
-            data.seed = seed
-            data.trainer = Trainer(logger=False, barebones=True)
-            data.trainer.fit_loop.epoch_progress.current.processed = epoch
-            first, second = (torch.randperm(99, generator=data.epoch_generator()).tolist() for _ in range(2))
-            assert first == second
-            drawn.add(tuple(first))
-    assert len(drawn) == 4

@@ -166,7 +166,7 @@ def test_score_keeps_samples_and_the_signature(monkeypatch) -> None:
     assert metrics == {"test_bleu": pytest.approx(100)}
     assert [sample["picture"] for sample in details["samples"]] == ["0.png", "2.png", "4.png"]
     assert details["samples"][0]["references"] == ["a red box there", "the box"]
-    assert "nrefs:2" in details["bleu"]
+    assert "nrefs:2" in details["bleu_signature"]
 
 
 def test_final_evaluation_on_pictures(picture_folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,182 @@
+"""Labels of frames: by hand, by label files, by pocketsphinx, by a CTC model."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from support.corpora import RATE, TONES, phones, spoken, write_corpus
+from support.pretended_gpu import pretended_gpu
+
+from datamodules.errors import DataError
+from datamodules.speech import preparation
+from datamodules.speech.alignment import (
+    CTCAligner,
+    Phone,
+    PocketsphinxAligner,
+    fitted,
+    make_aligner,
+    states_of,
+    words_of,
+)
+from datamodules.speech.espeak import Request, speak
+from datamodules.speech.features import HOP_MS, Audio, LeftOut, log_mel
+from datamodules.speech.preparation import prepare
+from datamodules.speech.recorded import FolderCorpus, open_corpus
+from datamodules.speech.synthetic import phones_of
+
+
+def test_states_by_hand() -> None:
+    """Frame t is centred at 10 t + 12.5 ms; a phone of 60 ms has 20 ms for each state."""
+    phones = [Phone("a", 0.02, 0.08), Phone("b", 0.08, 0.11)]
+    assert states_of(phones, 12) == [
+        "sil.1", "a.0", "a.0", "a.1", "a.1", "a.2", "a.2", "b.0", "b.1", "b.2", "sil.1", "sil.1",
+    ]  # fmt: skip
+    assert states_of([], 2) == ["sil.1", "sil.1"]
+
+
+def test_labels_are_fitted_within_a_few_frames_only() -> None:
+    assert fitted(["a", "b"], 4, "no") == ["a", "b", "b", "b"]
+    assert fitted(["a", "b", "c"], 2, "no") == ["a", "b"]
+    with pytest.raises(LeftOut, match="no: 2 labels for 6 frames"):
+        fitted(["a", "b"], 6, "no")
+
+
+def test_words_of_a_transcript() -> None:
+    assert words_of("Press 1, or dial 500: it\u2019s re-entered (\"please\")!") == [
+        "press", "one", "or", "dial", "500", "it's", "re", "entered", "please",
+    ]  # fmt: skip
+    assert words_of("separated by *") == ["separated", "by", "*"]
+
+
+def test_pocketsphinx_aligns_three_state_phones_and_reports_what_it_cannot() -> None:
+    """On synthetic speech, whose true times are known."""
+    (said,) = speak([Request("The state of our union is strong.", "en-us", 150, 50)])
+    audio = Audio(said.samples, said.rate)
+    frames = len(log_mel(audio, 16_000))
+    aligner = PocketsphinxAligner()
+    states = aligner.align(audio, "The state of our union is strong.", frames)
+    assert len(states) == frames
+    names = [state.split(".")[0] for state in states]
+    order = [name for name, before in zip(names, ["", *names], strict=False) if name != before and name != "sil"]
+    assert order[2:6] == ["S", "T", "EY", "T"]
+    assert {state for state in states if state.startswith("EY")} == {"EY.0", "EY.1", "EY.2"}
+    (vowel,) = (phone for phone in phones_of(said) if phone.name == "eI")
+    centre = int(1000 * (vowel.begin + vowel.end) / 2 / HOP_MS)
+    assert "EY" in names[centre - 3 : centre + 4]
+    assert aligner.align(audio, "The state of our union is strong.", frames) == states
+    with pytest.raises(LeftOut, match=r"^words unknown to the aligner: 500, blorx$"):
+        aligner.align(audio, "the blorx of 500", frames)
+    with pytest.raises(LeftOut, match=r"^no words in the transcript: '\.\.\.'$"):
+        aligner.align(audio, "...", frames)
+    with pytest.raises(LeftOut, match=r"^transcript does not align"):
+        aligner.align(Audio(np.zeros(8000, np.int16), 16_000), "thank you all very much", 48)
+
+
+def test_pocketsphinx_missing_is_one_line(monkeypatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pocketsphinx", None)
+    with pytest.raises(DataError, match=r"needs pocketsphinx: pip install 'rnnreg\[speech\]'"):
+        make_aligner("pocketsphinx")
+
+
+class TonesCTC(torch.nn.Module):
+    """A small CTC model, linear in the log-spectrum of 20 ms blocks: it learns from whatever weights it begins with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(161, len(TONES) + 1)
+
+    def forward(self, waveform: torch.Tensor) -> torch.Tensor:
+        """Scores [1, blocks, tokens] of a waveform [1, samples]."""
+        blocks = waveform[:, : waveform.shape[1] // 320 * 320].reshape(1, -1, 320)
+        return self.layer(torch.log(torch.fft.rfft(blocks).abs() + 1e-2))
+
+
+@pytest.fixture(scope="module")
+def tones_model(tmp_path_factory) -> Path:
+    """A TorchScript CTC model trained on tones, with its tokens beside it."""
+    model, tokens = TonesCTC(), ["-", *TONES]
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(300):
+        text = "".join(list(TONES)[i] for i in torch.randint(len(TONES), (5,), generator=generator))
+        scores = model(torch.from_numpy(spoken(text)).float()[None] / 32768).log_softmax(dim=-1)
+        target = torch.tensor([tokens.index(character) for character in text])
+        loss = torch.nn.functional.ctc_loss(
+            scores.transpose(0, 1), target[None], torch.tensor([scores.shape[1]]), torch.tensor([len(target)])
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    path = tmp_path_factory.mktemp("ctc") / "tones.pt"
+    torch.jit.script(model).save(path)
+    path.with_suffix(".tokens.txt").write_text("\n".join(tokens) + "\n")
+    return path
+
+
+def test_ctc_alignment_finds_the_tones(tones_model) -> None:
+    """Most of the frames in which a tone sounds have its character, in three states."""
+    aligner = CTCAligner(str(tones_model))
+    audio = Audio(spoken("dabca"), RATE)
+    frames = len(log_mel(audio, RATE))
+    states = aligner.align(audio, "Dáb ca", frames)  # an accent that the model does not have, two words
+    assert len(states) == frames
+    with pretended_gpu():
+        assert CTCAligner(str(tones_model)).align(audio, "Dáb ca", frames) == states
+    true = states_of(phones("dabca"), frames)
+    agree = [a.split(".")[0] == b.split(".")[0] for a, b in zip(states, true, strict=True) if not b.startswith("sil")]
+    assert sum(agree) > 0.6 * len(agree)
+    names = [state.split(".")[0] for state in states]
+    assert [x for x, y in zip(names, ["", *names], strict=False) if x not in (y, "sil")] == list("dabca")
+    assert {state.split(".")[1] for state in states} == {"0", "1", "2"}
+    with pytest.raises(LeftOut, match="characters unknown to the aligner: z"):
+        aligner.align(audio, "zab", frames)
+    with pytest.raises(LeftOut, match="transcript does not align"):
+        aligner.align(Audio(spoken("a")[:800], RATE), "abcdabcd", 3)
+
+
+def test_ctc_model_that_cannot_be_read_is_one_line(tmp_path) -> None:
+    (tmp_path / "model.pt").write_bytes(b"nothing")
+    with pytest.raises(DataError, match=r"aligner .*model.pt: must be mms_fa, pocketsphinx, or a TorchScript file"):
+        make_aligner(str(tmp_path / "model.pt"))
+
+
+def test_icelandic_is_romanised_for_a_model_that_knows_no_icelandic(tones_model) -> None:
+    aligner = CTCAligner(str(tones_model))
+    aligner.ids = {character: 1 for character in "thdaeopj"}
+    assert "".join(aligner._tokens("þæðö")) == "thaedo"
+    aligner.ids["þ"] = 2
+    assert aligner._tokens("þ") == ["þ"]
+
+
+def test_samromur_in_its_layout_is_aligned_by_the_users_model(tmp_path, tones_model) -> None:
+    root = tmp_path / "samromur"
+    columns = ["id", "speaker_id", "filename", "sentence", "sentence_norm", "gender", "status"]
+    lines = ["\t".join(columns)]
+    for index, (status, text) in enumerate([("train", "ab ca"), ("train", "dabc"), ("dev", "cadb"), ("test", "bad")]):
+        name, speaker = f"00000{index}-0001.flac", f"00000{index}"
+        (root / status / speaker).mkdir(parents=True)
+        soundfile.write(root / status / speaker / name, spoken(text), RATE)
+        lines.append("\t".join([str(index), speaker, name, text.upper(), text, "female", status]))
+    (root / "metadata.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    corpus = open_corpus("samromur", tmp_path)
+    corpus.fetch()
+    prepared = prepare(corpus, str(tones_model), RATE, tmp_path)
+    assert prepared.splits == ["train", "train", "validation"]
+    assert {state.split(".")[0] for state in prepared.states} == {*TONES, "sil"}
+    assert not prepared.left_out
+    (root / "metadata.tsv").write_text("id\tsentence\n1\tx\n")
+    with pytest.raises(DataError, match=r"expected the columns of Samrómur 21.05; missing speaker_id, filename"):
+        corpus.read_utterances()
+
+
+def test_alignment_is_shared_among_processes_with_the_same_result(tmp_path, tones_model, monkeypatch) -> None:
+    folder = write_corpus(tmp_path / "corpus", labels=False)
+    alone = prepare(FolderCorpus(folder), str(tones_model), RATE, tmp_path / "alone")
+    monkeypatch.setattr(preparation, "PARALLEL_FROM", 1)
+    monkeypatch.setattr(CTCAligner, "parallel", True)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    shared = prepare(FolderCorpus(folder), str(tones_model), RATE, tmp_path / "shared")
+    assert shared.sha256 == alone.sha256
+    np.testing.assert_allclose(shared.features, alone.features, atol=1e-2)
