@@ -12,7 +12,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
-SHOWN = ("results/*.md", "results/*.svg", "results/*.png", "results/report.html", "CONTRIBUTING.md", "CHANGELOG.md")
+SHOWN = ("results/*.md", "results/*.svg", "results/*.png", "CONTRIBUTING.md", "CHANGELOG.md")
 
 
 def on_files(files: Files, config: Any) -> Files:
