@@ -141,7 +141,7 @@ def _effect_panel(axis: Axes, several: Sequence[tuple[str, Effect]]) -> None:
         face = color if effect.interval else PAPER
         axis.plot(change, place, "o", color=color, markersize=6, markerfacecolor=face)
     axis.axvline(0, color=INK, linewidth=0.8)
-    margin = 0.04 * (max(ends) - min(ends))
+    margin = 0.04 * (max(ends) - min(ends)) or 1.0
     axis.set_xlim(min(ends) - margin, max(ends) + margin)
     axis.set_yticks(range(len(several)), [name for name, _ in several])
     axis.set_ylim(len(several) - 0.5, -0.5)

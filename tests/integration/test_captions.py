@@ -88,7 +88,7 @@ def test_reproduce_makes_the_three_rows_and_caption_uses_them(rnnreg, picture_fo
     assert code == 0, err
     assert "3 runs, 1 at a time" in out  # two seeds of the plain row, one of the other
     assert "tiny-average of seeds 1, 2: validation perplexity" in out
-    assert "| average of 3 non-regularized | none | 2 of 3 |" in out
+    assert "| ensemble of 3 non-regularized | none | 2 of 3 |" in out
     assert "paper on MSCOCO (perplexity / BLEU)" in out
     assert out.count("| effect of dropout | metric |") == 1
     assert (tmp_path / "runs" / "report.html").is_file()

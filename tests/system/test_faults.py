@@ -168,4 +168,4 @@ def test_ten_fault_free_runs_with_new_seeds_pass(row, runs, expected) -> None:
 
 def test_the_same_code_gives_the_same_bits(row, runs, expected) -> None:
     report = check(row, runs(1, 2), expected)
-    assert report.bits == {row.name: "2 of 2 runs are the references' to the last bit"}
+    assert report.bits == {row.name: "2 of 2 runs match their reference bit for bit"}

@@ -1,0 +1,24 @@
+"""The choice of the best and worst captioned pictures."""
+
+from PIL import Image
+
+from benchmark.analysis.gallery import best_and_worst
+from datamodules.captioning.images import Picture
+from datamodules.captioning.sources import Example
+
+
+def example(name: str, caption: str, group: str = "") -> Example:
+    return Example(Picture(name, "", lambda: Image.new("RGB", (1, 1))), (caption,), group or name)
+
+
+def test_best_and_worst_are_chosen_by_chrf_with_one_picture_of_each_drawing() -> None:
+    examples = [
+        example("a", "a red car"),
+        example("b", "two dogs"),
+        example("c", "a green tree", group="tree"),
+        example("d", "a green tree", group="tree"),
+    ]
+    best, worst = best_and_worst(examples, ["a red cat", "zz", "a green tree", "a green tree"], count=2)
+    assert best[0] in (2, 3)
+    assert best[1] == 0
+    assert worst == [1, 0]
