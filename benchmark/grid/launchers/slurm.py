@@ -1,7 +1,9 @@
 """Runs as jobs of SLURM."""
 
+import shlex
 import signal
 import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,24 +17,29 @@ from datamodules.errors import UserError
 
 POLL_SECONDS = 2.0
 LOOKS = 3
-"""Looks at a job that has ended before its result counts as lost: file systems of clusters show new files late."""
+"""How many looks in a row must find a job ended before its result counts as lost, since the file systems of clusters
+show new files late."""
 
-ENDED = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT", "GONE"}
+ENDED = {
+    *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"),
+    "PREEMPTED",  # by a cluster that cancels preempted jobs; one that is queued again is PENDING
+    "GONE",  # unknown to SLURM
+}
 """States of jobs that will not run again."""
 
 
-class Requeued:
-    """A call that SLURM may stop and queue again: a run goes on from its checkpoint, so it is the same call again."""
+class Requeueable:
+    """A call that SLURM may stop and queue again: a run resumes from its checkpoint, so it is the same call again."""
 
     def __init__(self, work: Work, argument: Any) -> None:
         self.work, self.argument = work, argument
 
     def __call__(self) -> Any:
-        """Do it."""
+        """Make the call."""
         return self.work(self.argument)
 
     def checkpoint(self) -> Any:
-        """What submitit queues when SLURM says that it is about to stop the job."""
+        """Tell submitit which call to queue when SLURM is about to stop the job."""
         import submitit
 
         # SLURM ends the job as soon as `scontrol requeue` has asked it to, and that command with it: unless it inherits
@@ -42,27 +49,28 @@ class Requeued:
 
 
 class Slurm(Launcher):
-    """Jobs of SLURM, an array, through submitit; logs are in STORE/.slurm.
+    """Jobs of a SLURM array, submitted through submitit; their logs are in STORE/.slurm.
 
-    A driver that is killed leaves its jobs to go on; the next one finds their claims, and then their records.
+    The jobs of a driver that is killed go on; the next driver finds their locks, and then their records.
 
     Args:
-        options: devices of one run, its threads.
-        jobs: runs at a time.
-        parameters: of the jobs, as submitit's AutoExecutor takes them, such as timeout_min or slurm_partition.
+        options: devices and threads of one run.
+        jobs: maximum number of jobs that run at a time.
+        parameters: parameters of the jobs in the names of submitit's AutoExecutor, such as timeout_min.
     """
 
     def __init__(self, options: Options, jobs: int | None, parameters: Mapping[str, Any]) -> None:
         try:
             import submitit
         except ImportError as error:
-            raise UserError("--launcher slurm needs submitit: pip install 'rnnreg[slurm]'") from error
+            raise UserError("--launcher slurm needs submitit: pip install -e '.[slurm]'") from error
         threads = options.threads or 1
         self.options, self.slots = replace(options, threads=threads), jobs
         self.description = f"as jobs of SLURM, {threads_each(threads)}"
         self._logs = options.store.resolve() / ".slurm"
+        python = python_deaf_to("TERM", submitit.JobEnvironment.USR_SIG)
         try:
-            self._executor = submitit.AutoExecutor(folder=self._logs / "%A", cluster="slurm")
+            self._executor = submitit.AutoExecutor(folder=self._logs / "%A", cluster="slurm", slurm_python=python)
             defaults = {
                 "name": "rnnreg",
                 "cpus_per_task": threads * options.devices,
@@ -77,12 +85,12 @@ class Slurm(Launcher):
         threading.Thread(target=self._watch, daemon=True).start()
 
     def launch(self, work: Work, arguments: Sequence[Any]) -> list[Future[Any]]:
-        """See Launcher."""
+        """Submit a job for each argument."""
         import submitit
 
         try:
             with self._executor.batch():
-                jobs = [self._executor.submit(Requeued(work, argument)) for argument in arguments]
+                jobs = [self._executor.submit(Requeueable(work, argument)) for argument in arguments]
         except submitit.core.utils.FailedJobError as error:
             raise UserError(f"--launcher slurm: {error}") from error
         futures = [Future[Any]() for _ in jobs]
@@ -94,27 +102,43 @@ class Slurm(Launcher):
 
         submitit asks SLURM's accounting for states, which not every cluster keeps; the queue knows them as well.
         """
-        missed: Counter[str] = Counter()
+        ended: Counter[str] = Counter()
         while not self._closed.wait(POLL_SECONDS):
             states = queued_states()
             for future, job in list(self._open.items()):
                 if job.paths.result_pickle.exists():
                     del self._open[future]
-                    try:
-                        future.set_result(job.result())
-                    except Exception as error:  # of the work, or whatever submitit makes of its result
-                        future.set_exception(error)
-                elif states is not None and states.get(job.job_id, "GONE") in ENDED:
-                    missed[job.job_id] += 1
-                    if missed[job.job_id] == LOOKS:
+                    _hand_over(job, future)
+                elif states is not None:
+                    over = states.get(job.job_id, "GONE") in ENDED
+                    ended[job.job_id] = ended[job.job_id] + 1 if over else 0
+                    if ended[job.job_id] == LOOKS:
                         del self._open[future]
                         future.set_exception(WorkerDied(f"its job {job.job_id} ended early (see {job.paths.stderr})"))
 
     def close(self, abort: bool) -> None:
-        """See Launcher."""
+        """Stop watching the jobs; with `abort`, cancel them."""
         self._closed.set()
         for job in self._open.values() if abort else ():
             job.cancel(check=False)
+
+
+def python_deaf_to(*signals: str) -> str:
+    """This Python as a command of a shell that ignores signals until the program sets its own handlers.
+
+    A job that SLURM preempts while Python and torch are still being imported would die of the signal before submitit
+    handles it. SLURM would list such a job as failed, and not queue it again. A job that ignores the signal runs on
+    until SLURM itself stops it and puts it back into the queue.
+    """
+    ignore = f"trap '' {' '.join(signals)}; exec \"$@\""
+    return shlex.join(["sh", "-c", ignore, "sh", sys.executable])
+
+
+def _hand_over(job: Any, future: Future[Any]) -> None:
+    try:
+        future.set_result(job.result())
+    except Exception as error:  # of the work, or whatever submitit makes of its result
+        future.set_exception(error)
 
 
 def queued_states() -> dict[str, str] | None:

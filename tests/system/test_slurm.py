@@ -1,0 +1,136 @@
+"""Grids on SLURM, with faults: the store always ends with the records of an undisturbed grid."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.grids import ROOT, Grid
+
+from benchmark.store.records import Store
+
+SLURM = Path(__file__).with_name("slurm.sh")
+
+
+@pytest.fixture(scope="module")
+def slurm() -> Iterator[None]:
+    pytest.importorskip("submitit", reason="submitit is not installed: pip install -e '.[slurm]'")
+    if not shutil.which("sbatch"):
+        pytest.skip("SLURM is not installed: `tests/system/slurm.sh start`, as root, makes a cluster of this machine")
+    runs = subprocess.run(["sinfo"], capture_output=True).returncode == 0
+    if not runs:
+        started = subprocess.run(["bash", str(SLURM), "start"], capture_output=True, text=True)
+        if started.returncode:
+            pytest.skip(f"SLURM does not run here: {started.stderr.strip()}")
+    yield
+    if not runs:
+        subprocess.run(["bash", str(SLURM), "stop"], check=True)
+
+
+def jobs() -> list[str]:
+    """Give the ids of the user's jobs that run."""
+    command = ["squeue", "--me", "--states=running", "--array", "--noheader", "--format=%i"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+
+def wait_for_jobs(driver: "subprocess.Popen[str]") -> None:
+    """Wait until a job runs, long before its Python has imported torch."""
+    for _ in range(3000):
+        if jobs():
+            return
+        assert driver.poll() is None, driver.communicate()[0]
+        time.sleep(0.02)  # the state of another process: there is nothing to wait on
+    raise AssertionError("no job was started")
+
+
+JOBS = ("--launcher", "slurm", "--slurm", '{"timeout_min": 30}')
+
+
+@pytest.mark.parametrize("fate", ["", "kill"])
+def test_slurm(grid, undisturbed, slurm, fate) -> None:
+    if fate:
+        grid.fate(fate)
+    printed = grid.run(*JOBS)
+    assert "4 runs, as jobs of SLURM, 1 CPU thread each" in printed
+    assert grid.begun == 4 + bool(fate)
+    assert grid.results == undisturbed
+
+
+def test_srun_makes_one_run_of_its_tasks(grid, undisturbed, slurm) -> None:
+    words = ["run", "tiny", "--devices", 2, "--rows-file", grid.folder / "fated_rows.py", "--store", grid.store]
+    words += ["--wandb", "off", "--accelerator", "cpu", "--threads", 1]
+    command = ["srun", "--ntasks-per-node", "2", sys.executable, "-m", "benchmark", *map(str, words)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("record: ") == 1
+    record = next(Store(grid.store).records())
+    assert re.fullmatch("2 x CPU .*, 1 thread", record.device)
+    assert record.metrics == pytest.approx(undisturbed[("tiny", 1)][0], rel=1e-5)
+
+
+def with_a_disturbance(grid: Grid, do: Callable[[], None], starting: bool = False) -> str:
+    """Run a grid on SLURM and do something to it while its jobs train, or while they start; give what it printed."""
+    driver = grid.start(*JOBS)
+    if starting:
+        wait_for_jobs(driver)
+    else:
+        grid.wait_for_progress(driver)
+    do()
+    printed = driver.communicate(timeout=300)[0]
+    assert driver.returncode == 0, printed
+    return printed
+
+
+def on_jobs(*command: str) -> None:
+    """Do something to every job."""
+    met = [subprocess.run([*command, one], capture_output=True).returncode for one in jobs()]
+    assert 0 in met, "no job was there any more"
+
+
+def take_the_node() -> None:
+    """Run a job that preempts all others."""
+    urgent = ["srun", "--partition=high", "--exclusive", "--immediate=60", "true"]
+    subprocess.run(urgent, check=True, timeout=120)
+
+
+def test_a_requeued_job_goes_on_from_its_checkpoint(grid, undisturbed, slurm) -> None:
+    printed = with_a_disturbance(grid, lambda: on_jobs("scontrol", "requeue"))
+    assert "trying again" not in printed  # it is SLURM that does
+    assert grid.begun > 4
+    assert grid.results == undisturbed
+
+
+def test_a_signalled_job_is_queued_again(grid, undisturbed, slurm) -> None:
+    """By the signal that submitit has SLURM send before a job's time is up."""
+    printed = with_a_disturbance(grid, lambda: on_jobs("scancel", "--signal=USR2"))
+    assert "FAILED" not in printed
+    assert grid.begun > 4
+    assert grid.results == undisturbed
+
+
+@pytest.mark.parametrize("starting", [False, True], ids=["training", "starting"])
+def test_a_job_that_a_higher_partition_preempts_goes_on_after_it(grid, undisturbed, slurm, starting) -> None:
+    partitions = subprocess.run(["sinfo", "--noheader", "--format=%R"], capture_output=True, text=True, check=True)
+    if "high" not in partitions.stdout.split():
+        pytest.skip("this cluster has no partition 'high' that preempts; tests/system/slurm.sh makes one with it")
+    printed = with_a_disturbance(grid, take_the_node, starting)
+    assert "FAILED" not in printed
+    assert "trying again" not in printed  # it is SLURM that does
+    assert grid.begun > 4 or starting
+    assert grid.results == undisturbed
+
+
+def test_jobs_outlive_a_killed_driver_and_the_next_one_finds_them(grid, undisturbed, slurm) -> None:
+    driver = grid.start(*JOBS)
+    grid.wait_for_progress(driver)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.communicate()
+    grid.run("--jobs", 1)
+    assert grid.begun == 4
+    assert grid.results == undisturbed
