@@ -29,7 +29,7 @@ def plan(grid: Sequence[Run], options: Options, slots: int | None) -> tuple[list
         estimate = estimate_of(row, known)
         each = left = "?"
         if estimate.seconds is not None:
-            part = sum(1 - lock.kept for lock in locks)
+            part = sum(1 - lock.fraction_kept for lock in locks)
             seconds += part * estimate.seconds
             each, left = duration(estimate.seconds), duration(part * estimate.seconds)
         elif locks:

@@ -24,7 +24,7 @@ class View:
     def __init__(self, runs: Mapping[str, tuple[float, RunLock]]) -> None:
         self.costs = {label: cost for label, (cost, _) in runs.items()}
         self.locks = {label: lock for label, (_, lock) in runs.items()}
-        self.done = {label: lock.kept for label, lock in self.locks.items()}
+        self.done = {label: lock.fraction_kept for label, lock in self.locks.items()}
         """Part of each run that is done; of a run that was stopped before, some."""
         self.said = {label: lock.progress for label, lock in self.locks.items()}
         """What each run said last; at first perhaps before it was stopped, in an epoch that is now begun again."""

@@ -63,7 +63,7 @@ class CurveRecorder(Checkpoint):
         if trainer.is_global_zero and (now := time.perf_counter()) - self._told > SECONDS_BETWEEN_TELLS:
             self._told = now
             part = (batch_idx + 1) / (trainer.num_training_batches + 1)  # its validation, and its checkpoint, are left
-            self.lock.tell(trainer.current_epoch + part, trainer.max_epochs or 0)
+            self.lock.report_progress(trainer.current_epoch + part, trainer.max_epochs or 0)
 
     @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -89,7 +89,7 @@ class CurveRecorder(Checkpoint):
         )
         self._log(trainer, {name: self.epochs[-1][name] for name in ("lr", "seconds", "throughput")})
         if trainer.is_global_zero:
-            self.lock.tell(len(self.epochs), trainer.max_epochs or 0)
+            self.lock.report_progress(len(self.epochs), trainer.max_epochs or 0)
             if self.progress:
                 self.progress(len(self.epochs), trainer.max_epochs or 0)
 

@@ -162,7 +162,7 @@ def train_locked(
     )
     if trainer.is_global_zero:
         store.write(record, arrays)
-        lock.forget()
+        lock.clear_progress()
         log_record(logger, record, folder, data)
     return record
 

@@ -16,7 +16,7 @@ from benchmark.grid.launchers import make_launcher
 from benchmark.grid.launchers.local import Local
 from benchmark.grid.plan import plan
 from benchmark.grid.progress import View
-from benchmark.store.locks import RunLock, RunLocked
+from benchmark.store.locks import RunLock
 from benchmark.tasks import registry
 from benchmark.training.options import Options
 from benchmark.training.train import train
@@ -128,49 +128,19 @@ def test_slurm_without_its_commands_or_with_unknown_parameters_is_said_in_one_li
         make_launcher("slurm", options(store=tmp_path), 4)
 
 
-def test_a_run_is_claimed_once_and_its_progress_is_there_for_all(tmp_path) -> None:
-    lock = RunLock(tmp_path, "tiny", 1, "abcdef0123")
-    assert not lock.is_held
-    assert lock.progress == (0, 0)
-    with lock.held():
-        lock.tell(3, 13)
-        assert lock.is_held
-        assert RunLock(tmp_path, "tiny", 1, "abcdef0123").progress == (3, 13)
-        with pytest.raises(RunLocked, match=rf"tiny seed 1 is being trained by process {os.getpid()} on "):
-            RunLock(tmp_path, "tiny", 1, "abcdef0123").held().__enter__()
-        with RunLock(tmp_path, "tiny", 2, "abcdef0123").held():
-            pass  # another run is free
-    assert not lock.is_held
-    assert lock.progress == (3, 13)  # of a run that was stopped, which goes on from there
-    lock.tell(3.7, 13)
-    assert lock.progress == (3.7, 13)
-    assert lock.kept == 3 / 13
-    lock.forget()
-    assert lock.progress == (0, 0)
-
-
-def test_a_claim_in_a_folder_that_cannot_be_is_said_in_one_line(tmp_path) -> None:
-    (tmp_path / "file").touch()
-    with (
-        pytest.raises(UserError, match=r"cannot write to .*file/runs: "),
-        RunLock(tmp_path / "file/runs", "r", 1, "f").held(),
-    ):
-        pass
-
-
 def test_the_view_follows_the_claims_of_all_and_tells_the_time_left(tmp_path, monkeypatch, capsys) -> None:
     now = [0.0]
     monkeypatch.setattr("benchmark.grid.progress.time.perf_counter", lambda: now[0])
     locks = {name: RunLock(tmp_path, name, 1, "abcdef0123") for name in "abc"}
     with locks["c"].held():
-        locks["c"].tell(2, 4)  # half of it was done by an earlier grid
+        locks["c"].report_progress(2, 4)  # half of it was done by an earlier grid
     view = View({name: (float(work), locks[name]) for name, work in zip("abc", (100, 200, 100), strict=True)})
     assert view.remaining() == "ETA unknown"
-    locks["a"].tell(1, 2)
+    locks["a"].report_progress(1, 2)
     now[0] = 10.0
     view.look()
     assert view.remaining() == "ETA 60 s"  # 50 of 350 done in 10 s
-    locks["c"].tell(3, 4)
+    locks["c"].report_progress(3, 4)
     view.finished("a", "perplexity 80", 12.0)
     now[0] = 25.0
     view.look()
@@ -189,12 +159,12 @@ def test_an_epoch_that_a_stopped_run_begins_again_is_not_counted_as_done_now(tmp
     monkeypatch.setattr("benchmark.grid.progress.time.perf_counter", lambda: now[0])
     lock = RunLock(tmp_path, "a", 1, "abcdef0123")
     with lock.held():
-        lock.tell(1.9, 4)
+        lock.report_progress(1.9, 4)
     view = View({"a": (400.0, lock)})
     now[0] = 10.0
     view.look()
     assert view.summary() == "0 of 1 runs, ETA unknown"
-    lock.tell(1.5, 4)
+    lock.report_progress(1.5, 4)
     now[0] = 20.0
     view.look()
     assert view.summary() == "0 of 1 runs, ETA 2 min"  # half of an epoch in 20 s, 2.5 are left
@@ -207,7 +177,7 @@ def test_a_log_has_a_line_of_long_runs_now_and_then(tmp_path, monkeypatch, capsy
     with locks["a"].held():
         view = View({name: (100.0, lock) for name, lock in locks.items()})
         for now[0] in range(0, 1000, 10):  # 500 s an epoch
-            locks["a"].tell(now[0] / 500, 39)
+            locks["a"].report_progress(now[0] / 500, 39)
             view.look()
     assert capsys.readouterr().out.splitlines() == [
         "0 of 3 runs, ETA 16.2 h; under way: a at epoch 0.6 of 39",
@@ -243,7 +213,7 @@ def test_a_plan_counts_what_is_done_under_way_and_left(tiny_row, tmp_path) -> No
     record = train(tiny_row, 1, where, progress=silent)
     grid = [Run(row, seed, "") for row in (tiny_row, tiny_row.variant("twice", hidden_size=16)) for seed in (1, 2, 3)]
     with grid[1].lock(where.store).held():
-        grid[1].lock(where.store).tell(1.7, 2)  # stopped now, it would go on after one epoch
+        grid[1].lock(where.store).report_progress(1.7, 2)  # stopped now, it would go on after one epoch
         table, words = plan(grid, where, 2)
     assert table[1][:4] == ("tiny", "3", "1", "1")
     assert table[2][:4] == ("twice", "3", "0", "0")
