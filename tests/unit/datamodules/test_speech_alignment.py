@@ -144,7 +144,7 @@ def test_ctc_model_that_cannot_be_read_is_one_line(tmp_path) -> None:
 
 def test_icelandic_is_romanized_for_a_model_that_knows_no_icelandic(tones_model) -> None:
     aligner = CTCAligner(str(tones_model))
-    aligner.ids = {character: 1 for character in "thdaeopj"}
+    aligner.ids = dict.fromkeys("thdaeopj", 1)
     assert "".join(aligner._tokens("þæðö")) == "thaedo"
     aligner.ids["þ"] = 2
     assert aligner._tokens("þ") == ["þ"]
