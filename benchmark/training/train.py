@@ -48,8 +48,6 @@ class Interrupted(UserError):
 
     exit_code = 130
 
-    exit_code = 130
-
 
 def train(
     row: Row, seed: int, options: Options, *, progress: Progress | None = None, command: str | None = None
