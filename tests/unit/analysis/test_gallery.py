@@ -3,8 +3,8 @@
 from PIL import Image
 
 from benchmark.analysis.gallery import best_and_worst
+from datamodules.captioning.examples import Example
 from datamodules.captioning.images import Picture
-from datamodules.captioning.sources import Example
 
 
 def example(name: str, caption: str, group: str = "") -> Example:
