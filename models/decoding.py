@@ -62,11 +62,7 @@ def beam_search(
     Returns:
         The best complete hypothesis of each sentence, [batch].
     """
-
-    def widen(tensor: Tensor) -> Tensor:
-        return tensor.repeat_interleave(beam, dim=1)
-
-    state = apply_to_collection(state, Tensor, widen)
+    state = apply_to_collection(state, Tensor, lambda tensor: tensor.repeat_interleave(beam, dim=1))
     last = torch.full((batch * beam,), eos, device=device)
     # Only the first of a sentence's hypotheses is alive at first: they are all the same, the empty one.
     alive = torch.full((batch, beam), -torch.inf, device=device)
@@ -78,21 +74,13 @@ def beam_search(
         log_probabilities, state = step(last, state)
         log_probabilities = log_probabilities.float()
         log_probabilities[:, list(forbidden)] = -torch.inf
-        scores, parents, tokens = _extend(alive, log_probabilities, eos if length == max_length else None)
-        ends = tokens == eos
-        for sentence, rank in (ends[:, :beam] & scores[:, :beam].isfinite()).nonzero().tolist():
-            log_probability = float(scores[sentence, rank])
-            score = log_probability / length**length_normalization
-            found = best[sentence]
-            if found is None or score > found.score:
-                tokens_before = history[sentence, parents[sentence, rank]].tolist()
-                best[sentence] = Hypothesis(tokens_before, log_probability, score)
+        extensions = _extend(alive, log_probabilities, eos if length == max_length else None)
+        ends = extensions[2] == eos
+        _keep_complete(best, history, extensions, ends[:, :beam], length**length_normalization)
         if length == max_length:
             break
 
-        order = ends.long().argsort(dim=1, stable=True)[:, :beam]  # those that go on, the likeliest first
-        alive = scores.gather(1, order).masked_fill(ends.gather(1, order), -torch.inf)
-        parents, tokens = parents.gather(1, order), tokens.gather(1, order)
+        alive, parents, tokens = _go_on(extensions, ends, beam)
         history = torch.cat([history.gather(1, parents[:, :, None].expand(-1, -1, length - 1)), tokens[:, :, None]], 2)
         rows = (parents + beam * torch.arange(batch, device=device)[:, None]).flatten()
         state = apply_to_collection(state, Tensor, lambda tensor, rows=rows: tensor.index_select(1, rows))
@@ -103,6 +91,30 @@ def beam_search(
         if all(found is not None and found.score >= limit for found, limit in zip(best, bound, strict=True)):
             break
     return [found or Hypothesis([], -torch.inf, -torch.inf) for found in best]
+
+
+def _keep_complete(
+    best: list[Hypothesis | None],
+    history: Tensor,
+    extensions: tuple[Tensor, Tensor, Tensor],
+    ends: Tensor,
+    penalty: float,
+) -> None:
+    """Put extensions that end among the likeliest, [batch, beam], in the place of a worse complete hypothesis."""
+    scores, parents, _ = extensions
+    for sentence, rank in (ends & scores[:, : ends.shape[1]].isfinite()).nonzero().tolist():
+        log_probability = float(scores[sentence, rank])
+        score = log_probability / penalty
+        found = best[sentence]
+        if found is None or score > found.score:
+            best[sentence] = Hypothesis(history[sentence, parents[sentence, rank]].tolist(), log_probability, score)
+
+
+def _go_on(extensions: tuple[Tensor, Tensor, Tensor], ends: Tensor, beam: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Give scores, parents and tokens of the likeliest extensions that do not end, each [batch, beam]."""
+    order = ends.long().argsort(dim=1, stable=True)[:, :beam]
+    scores, parents, tokens = (values.gather(1, order) for values in extensions)
+    return scores.masked_fill(ends.gather(1, order), -torch.inf), parents, tokens
 
 
 def _extend(alive: Tensor, log_probabilities: Tensor, only: int | None) -> tuple[Tensor, Tensor, Tensor]:
