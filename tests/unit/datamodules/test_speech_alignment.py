@@ -28,7 +28,7 @@ from datamodules.speech.synthetic import phones_of
 
 
 def test_states_by_hand() -> None:
-    """Frame t is centerd at 10 t + 12.5 ms; a phone of 60 ms has 20 ms for each state."""
+    """Frame t is centered at 10 t + 12.5 ms; a phone of 60 ms has 20 ms for each state."""
     phones = [Phone("a", 0.02, 0.08), Phone("b", 0.08, 0.11)]
     assert states_of(phones, 12) == [
         "sil.1", "a.0", "a.0", "a.1", "a.1", "a.2", "a.2", "b.0", "b.1", "b.2", "sil.1", "sil.1",
