@@ -62,11 +62,7 @@ def beam_search(
     Returns:
         The best complete hypothesis of each sentence, [batch].
     """
-
-    def widen(tensor: Tensor) -> Tensor:
-        return tensor.repeat_interleave(beam, dim=1)
-
-    state = apply_to_collection(state, Tensor, widen)
+    state = apply_to_collection(state, Tensor, lambda tensor: tensor.repeat_interleave(beam, dim=1))
     last = torch.full((batch * beam,), eos, device=device)
     # Only the first of a sentence's hypotheses is alive at first: they are all the same, the empty one.
     alive = torch.full((batch, beam), -torch.inf, device=device)
@@ -80,23 +76,13 @@ def beam_search(
         log_probabilities[:, list(forbidden)] = -torch.inf
         scores, parents, tokens = _extend(alive, log_probabilities, eos if length == max_length else None)
         ends = tokens == eos
-        for sentence, rank in (ends[:, :beam] & scores[:, :beam].isfinite()).nonzero().tolist():
-            log_probability = float(scores[sentence, rank])
-            score = log_probability / length**length_normalization
-            found = best[sentence]
-            if found is None or score > found.score:
-                tokens_before = history[sentence, parents[sentence, rank]].tolist()
-                best[sentence] = Hypothesis(tokens_before, log_probability, score)
+        _keep_complete(best, ends[:, :beam], scores, parents, history, length**length_normalization)
         if length == max_length:
             break
 
-        order = ends.long().argsort(dim=1, stable=True)[:, :beam]  # those that go on, the likeliest first
-        alive = scores.gather(1, order).masked_fill(ends.gather(1, order), -torch.inf)
-        parents, tokens = parents.gather(1, order), tokens.gather(1, order)
-        history = torch.cat([history.gather(1, parents[:, :, None].expand(-1, -1, length - 1)), tokens[:, :, None]], 2)
+        alive, parents, last, history = _go_on(ends, scores, parents, tokens, history)
         rows = (parents + beam * torch.arange(batch, device=device)[:, None]).flatten()
         state = apply_to_collection(state, Tensor, lambda tensor, rows=rows: tensor.index_select(1, rows))
-        last = tokens.flatten()
 
         # A hypothesis under way can at best keep its log-probability, over the longest length there may be.
         bound = (alive[:, 0] / max_length**length_normalization).tolist()
@@ -124,6 +110,38 @@ def _extend(alive: Tensor, log_probabilities: Tensor, only: int | None) -> tuple
     # At most `beam` of the best 2 x beam extensions end, so that `beam` of them go on.
     scores, flat = extended.flatten(1).topk(min(2 * beam, beam * words), dim=1)
     return scores, flat // words, flat % words
+
+
+def _keep_complete(
+    best: list[Hypothesis | None], ends: Tensor, scores: Tensor, parents: Tensor, history: Tensor, divisor: float
+) -> None:
+    """Replace the best complete hypothesis of each sentence by a better one among those that end at this step.
+
+    Args:
+        best: of each sentence, None before the first; changed in place.
+        ends: whether each of the likeliest extensions ends [batch, beam].
+        scores: log-probabilities of the extensions, and `parents`, their hypotheses, [batch, at least beam].
+        parents: see scores.
+        history: words of the hypotheses [batch, beam, words].
+        divisor: length of what ends, to the power of length_normalization.
+    """
+    for sentence, rank in (ends & scores[:, : ends.shape[1]].isfinite()).nonzero().tolist():
+        log_probability = float(scores[sentence, rank])
+        score, found = log_probability / divisor, best[sentence]
+        if found is None or score > found.score:
+            best[sentence] = Hypothesis(history[sentence, parents[sentence, rank]].tolist(), log_probability, score)
+
+
+def _go_on(
+    ends: Tensor, scores: Tensor, parents: Tensor, tokens: Tensor, history: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The hypotheses that go on, the likeliest first: log-probabilities, parents, last words [batch x beam], words."""
+    beam, length = history.shape[1:]
+    order = ends.long().argsort(dim=1, stable=True)[:, :beam]
+    alive = scores.gather(1, order).masked_fill(ends.gather(1, order), -torch.inf)
+    parents, tokens = parents.gather(1, order), tokens.gather(1, order)
+    history = torch.cat([history.gather(1, parents[:, :, None].expand(-1, -1, length)), tokens[:, :, None]], dim=2)
+    return alive, parents, tokens.flatten(), history
 
 
 def average(steps: Sequence[Step]) -> Step:

@@ -1,1 +1,1 @@
-"""Many runs: a grid of rows and seeds, and where it goes."""
+"""Many runs: grids of rows and seeds, and the launchers that run them."""

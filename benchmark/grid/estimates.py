@@ -1,4 +1,4 @@
-"""How long a run takes, as far as records of such runs tell."""
+"""Estimates of how long runs take, from records of similar runs."""
 
 import math
 import statistics
@@ -11,16 +11,16 @@ from benchmark.tasks.base import Row
 
 @dataclass(frozen=True)
 class Estimate:
-    """How long one run of a row takes on one device."""
+    """Estimated duration of one run of a row on one device."""
 
     seconds: float | None
-    """None where no record tells."""
+    """Estimate in seconds; None if there is no record of a similar run."""
     basis: str
-    """What it is taken from."""
+    """Records that the estimate is taken from, in words."""
 
 
 def estimate_of(row: Row, records: Sequence[Record]) -> Estimate:
-    """Time of a run of a row: that of its own records, else by its work from the most similar row on the same data."""
+    """Estimate a row from its own records, else from those of the row on the same data that is closest in cost."""
     config, fingerprint = row.config, row.config.fingerprint()
     if own := [record for record in records if record.fingerprint == fingerprint and record.curve]:
         return Estimate(statistics.median(record.wall_seconds for record in own), _basis(own))
@@ -46,9 +46,10 @@ def hours_of(runs: Iterable[tuple[Row, int]], records: Sequence[Record]) -> floa
 
 
 def shares(rows: Iterable[Row], records: Sequence[Record]) -> dict[str, float]:
-    """What a run of each row costs beside the others, by name: seconds, where records tell of any.
+    """Cost of a run of each row, by name, in seconds if there is a record of any similar run.
 
-    A row that no record tells of is set beside the others by its work, as if all tasks and data were alike.
+    The cost of a row without such a record is scaled from the others by its relative cost, as if all tasks and data
+    were alike.
     """
     chosen = {row.name: row for row in rows}
     known = {name: estimate_of(row, records).seconds for name, row in chosen.items()}

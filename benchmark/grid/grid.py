@@ -1,9 +1,9 @@
-"""Many runs: a grid of rows and seeds becomes records in a store, wherever its runs are done."""
+"""Many runs: a grid of rows and seeds becomes records in a store, through any launcher."""
 
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +25,9 @@ from datamodules.errors import DataError, UserError
 
 POLL_SECONDS = 0.5
 
+Specification = tuple[str, int, str]
+"""A run as workers get it: name of its row, seed, and the command line that trains it again."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -33,20 +36,20 @@ class Run:
     row: Row
     seed: int
     command: str
-    """What rebuilds it, for its record."""
+    """Command line that trains it again, for its record."""
 
     @property
     def label(self) -> str:
-        """What its line calls it."""
+        """The run's name in lines for the user."""
         return f"{self.row.name} seed {self.seed}"
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of its configuration."""
+        """The fingerprint of its configuration."""
         return self.row.config.fingerprint()
 
     def lock(self, store: Path) -> RunLock:
-        """The lock on it in a store."""
+        """The run's lock in a store."""
         return RunLock(store, self.row.name, self.seed, self.fingerprint)
 
 
@@ -58,9 +61,9 @@ class Outcome:
     failure: str = ""
     seconds: float = 0.0
     locked: bool = False
-    """Whether it is another process's, and not ended at all."""
+    """Whether another process trains it, so that it has not ended at all."""
     crashed: bool = False
-    """Whether it failed for no reason that the suite knows, so that trying again may help."""
+    """Whether it failed for a reason that is no known mistake of the user, so that trying again may help."""
 
 
 def run_grid(
@@ -68,22 +71,22 @@ def run_grid(
 ) -> dict[str, int]:
     """Train every run of a grid that has no record yet.
 
-    A run that another grid is training in the same store is waited for, and done here if that one gives it up. Where
-    the data of a source cannot be had, its runs fail together and the others go on.
+    A run that another grid trains in the same store is waited for, and trained here if that grid gives it up. If the
+    data of a source is not available, its runs fail together and the others go on.
 
     Args:
-        grid: what to run.
-        launcher: where; closed at the end.
-        retries: how often a run is tried again whose process died or raised what the suite does not know.
-        rows_file: the user's rows, which the workers must be able to import.
+        grid: the runs.
+        launcher: runs them; it is closed at the end.
+        retries: how often a run is retried whose process died or raised an unknown error.
+        rows_file: the user's file of rows, which the workers import.
 
     Returns:
-        One line for each run or source that failed, with the number of runs it cost; the others are in the store.
+        A line for each run or source that failed, with the number of runs that fail by it; the others are in the store.
 
     Raises:
-        UserError: nothing can run at all, as with a bad output folder.
+        UserError: nothing can run at all, such as with an unusable output folder.
         DataError: there is no data for any run.
-        KeyboardInterrupt: the user stopped it; finished runs and the last epoch of the others are kept.
+        KeyboardInterrupt: the user stopped the grid; finished runs and the last epoch of the others are kept.
     """
     options = launcher.options
     abort = True
@@ -98,7 +101,7 @@ def run_grid(
             print(f"{len(found)} of {len(grid)} runs are in the store already", flush=True)
         print(f"{len(todo)} runs, {launcher.description}", flush=True)
         view = View({run.label: (costs[run.row.name], run.lock(options.store)) for run in todo})
-        failures = _run_all(todo, launcher, view, retries, partial(work, options=options, rows_file=rows_file))
+        failures = Dispatcher(launcher, view, retries, partial(work, options=options, rows_file=rows_file)).run(todo)
         abort = False
     finally:
         launcher.close(abort)
@@ -106,55 +109,84 @@ def run_grid(
 
 
 def in_order(runs: Sequence[Run], slots: int | None, costs: Mapping[str, float]) -> list[Run]:
-    """The order in which runs begin.
+    """The order in which runs start.
 
-    Side by side the longest first, so that they end at about the same time. One at a time as they were asked for, seed
-    by seed, so that a grid that is stopped has runs of every row.
+    Runs side by side start with the longest, so that all end at about the same time. Runs one at a time keep the order
+    of the grid, seed by seed, so that a grid that is stopped has runs of every row.
     """
     return list(runs) if slots == 1 else sorted(runs, key=lambda run: -costs[run.row.name])
 
 
-def _run_all(todo: Sequence[Run], launcher: Launcher, view: View, retries: int, do: "partial[Outcome]") -> list[str]:
-    """Have runs done; gives a line for each that failed."""
-    store = launcher.options.store
-    elsewhere: list[Run] = []
-    tried: Counter[str] = Counter()
+class Dispatcher:
+    """Hands runs to a launcher until each has a record or has failed for good.
 
-    def launch(runs: Sequence[Run]) -> dict[Future[Outcome], Run]:
-        specifications = [(run.row.name, run.seed, run.command) for run in runs]
-        return dict(zip(launcher.launch(do, specifications), runs, strict=True)) if runs else {}
+    Args:
+        launcher: runs them.
+        view: shows their progress.
+        retries: how often a run that crashed is retried.
+        do: the work of a worker.
+    """
 
-    pending = launch(todo)
-    try:
-        while pending or elsewhere:
-            done = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED).done if pending else set()
-            if not pending:
-                time.sleep(POLL_SECONDS)
-            view.look()
-            again = [run for run in elsewhere if not run.lock(store).is_held]
-            elsewhere = [run for run in elsewhere if run not in again]
-            for future in done:
-                run = pending.pop(future)
-                outcome = _outcome(future)
-                if outcome.locked:
-                    view.write(f"{outcome.failure}; waiting for it")
-                    elsewhere.append(run)
-                elif outcome.crashed and tried[run.label] < retries:
-                    tried[run.label] += 1
-                    view.write(f"{run.label}: {outcome.failure}; trying again, {tried[run.label]} of {retries}")
-                    again.append(run)
-                elif outcome.record:
-                    view.finished(run.label, headline(run.row, outcome.record), outcome.seconds)
-                else:
-                    view.failed(run.label, outcome.failure)
-            pending.update(launch(again))
-    finally:
-        view.close()
-    return view.failures
+    def __init__(self, launcher: Launcher, view: View, retries: int, do: Callable[[Specification], Outcome]) -> None:
+        self.launcher, self.view, self.retries, self.do = launcher, view, retries, do
+        self.pending: dict[Future[Outcome], Run] = {}
+        self.locked: list[Run] = []
+        """Runs that another grid is training."""
+        self.crashes: Counter[str] = Counter()
+
+    def run(self, runs: Sequence[Run]) -> list[str]:
+        """Do the runs; return a line for each that failed."""
+        try:
+            self._launch(runs)
+            while self.pending or self.locked:
+                self._launch([*self._settle(self._wait()), *self._given_up()])
+        finally:
+            self.view.close()
+        return self.view.failures
+
+    def _launch(self, runs: Sequence[Run]) -> None:
+        if runs:
+            specifications = [(run.row.name, run.seed, run.command) for run in runs]
+            self.pending.update(zip(self.launcher.launch(self.do, specifications), runs, strict=True))
+
+    def _wait(self) -> set[Future[Outcome]]:
+        """Wait a moment and show the progress; return the runs that have ended."""
+        if self.pending:
+            done = wait(self.pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED).done
+        else:
+            time.sleep(POLL_SECONDS)
+            done = set()
+        self.view.update()
+        return done
+
+    def _given_up(self) -> list[Run]:
+        """Take the runs that other grids have ended or given up; their records, if any, are found at once."""
+        free = [run for run in self.locked if not run.lock(self.launcher.options.store).is_held]
+        self.locked = [run for run in self.locked if run not in free]
+        return free
+
+    def _settle(self, done: Iterable[Future[Outcome]]) -> list[Run]:
+        """Take note of how runs ended; return those to retry."""
+        retried = []
+        for future in done:
+            run, outcome = self.pending.pop(future), _outcome(future)
+            if outcome.locked:
+                self.view.write(f"{outcome.failure}; waiting for it")
+                self.locked.append(run)
+            elif outcome.crashed and self.crashes[run.label] < self.retries:
+                self.crashes[run.label] += 1
+                count = f"{self.crashes[run.label]} of {self.retries}"
+                self.view.write(f"{run.label}: {outcome.failure}; trying again, {count}")
+                retried.append(run)
+            elif outcome.record:
+                self.view.finished(run.label, headline(run.row, outcome.record), outcome.seconds)
+            else:
+                self.view.failed(run.label, outcome.failure)
+        return retried
 
 
-def work(run: tuple[str, int, str], options: Options, rows_file: Path | None) -> Outcome:
-    """What a worker does with a run, given as row, seed and the command that rebuilds it."""
+def work(run: Specification, options: Options, rows_file: Path | None) -> Outcome:
+    """Train a run in a worker, and say how it ended."""
     row, seed, command = run
     begin = time.perf_counter()
     try:
@@ -175,49 +207,54 @@ def work(run: tuple[str, int, str], options: Options, rows_file: Path | None) ->
 
 
 def silent(epoch: int, epochs: int) -> None:
-    """In place of a run's own progress bar: the grid's view follows the locks."""
+    """Show nothing, in place of a run's own progress bar: the grid's view shows the progress reported by the locks."""
 
 
 def _outcome(future: "Future[Outcome]") -> Outcome:
     try:
         return future.result()
-    except Exception as error:  # whatever the launcher makes of a worker that is no more
+    except Exception as error:  # launchers raise different errors for a dead worker
         lines = str(error).strip().splitlines()
         return Outcome(failure=lines[-1] if lines else type(error).__name__, crashed=True)
 
 
 def finished(grid: Iterable[Run], options: Options, records: Iterable[Record]) -> dict[str, Record]:
-    """The runs of a grid that are among the records of the store already, by label.
+    """Find the runs of a grid that have a record, by label.
 
-    Where one may be, the data is read, since a record of other data does not count; nor does any where it is not here.
+    The data of runs that may have one is read, since a record of other data does not count; nor does any record if the
+    data is not here.
     """
     candidates: dict[tuple[str, int, str], list[Record]] = {}
     for record in records:
         candidates.setdefault((record.row, record.seed, record.fingerprint), []).append(record)
-    data: dict[tuple[str, str], str] = {}
+    checksums: dict[tuple[str, str], str | None] = {}
     found = {}
     for run in grid:
         for record in candidates.get((run.row.name, run.seed, run.fingerprint), ()):
-            if _source(run) not in data:
-                reads = run.row.config.datamodule(options.data)
-                try:
-                    reads.setup("fit")
-                    data[_source(run)] = reads.sha256
-                except DataError:  # a plan is made without
-                    data[_source(run)] = ""
-            if record.data_sha256 == data[_source(run)]:
+            if _source(run) not in checksums:
+                checksums[_source(run)] = _checksum_of_data(run, options)
+            if record.data_sha256 == checksums[_source(run)]:
                 found[run.label] = record
     return found
 
 
+def _checksum_of_data(run: Run, options: Options) -> str | None:
+    data = run.row.config.datamodule(options.data)
+    try:
+        data.setup("fit")
+    except DataError:
+        return None
+    return data.sha256
+
+
 def prepare(grid: Sequence[Run], options: Options) -> tuple[list[Run], dict[str, int]]:
-    """Prepare the data of a grid, here, once, rather than by every worker at the same time.
+    """Prepare the data of a grid once, here, rather than in every worker at the same time.
 
     Returns:
-        The runs that have their data, and a line for each source that has not, with the number of runs it costs.
+        The runs that have their data, and a line for each source without data, with the number of runs that need it.
 
     Raises:
-        DataError: no run has its data; one line that says why, for each source.
+        DataError: no run has its data; the message says why for each source.
     """
     failed: dict[tuple[str, str], str] = {}
     for run in {_source(run): run for run in grid}.values():
@@ -228,10 +265,10 @@ def prepare(grid: Sequence[Run], options: Options) -> tuple[list[Run], dict[str,
     usable = [run for run in grid if _source(run) not in failed]
     if failed and not usable:
         raise DataError("; ".join(failed.values()))
-    costs = {f"{key[1]}: {line}": sum(_source(run) == key for run in grid) for key, line in failed.items()}
-    for line, runs in costs.items():
+    affected = {f"{key[1]}: {line}": sum(_source(run) == key for run in grid) for key, line in failed.items()}
+    for line, runs in affected.items():
         print(f"FAILED, {runs} run{'s' * (runs != 1)} on {line}", flush=True)
-    return usable, costs
+    return usable, affected
 
 
 def _source(run: Run) -> tuple[str, str]:
@@ -239,7 +276,7 @@ def _source(run: Run) -> tuple[str, str]:
 
 
 def headline(row: Row, record: Record) -> str:
-    """The figures that a run is judged by, for a line of text."""
+    """The final metrics of a run that its row shows first, as text."""
     return ", ".join(
         f"{metric.label} {record.metrics[metric.name]:.{metric.digits}f}"
         for metric in row.config.headline

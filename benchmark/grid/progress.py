@@ -1,118 +1,122 @@
-"""What the user sees of a grid, whoever does its runs and wherever."""
+"""Progress of a grid for the user, whichever processes train its runs and wherever they are."""
 
 import sys
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from tqdm import tqdm
 
 from benchmark.formatting import duration
 from benchmark.store.locks import RunLock
 
-SECONDS_BETWEEN_LOOKS = 2.0
+SECONDS_BETWEEN_UPDATES = 2.0
 SECONDS_BETWEEN_LINES = 300.0
-"""Of a log, which has no bars, when no run ends."""
+"""Longest silence of a log, which has no bars, while runs are under way."""
 
 
 class View:
-    """One line per finished run; a bar for the grid and each run under way, or in a log now and then a line.
+    """A line for each finished run, and bars for the grid and each run under way; a log has a line now and then.
 
     Args:
-        runs: label of each run to what it costs beside the others, and its lock, which says how far it is.
+        runs: cost of each run relative to the others, and its lock, which has its progress, by the run's label.
     """
 
     def __init__(self, runs: Mapping[str, tuple[float, RunLock]]) -> None:
         self.costs = {label: cost for label, (cost, _) in runs.items()}
         self.locks = {label: lock for label, (_, lock) in runs.items()}
-        self.done = {label: lock.kept for label, lock in self.locks.items()}
-        """Part of each run that is done; of a run that was stopped before, some."""
-        self.said = {label: lock.progress for label, lock in self.locks.items()}
-        """What each run said last; at first perhaps before it was stopped, in an epoch that is now begun again."""
-        self.counted = 0.0
-        """Cost of what was done since the beginning: what the speed is measured by."""
-        self.begin = self.looked = self.wrote = time.perf_counter()
+        self.done = {label: lock.fraction_kept for label, lock in self.locks.items()}
+        """Fraction of each run that is done; runs that were stopped before begin with some."""
+        self.progress = {label: lock.progress for label, lock in self.locks.items()}
+        """Last reported progress of each run; at first perhaps that of before it was stopped in an epoch that is now
+        repeated."""
+        self.cost_done = 0.0
+        """Cost of what was done since the beginning, which gives the speed."""
+        self.begin = self.updated = self.wrote = time.perf_counter()
         self.ended = 0
         self.failures: list[str] = []
         self.under_way: dict[str, str] = {}
-        """How far each run is that has moved since the beginning and has not ended."""
+        """Progress, in words, of each run that has advanced since the beginning and has not ended."""
         self.on_terminal = sys.stderr.isatty()
         self.grid = self._bar(sum(self.costs.values()), "{desc} {percentage:3.0f}%|{bar}|")
-        self.bars: dict[str, tqdm] = {}
+        self.bars: dict[str, tqdm[Any]] = {}
 
-    def _bar(self, total: float, form: str, initial: float = 0.0) -> tqdm:
+    def _bar(self, total: float, form: str, initial: float = 0.0) -> "tqdm[Any]":
         return tqdm(
             total=total, bar_format=form, initial=initial, leave=False, disable=not (self.on_terminal and total)
         )
 
-    def look(self) -> None:
-        """See how far the runs are, now and then: a store may be on a file system that many share."""
-        if (now := time.perf_counter()) - self.looked < SECONDS_BETWEEN_LOOKS:
+    def update(self) -> None:
+        """Read and show the progress of the runs, at most every few seconds: a store may be on a shared file system."""
+        if (now := time.perf_counter()) - self.updated < SECONDS_BETWEEN_UPDATES:
             return
-        self.looked = now
+        self.updated = now
         for label, lock in self.locks.items():
-            if (said := lock.progress) != self.said[label] and all(said):
-                self.said[label] = epoch, epochs = said
-                self._moved(label, max(self.done[label], epoch / epochs))
-                self._under_way(label, epoch, epochs)
-        self._show()
+            if (progress := lock.progress) != self.progress[label] and all(progress):
+                self.progress[label] = epochs_done, epochs = progress
+                self._advance(label, max(self.done[label], epochs_done / epochs))
+                self._show_run(label, epochs_done, epochs)
+        self._show_grid()
         if not self.on_terminal and self.under_way and now - self.wrote > SECONDS_BETWEEN_LINES:
             self.write(f"{self.summary()}; under way: {', '.join(self.under_way.values())}")
 
-    def _moved(self, label: str, fraction: float) -> None:
-        self.counted += self.costs[label] * (fraction - self.done[label])
+    def _advance(self, label: str, fraction: float) -> None:
+        self.cost_done += self.costs[label] * (fraction - self.done[label])
         self.done[label] = fraction
 
-    def _under_way(self, label: str, epoch: float, epochs: int) -> None:
-        self.under_way[label] = f"{label} at epoch {epoch:.1f} of {epochs}"
+    def _show_run(self, label: str, epochs_done: float, epochs: int) -> None:
+        self.under_way[label] = f"{label} at epoch {epochs_done:.1f} of {epochs}"
         if label not in self.bars:
-            self.bars[label] = self._bar(epochs, "{desc}: {n:.1f} of {total} epochs |{bar}| {remaining}", int(epoch))
+            form = "{desc}: {n:.1f} of {total} epochs |{bar}| {remaining}"
+            self.bars[label] = self._bar(epochs, form, int(epochs_done))
             self.bars[label].set_description_str(label)
-        self.bars[label].update(epoch - self.bars[label].n)
+        self.bars[label].update(epochs_done - self.bars[label].n)
 
-    def _show(self) -> None:
+    def _show_grid(self) -> None:
         self.grid.set_description_str(self.summary(), refresh=False)
         self.grid.n = sum(self.costs[label] * done for label, done in self.done.items())
         self.grid.refresh()
 
     def finished(self, label: str, figures: str, seconds: float) -> None:
-        """A run has a record."""
-        self._moved(label, 1.0)
-        self._ended(label, f"{figures}, {duration(seconds)}")
+        """Show that a run has a record."""
+        self._advance(label, 1.0)
+        self._end(label, f"{figures}, {duration(seconds)}")
 
-    def failed(self, label: str, why: str) -> None:
-        """A run has failed for good."""
+    def failed(self, label: str, reason: str) -> None:
+        """Show that a run has failed for good."""
         self.done[label] = 1.0
-        self.failures.append(f"{label}: {why}")
-        self._ended(label, f"FAILED: {why}")
+        self.failures.append(f"{label}: {reason}")
+        self._end(label, f"FAILED: {reason}")
 
-    def _ended(self, label: str, how: str) -> None:
+    def _end(self, label: str, result: str) -> None:
         del self.locks[label]
         self.ended += 1
         self.under_way.pop(label, None)
         if bar := self.bars.pop(label, None):
             bar.close()
-        self.write(f"[{self.ended:>{len(str(len(self.costs)))}}/{len(self.costs)}] {label}: {how}; {self.remaining()}")
+        count = len(self.costs)
+        self.write(f"[{self.ended:>{len(str(count))}}/{count}] {label}: {result}; {self.remaining()}")
 
     def write(self, line: str) -> None:
-        """A line of its own, above the bars."""
+        """Write a line above the bars."""
         self.wrote = time.perf_counter()
         tqdm.write(line, file=sys.stdout)
         sys.stdout.flush()
 
     def summary(self) -> str:
-        """How far the grid is."""
+        """How many runs have ended, and the time left."""
         return f"{self.ended} of {len(self.costs)} runs, {self.remaining()}"
 
     def remaining(self) -> str:
-        """The time left, from the work done so far."""
+        """The time left, estimated from the speed so far."""
         left = sum(self.costs[label] * (1 - done) for label, done in self.done.items())
         if not left:
             return "all done" if self.ended == len(self.costs) else "nearly done"
-        if not self.counted:
+        if not self.cost_done:
             return "ETA unknown"
-        return f"ETA {duration(left * (time.perf_counter() - self.begin) / self.counted)}"
+        return f"ETA {duration(left * (time.perf_counter() - self.begin) / self.cost_done)}"
 
     def close(self) -> None:
-        """Clear the bars away."""
+        """Remove the bars."""
         for bar in [*self.bars.values(), self.grid]:
             bar.close()

@@ -1,1 +1,1 @@
-"""What is kept of runs: records, locks, provenance."""
+"""The store of runs: records, locks, provenance."""

@@ -1,6 +1,6 @@
-"""Runs under way: each is locked by one process, which says how far it is, whoever started it and where.
+"""Locks on runs: each run is trained by one process, which reports its progress beside the lock.
 
-Locks are the operating system's file locks, so that a process that dies gives its lock back.
+They are file locks of the operating system, so that a process that dies gives its lock back.
 """
 
 import json
@@ -10,28 +10,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
+from benchmark.files import replacing
 from datamodules.errors import UserError
 
-PATIENCE_SECONDS = 3
-"""Waited for a lock: longer than a look at whether it is free holds it."""
+TIMEOUT_SECONDS = 3
+"""Time to wait for a lock, longer than `RunLock.is_held` holds it to find out whether it is free."""
 
 
 class RunLocked(UserError):
-    """The run is another process's; the message says whose."""
+    """Another process is training the run; the message says which."""
 
 
 @dataclass(frozen=True)
 class RunLock:
-    """The right to train one run of a store, and the place to say how far it is.
+    """The right to train one run of a store, and the place where its progress is reported.
 
     Args:
         store: folder of the runs.
         row: name of the row.
-        seed: of the run.
-        fingerprint: of its configuration; its data does not count, as it is not known before it is read.
+        seed: seed of the run.
+        fingerprint: fingerprint of its configuration; its data does not count, as it is not known before it is read.
     """
 
     store: Path
@@ -41,7 +43,7 @@ class RunLock:
 
     @property
     def path(self) -> Path:
-        """The lock; beside it, as .json, stands how far the run is."""
+        """The lock's file; the progress of the run is in a file of the same name that ends in .json."""
         return self.store / ".under-way" / f"{self.row}-seed-{self.seed}-{self.fingerprint[:8]}.lock"
 
     @contextmanager
@@ -55,7 +57,7 @@ class RunLock:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.path)
-            lock.acquire(timeout=PATIENCE_SECONDS)
+            lock.acquire(timeout=TIMEOUT_SECONDS)
         except Timeout as error:
             raise RunLocked(f"{self.row} seed {self.seed} is being trained by {self.holder}") from error
         except OSError as error:
@@ -80,39 +82,41 @@ class RunLock:
         lock.release()
         return False
 
-    def tell(self, epoch: float, epochs: int) -> None:
-        """Say how many epochs are done, part of one too; a disk that is full costs the progress bar, not the run."""
-        said = {"epoch": epoch, "epochs": epochs, "host": socket.gethostname(), "process": os.getpid()}
-        scratch = self.path.with_suffix(f".{os.getpid()}")
-        with suppress(OSError):
-            scratch.write_text(json.dumps(said), encoding="utf-8")
-            os.replace(scratch, self.path.with_suffix(".json"))
+    def report_progress(self, epochs_done: float, epochs: int) -> None:
+        """Report how many epochs are done, with fractions; on a full disk the report is lost, not the run."""
+        report = {"epoch": epochs_done, "epochs": epochs, "host": socket.gethostname(), "process": os.getpid()}
+        with suppress(OSError), replacing(self._report_path) as scratch:
+            scratch.write_text(json.dumps(report), encoding="utf-8")
 
-    def forget(self) -> None:
-        """Say nothing more: the run is in the store."""
+    def clear_progress(self) -> None:
+        """Delete the report of a run whose record is in the store."""
         with suppress(OSError):
-            self.path.with_suffix(".json").unlink()
+            self._report_path.unlink()
 
     @property
     def progress(self) -> tuple[float, int]:
-        """Epochs done, by this process or those before it, and epochs in all; (0, 0) where nothing was said."""
-        said = self._said()
-        return said.get("epoch", 0), said.get("epochs", 0)
+        """Epochs done, by this process or earlier ones, and epochs of the whole run; (0, 0) without a report."""
+        report = self._report()
+        return report.get("epoch", 0), report.get("epochs", 0)
 
     @property
-    def kept(self) -> float:
-        """Part of the run that is done for good: whole epochs, after which it goes on if it is stopped."""
-        epoch, epochs = self.progress
-        return int(epoch) / epochs if epochs else 0.0
+    def fraction_kept(self) -> float:
+        """Fraction of the run that is not lost if it is stopped now: its whole epochs."""
+        epochs_done, epochs = self.progress
+        return int(epochs_done) / epochs if epochs else 0.0
 
     @property
     def holder(self) -> str:
-        """Who said last how far it is."""
-        said = self._said()
-        return f"process {said['process']} on {said['host']}" if said else "another process"
+        """The process that last reported progress."""
+        report = self._report()
+        return f"process {report['process']} on {report['host']}" if report else "another process"
 
-    def _said(self) -> dict:
+    @property
+    def _report_path(self) -> Path:
+        return self.path.with_suffix(".json")
+
+    def _report(self) -> dict[str, Any]:
         try:
-            return json.loads(self.path.with_suffix(".json").read_text(encoding="utf-8"))
+            return dict(json.loads(self._report_path.read_text(encoding="utf-8")))
         except (OSError, ValueError):
             return {}

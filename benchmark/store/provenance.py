@@ -1,4 +1,4 @@
-"""The machine that a run is on: what decides its numbers and its speed."""
+"""Provenance of a run: the machine, the versions and the commit that decide its numbers and its speed."""
 
 import ctypes
 import platform
@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from lightning import Trainer
+if TYPE_CHECKING:
+    import torch
+    from lightning import Trainer
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep the large blocks that each step frees, instead of giving them back to the system.
+    """Make glibc keep the large blocks that each step frees, instead of giving them back to the system.
 
     Without it every step of a CPU run faults its logits in again page by page, which costs up to a third of its speed.
     """
@@ -28,8 +29,10 @@ def keep_freed_memory() -> None:
         return  # another C library: only the speed differs
 
 
-def describe_device(trainer: Trainer) -> str:
-    """What a run trains on, as a reader would name it."""
+def describe_device(trainer: "Trainer") -> str:
+    """Describe the devices of a run for a reader, such as "2 x CPU <model>, 1 thread"."""
+    import torch
+
     several = f"{trainer.world_size} x " if trainer.world_size > 1 else ""
     if trainer.strategy.root_device.type == "cuda":
         return several + torch.cuda.get_device_name(trainer.strategy.root_device)
@@ -41,8 +44,8 @@ def describe_device(trainer: Trainer) -> str:
     return f"{several}CPU {name}, {torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''}"
 
 
-def describe_versions(device: torch.device | None = None) -> dict[str, str]:
-    """Python, the packages and the kind of processor that decide the numbers, to the last bit; of a GPU CUDA too."""
+def describe_versions(device: "torch.device | None" = None) -> dict[str, str]:
+    """Python, the packages, the kind of processor and, for a GPU, CUDA: all that decides the numbers bit for bit."""
     packages = ("torch", "lightning", "torchmetrics", "numpy")
     found = {"python": platform.python_version(), **{package: version(package) for package in packages}}
     if device and device.type == "cuda":
@@ -50,16 +53,21 @@ def describe_versions(device: torch.device | None = None) -> dict[str, str]:
     return {**found, "processor": describe_processor()}
 
 
-def describe_cuda(device: torch.device) -> str:
-    """CUDA, cuDNN and how they multiply: unless told not to, cuDNN's LSTM rounds to TF32 where a GPU has it."""
+def describe_cuda(device: "torch.device") -> str:
+    """CUDA, cuDNN and the precision of products: by default cuDNN's LSTM rounds to TF32 on GPUs that have it."""
+    import torch
+
+    cudnn: Any = torch.backends.cudnn
     tf32 = torch.cuda.get_device_capability(device) >= (8, 0)
-    lstm = "TF32" if tf32 and torch.backends.cudnn.allow_tf32 else "float32"
+    lstm = "TF32" if tf32 and cudnn.allow_tf32 else "float32"
     other = "TF32" if tf32 and torch.backends.cuda.matmul.allow_tf32 else "float32"
-    return f"{torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}, LSTM in {lstm}, other products in {other}"
+    return f"{torch.version.cuda}, cuDNN {cudnn.version()}, LSTM in {lstm}, other products in {other}"
 
 
 def describe_processor() -> str:
-    """What tells processors apart that round differently: vendors sell several generations under one name."""
+    """Identify the processor by what its rounding depends on: vendors sell several generations under one name."""
+    import torch
+
     fields = dict.fromkeys(("cpu family", "model", "stepping"), "?")
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -71,7 +79,7 @@ def describe_processor() -> str:
 
 
 def describe_commit() -> str:
-    """The suite's own commit, marked when its working tree had changes."""
+    """The suite's own Git commit, with "-dirty" if its working tree has changes; "unknown" outside a checkout."""
     git = ["git", "-C", str(Path(__file__).parent)]
     try:
         commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
@@ -84,6 +92,6 @@ def describe_commit() -> str:
 def rebuild_command(
     row: str, seed: int, rows_file: Path | None = None, changes: Mapping[str, Any] | None = None
 ) -> str:
-    """The command line that trains a run again: its row, seed, the user's rows file and overridden fields."""
+    """The command line that trains a run again, with the user's file of rows and overridden fields if there are any."""
     words = ["rnnreg", "run", row, "--seed", str(seed), *(["--rows_file", str(rows_file)] if rows_file else [])]
     return shlex.join([*words, *(f"--{name}={value}" for name, value in (changes or {}).items())])

@@ -2,18 +2,26 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from benchmark.files import replacing
 from datamodules.errors import UserError
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    Arrays = dict[str, np.ndarray[Any, Any]]
+
 COMMITTED = Path("results/records")
-"""Where the project's own records are, seen from its top folder."""
+"""Folder of the project's own records, relative to its top folder."""
+
+RECORD = "record.json"
+LOG_PROBABILITIES = "log_probabilities.npz"
+CHECKPOINT = "last.ckpt"
+"""Names of the files in a run's folder."""
 
 
 class CorruptRecord(UserError):
@@ -29,7 +37,7 @@ class Record:
     task: str
     """Name of the task."""
     seed: int
-    """Seed of initialisation, dropout masks and data order."""
+    """Seed of initialization, dropout masks and data order."""
     configuration: dict[str, Any]
     """Every field of the row's configuration, overrides included."""
     fingerprint: str
@@ -39,31 +47,31 @@ class Record:
     data_sha256: str
     """Checksum of the data as the model saw it."""
     metrics: dict[str, float]
-    """Final metrics, of the model after the last epoch."""
+    """Final metrics, those of the model after the last epoch."""
     curve: list[dict[str, float]]
-    """For each epoch its learning rate, metrics, seconds and training throughput."""
+    """Learning rate, metrics, seconds and training throughput of each epoch."""
     parameters: int
-    """Trained parameters of the model."""
+    """Number of trained parameters of the model."""
     throughput: float
     """Median over the epochs of training units per second."""
     unit: str
-    """What throughput counts."""
+    """Unit of training data that throughput counts, such as tokens."""
     wall_seconds: float
-    """Training, validation and final evaluation, over all sittings."""
+    """Seconds of training, validation and final evaluation, summed over interruptions."""
     device: str
-    """What it ran on."""
+    """Device that it ran on."""
     versions: dict[str, str]
-    """Python and the packages that decide the numbers."""
+    """Versions of Python and of the packages that decide the numbers, and the kind of processor."""
     commit: str
     """Git commit of the suite, with "-dirty" when the working tree had changes; "unknown" outside a checkout."""
     finished: str
-    """When, UTC, ISO 8601."""
+    """Time of the run's end, UTC, ISO 8601."""
     command: str
-    """What rebuilds it."""
+    """Command line that trains the run again."""
     log_probabilities_sha256: str
     """Checksum of the arrays in log_probabilities.npz."""
     details: dict[str, Any] = field(default_factory=dict)
-    """What data and model say besides: what was left out, samples, the signature of a score, members of an average."""
+    """Further findings of data and model, such as excluded items, samples, BLEU's signature, members of an ensemble."""
 
     @property
     def run(self) -> str:
@@ -85,73 +93,74 @@ class Record:
 
     @property
     def samples(self) -> list[dict[str, Any]]:
-        """Output of the model on test data, a few examples."""
+        """A few examples of the model's output on test data."""
         return list(self.details.get("samples", ()))
 
     @property
     def excluded(self) -> dict[str, int]:
-        """How many items of the data were left out, for each reason."""
+        """Number of items of the data that were left out, for each reason."""
         return dict(self.details.get("left_out") or self.details.get("left out") or {})
 
     @property
     def trivial_baselines(self) -> dict[str, dict[str, float]]:
-        """Metrics of what needs no model, such as always naming the majority class, by its name."""
+        """Metrics of baselines without a model, such as always naming the majority class, by the baseline's name."""
         return dict(self.details.get("baselines", {}))
 
     @property
     def bleu_signature(self) -> str:
-        """How BLEU was measured, as sacrebleu says it; empty where there is no BLEU."""
+        """The signature that sacrebleu gives for how BLEU was computed; empty for tasks without BLEU."""
         return str(self.details.get("bleu_signature") or self.details.get("bleu") or "")
 
     @property
     def is_clean(self) -> bool:
-        """Whether it comes from committed code, so that it can be rebuilt."""
+        """Whether it comes from committed code, so that the run can be repeated."""
         return self.commit != "unknown" and not self.commit.endswith("-dirty")
 
 
 def run_name(row: str, seed: int, fingerprint: str, data_sha256: str) -> str:
-    """Folder of a run in a store, <row>/seed-<seed>-<configuration and data>: the same run, the same folder."""
+    """Folder of a run in a store, <row>/seed-<seed>-<checksum of configuration and data>, the same for the same run."""
     return f"{row}/seed-{seed}-{hashlib.sha256((fingerprint + data_sha256).encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)
 class Store:
-    """A folder of runs: <row>/<run>/record.json, with its log-probabilities and, where trained, its checkpoint."""
+    """A folder of runs: <row>/<run> holds a run's record, log-probabilities and, if it was trained here, checkpoint."""
 
     root: Path
 
-    def write(self, record: Record, log_probabilities: dict[str, np.ndarray]) -> None:
-        """Keep a finished run; the record comes last, so that a run with a record is whole."""
+    def write(self, record: Record, log_probabilities: "Arrays") -> None:
+        """Keep a finished run; the record is written last, so that a run with a record is complete."""
+        import numpy as np
+
         folder = self.root / record.run
         folder.mkdir(parents=True, exist_ok=True)
         if log_probabilities:
-            _replace(
-                folder / "log_probabilities.npz",
-                lambda file: np.savez_compressed(file, allow_pickle=False, **log_probabilities),
-            )
+            with replacing(folder / LOG_PROBABILITIES) as scratch, scratch.open("wb") as file:
+                np.savez_compressed(file, allow_pickle=False, **log_probabilities)
         content = asdict(record)
         text = json.dumps({**content, "sha256": _checksum(content)}, indent=1, allow_nan=False) + "\n"
-        _replace(folder / "record.json", lambda file: file.write(text.encode()))
+        with replacing(folder / RECORD) as scratch:
+            scratch.write_bytes(text.encode())
 
     def find(self, run: str) -> Record | None:
-        """The record of a run, None if it has not finished.
+        """The record of a run, None if the run has not finished.
 
         Raises:
-            CorruptRecord: it is there but cannot be trusted.
+            CorruptRecord: the record exists but cannot be trusted.
         """
-        path = self.root / run / "record.json"
+        path = self.root / run / RECORD
         return read_record(path) if path.exists() else None
 
     def records(self, skipped: list[str] | None = None) -> Iterator[Record]:
         """All records, in the order of their names.
 
         Args:
-            skipped: takes one line for each corrupt record, which is passed over; None to raise instead.
+            skipped: a list to which a line is added for each corrupt record, which is skipped; None raises instead.
 
         Raises:
             CorruptRecord: a record cannot be trusted and `skipped` is None.
         """
-        for path in sorted(self.root.glob("*/*/record.json")):
+        for path in sorted(self.root.glob(f"*/*/{RECORD}")):
             try:
                 yield read_record(path)
             except CorruptRecord as error:
@@ -161,15 +170,17 @@ class Store:
 
     def has_log_probabilities(self, record: Record) -> bool:
         """Whether the log-probabilities of a run are there beside its record."""
-        return (self.root / record.run / "log_probabilities.npz").is_file()
+        return (self.root / record.run / LOG_PROBABILITIES).is_file()
 
-    def log_probabilities(self, record: Record) -> dict[str, np.ndarray]:
+    def log_probabilities(self, record: Record) -> "Arrays":
         """Log-probabilities of the true tokens, per split, as half-precision arrays [tokens].
 
         Raises:
             CorruptRecord: the file is missing or is not the one that the record was written with.
         """
-        path = self.root / record.run / "log_probabilities.npz"
+        import numpy as np
+
+        path = self.root / record.run / LOG_PROBABILITIES
         try:
             with np.load(path) as file:
                 arrays = {name: file[name] for name in file.files}
@@ -184,7 +195,7 @@ def read_record(path: Path) -> Record:
     """Read and verify one record.
 
     Raises:
-        CorruptRecord: not JSON, fields missing or unknown, or altered since it was written.
+        CorruptRecord: the file is not JSON, has missing or unknown fields, or was altered since it was written.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -197,8 +208,10 @@ def read_record(path: Path) -> Record:
     return record
 
 
-def checksum_arrays(arrays: dict[str, np.ndarray]) -> str:
-    """Checksum of named arrays, whatever the archive that holds them."""
+def checksum_arrays(arrays: "Arrays") -> str:
+    """Checksum of named arrays, independent of the archive that holds them."""
+    import numpy as np
+
     digest = hashlib.sha256()
     for name in sorted(arrays):
         digest.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
@@ -207,13 +220,3 @@ def checksum_arrays(arrays: dict[str, np.ndarray]) -> str:
 
 def _checksum(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _replace(path: Path, write: Any) -> None:
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    with scratch.open("wb") as file:
-        write(file)
-    os.replace(scratch, path)
-
-
-CHECKPOINT = "last.ckpt"

@@ -1,1 +1,1 @@
-"""Weights & Biases: all that knows of it."""
+"""Tracking of runs with Weights & Biases, known to this package alone."""

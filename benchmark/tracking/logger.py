@@ -1,4 +1,4 @@
-"""Weights & Biases: follows runs, never stops one."""
+"""Logging to Weights & Biases (W&B), whose failures never stop a run."""
 
 import logging
 import os
@@ -15,34 +15,34 @@ from urllib.request import getproxies
 from lightning.pytorch.loggers import Logger, WandbLogger
 from typing_extensions import override
 
-from benchmark.store.records import Record
+from benchmark.store.records import RECORD, Record
 from benchmark.tasks.base import Row
 from datamodules.base import TaskData
 
 PROJECT = "rnnreg"
 
 CONNECT_SECONDS = 3
-"""Waited for the server before a run is logged offline."""
+"""Time to wait for the server before a run is logged offline."""
 FINISH_SECONDS = 20
-"""Waited for the last of a run to arrive; what has not by then is on disk."""
+"""Time to wait for the end of a run to be uploaded; it is on disk in any case."""
 
 TASK = "task"
-"""Key of the task in a run's W&B configuration, besides the fields of its own."""
+"""Key of the task in a run's W&B configuration, beside the fields of the run's own configuration."""
 PAPER = "paper/"
-"""Before a metric's name: the paper's value, the same at every step, which makes it a line among the curves."""
+"""Prefix of a metric's name for the paper's value, which is logged at every step to be a line among the curves."""
 
 
 def final(metric: str) -> str:
-    """Where a final metric stands in a run's W&B summary."""
+    """Key of a final metric in a run's W&B summary."""
     return f"final/{metric}"
 
 
 class RunLogger(WandbLogger):
-    """Lightning's logger for W&B, but that a failure of W&B's ends the logging and not the run."""
+    """Lightning's logger for W&B, except that a failure of W&B ends the logging and not the run."""
 
     broken = False
     paper: Mapping[str, float] = {}
-    """The paper's values, logged with every metric."""
+    """The paper's values, which are logged with all metrics."""
 
     @override
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
@@ -50,31 +50,31 @@ class RunLogger(WandbLogger):
 
     @override
     def log_hyperparams(self, params: Any) -> None:
-        """Nothing: the configuration is given at the start, and a model's own parameters hold its vocabulary."""
+        """Log nothing: W&B gets the configuration at the start, and a model's parameters hold its vocabulary."""
 
     @override
     def finalize(self, status: str) -> None:
         self.attempt(lambda: super(RunLogger, self).finalize(status))
 
     def attempt(self, log: Callable[[], Any]) -> None:
-        """Log something, unless it failed before."""
+        """Call a function that logs something, unless W&B failed before."""
         if self.broken:
             return
         try:
             log()
-        except Exception as error:  # whatever is wrong with W&B must not cost a run
+        except Exception as error:  # W&B failures never stop a run
             self.broken = True
             _warn("W&B is off for the rest of this run", error)
 
 
 def log_record(logger: object, record: Record, folder: Path, data: TaskData) -> None:
-    """Log what a finished run leaves: its final metrics, samples as a table with their pictures, its record.
+    """Log the results of a finished run: its final metrics, its samples as a table with pictures, its record.
 
     Args:
-        logger: the run's; nothing is done where it is not W&B's.
-        record: of the run.
-        folder: of the run in its store.
-        data: the run's data, which has the samples' pictures.
+        logger: logger of the run; without W&B nothing is done.
+        record: record of the run.
+        folder: folder of the run in its store.
+        data: data of the run, which has the samples' pictures.
     """
     if not isinstance(logger, RunLogger):
         return
@@ -93,21 +93,23 @@ def log_record(logger: object, record: Record, folder: Path, data: TaskData) -> 
                 table.add_data(*texts, *([wandb.Image(picture)] if picture else []))
             run.log({"samples": table})
         artifact = wandb.Artifact(identifier(record.run), type="record", metadata=record.metrics)
-        artifact.add_file(str(folder / "record.json"))
+        artifact.add_file(str(folder / RECORD))
         run.log_artifact(artifact)
 
     logger.attempt(log)
 
 
 def make_logger(mode: str, row: Row, seed: int, run: str, folder: Path) -> Logger | bool:
-    """A W&B logger for one run, or False when W&B is off or cannot be had.
+    """A W&B logger for one run, or False if W&B is off or fails.
+
+    Falls back to offline logging if W&B rejects the API key or cannot be reached.
 
     Args:
-        mode: auto (what WANDB_MODE says, else online when the user is logged in, else offline), online, offline or off.
-        row: gives the group, the tags and the configuration.
-        seed: part of the configuration.
-        run: name of the run in its store; the W&B id follows from it, so that a resumed run goes on in its own curve.
-        folder: takes the W&B files.
+        mode: auto (WANDB_MODE if set, else online if the user is logged in, else offline), online, offline or off.
+        row: row of the run, which gives the group, the tags and the configuration.
+        seed: seed of the run, part of the configuration.
+        run: name of the run in its store; the W&B id follows from it, so that a resumed run continues its own curve.
+        folder: folder for the files of W&B.
     """
     if mode == "off":
         return False
@@ -115,28 +117,28 @@ def make_logger(mode: str, row: Row, seed: int, run: str, folder: Path) -> Logge
     try:
         import wandb
 
-        wandb.setup()  # takes the silence up
+        wandb.setup()  # reads WANDB_SILENT
         if mode == "auto":
             mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
         if mode == "disabled":
             return False
         if mode == "online" and not reachable():
-            _warn("W&B is not reached, this run is logged offline", "`rnnreg dashboard --sync` uploads it later")
+            _warn("W&B cannot be reached, this run is logged offline", "`rnnreg dashboard --sync` uploads it later")
             mode = "offline"
         if mode == "online":
             try:
                 return _start(row, seed, run, folder, "online")
             except Exception as error:  # such as a wrong key
-                _warn("W&B refuses this run, it is logged offline", error)
-                wandb.teardown()  # which otherwise takes the run to be open
+                _warn("W&B rejects this run, it is logged offline", error)
+                wandb.teardown()  # else it takes the run to be open
         return _start(row, seed, run, folder, "offline")
-    except Exception as error:  # whatever is wrong with W&B must not cost a run
+    except Exception as error:  # W&B failures never stop a run
         _warn("W&B is off for this run", error)
         return False
 
 
 def _start(row: Row, seed: int, run: str, folder: Path, mode: Literal["online", "offline"]) -> RunLogger:
-    """Start W&B now, where a failure can still be passed over."""
+    """Start W&B now, while a failure can still be handled."""
     import wandb
 
     logger = RunLogger(
@@ -149,7 +151,7 @@ def _start(row: Row, seed: int, run: str, folder: Path, mode: Literal["online", 
         offline=mode == "offline",
         config={**asdict(row.config), TASK: row.config.task, "seed": seed},
         settings=wandb.Settings(
-            # Nothing of the machine or the user beyond the run itself; short limits, so that no network is no wait.
+            # Nothing about the machine or the user beyond the run itself; short limits, so that runs do not wait.
             mode=mode,
             console="off",
             disable_git=True,
@@ -170,12 +172,12 @@ def _start(row: Row, seed: int, run: str, folder: Path, mode: Literal["online", 
 
 
 def identifier(run: str) -> str:
-    """What W&B calls a run: its name in the store, in the letters that W&B allows."""
+    """W&B's id of a run: its name in the store, in the characters that W&B allows."""
     return re.sub(r"[^A-Za-z0-9_.-]", "-", run)[-128:]
 
 
 def logged_in() -> bool:
-    """Whether this machine has W&B credentials; asks nobody and no network."""
+    """Whether this machine has W&B credentials, found without a prompt or the network."""
     import wandb
 
     try:
@@ -185,7 +187,7 @@ def logged_in() -> bool:
 
 
 def reachable() -> bool:
-    """Whether W&B's server takes a connection, so that a run need not wait to find out."""
+    """Whether W&B's server accepts a connection, found out faster than by starting a run."""
     import wandb
 
     address = urlsplit(str(wandb.setup().settings.base_url))
@@ -193,12 +195,12 @@ def reachable() -> bool:
     try:
         socket.create_connection((address.hostname or "", port), CONNECT_SECONDS).close()
     except OSError:
-        return bool(proxy_for(address.scheme))  # behind a proxy it is the proxy's to say
+        return bool(proxy_for(address.scheme))  # behind a proxy only the proxy knows
     return True
 
 
 def proxy_for(scheme: str) -> str:
-    """The proxy that the environment names for a scheme, empty if none."""
+    """The proxy that the environment names for a URL scheme, empty if there is none."""
     return getproxies().get(scheme, "")
 
 
@@ -211,6 +213,6 @@ def finish() -> None:
             _warn("W&B could not finish", error)
 
 
-def _warn(what: str, error: Exception | str) -> None:
-    lines = str(error).splitlines()
-    logging.getLogger("rnnreg").warning("%s: %s", what, lines[0] if lines else type(error).__name__)
+def _warn(message: str, reason: Exception | str) -> None:
+    lines = str(reason).splitlines()
+    logging.getLogger("rnnreg").warning("%s: %s", message, lines[0] if lines else type(reason).__name__)

@@ -1,1 +1,1 @@
-"""One run: a row and a seed become a record."""
+"""Training of one run: a row and a seed become a record."""

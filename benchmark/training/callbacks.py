@@ -1,6 +1,5 @@
-"""What the suite adds to Lightning's loop: a learning curve, random numbers an epoch, checkpoints that are whole."""
+"""Additions to Lightning's loop: learning curve, random numbers for each epoch, complete checkpoints, progress."""
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,40 +12,57 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins import TorchCheckpointIO
 from typing_extensions import override
 
+from benchmark.files import replacing
+from benchmark.formatting import duration
 from benchmark.store.locks import RunLock
 from datamodules.errors import UserError
 
 STEPS_BETWEEN_LOGS = 50
-"""Of the training loss; all else is logged once an epoch."""
+"""Steps between two values of the training loss that are logged; all else is logged once an epoch."""
 
-SECONDS_BETWEEN_TELLS = 5.0
-"""How often a run says how far it is within an epoch, which may take hours."""
+SECONDS_BETWEEN_REPORTS = 5.0
+"""Seconds between two reports of progress within an epoch, which may take hours."""
 
 Progress = Callable[[int, int], None]
 """Called after each epoch with the number of epochs done and the number in all."""
 
 
-class CurveRecorder(Checkpoint):
-    """Keeps the learning curve, and gives each epoch its own random numbers, so that a resumed run is the same run.
+class EpochLines:
+    """Progress for a log: one line an epoch, with the time left."""
 
-    A Checkpoint to Lightning, so that it is called after the model has logged the epoch and before it is saved.
+    def __init__(self) -> None:
+        self.begin = time.perf_counter()
+        self.before: int | None = None
+        """Epochs that were done before an interruption."""
+
+    def __call__(self, epoch: int, epochs: int) -> None:
+        """Print the line of an epoch."""
+        self.before = epoch - 1 if self.before is None else self.before
+        left = (epochs - epoch) * (time.perf_counter() - self.begin) / (epoch - self.before)
+        print(f"epoch {epoch} of {epochs}, {f'ETA {duration(left)}' if left else 'evaluating'}", flush=True)
+
+
+class CurveRecorder(Checkpoint):
+    """Keeps the learning curve, and seeds each epoch anew, so that a resumed run is the same run.
+
+    It is a Checkpoint to Lightning, so that it is called after the model has logged the epoch and before it is saved.
 
     Args:
-        seed: of the run.
-        units_per_epoch: what throughput counts.
-        lock: is told how far the run is, within an epoch too.
-        progress: told of each epoch.
+        seed: seed of the run.
+        units_per_epoch: units that throughput counts in an epoch.
+        lock: takes the progress of the run, within epochs too.
+        progress: called after each epoch.
     """
 
     def __init__(self, seed: int, units_per_epoch: int, lock: RunLock, progress: Progress | None) -> None:
         self.seed, self.units_per_epoch, self.lock, self.progress = seed, units_per_epoch, lock, progress
         self.epochs: list[dict[str, float]] = []
-        self._lr = self._begin = self._trained = self._told = 0.0
+        self._lr = self._begin = self._trained = self._reported = 0.0
 
     @override
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._lr = trainer.optimizers[0].param_groups[0]["lr"]
-        self._begin = self._told = time.perf_counter()
+        self._begin = self._reported = time.perf_counter()
 
     @override
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -58,12 +74,12 @@ class CurveRecorder(Checkpoint):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if trainer.loggers and trainer.global_step % STEPS_BETWEEN_LOGS == 0:
-            # Of several devices the first one's part of the loss, scaled to the whole.
+            # On several devices it is the first one's part of the loss, scaled to the whole batch.
             self._log(trainer, {"training_loss": float(outputs["loss"]) * trainer.world_size})
-        if trainer.is_global_zero and (now := time.perf_counter()) - self._told > SECONDS_BETWEEN_TELLS:
-            self._told = now
-            part = (batch_idx + 1) / (trainer.num_training_batches + 1)  # its validation, and its checkpoint, are left
-            self.lock.tell(trainer.current_epoch + part, trainer.max_epochs or 0)
+        if trainer.is_global_zero and (now := time.perf_counter()) - self._reported > SECONDS_BETWEEN_REPORTS:
+            self._reported = now
+            part = (batch_idx + 1) / (trainer.num_training_batches + 1)  # validation and checkpoint are left
+            self.lock.report_progress(trainer.current_epoch + part, trainer.max_epochs or 0)
 
     @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -89,7 +105,7 @@ class CurveRecorder(Checkpoint):
         )
         self._log(trainer, {name: self.epochs[-1][name] for name in ("lr", "seconds", "throughput")})
         if trainer.is_global_zero:
-            self.lock.tell(len(self.epochs), trainer.max_epochs or 0)
+            self.lock.report_progress(len(self.epochs), trainer.max_epochs or 0)
             if self.progress:
                 self.progress(len(self.epochs), trainer.max_epochs or 0)
 
@@ -106,19 +122,15 @@ class CurveRecorder(Checkpoint):
         self.epochs = state_dict["epochs"]
 
 
-class WholeCheckpoints(TorchCheckpointIO):
-    """Replaces a checkpoint by a whole one only: what a full disk cuts short leaves the last one as it was."""
+class CompleteCheckpoints(TorchCheckpointIO):
+    """Replaces a checkpoint by a complete one only: if a full disk cuts it short, the last one stays as it was."""
 
     @override
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        scratch = Path(path).with_suffix(".part")
-        try:
+        with replacing(Path(path)) as scratch:
             super().save_checkpoint(checkpoint, scratch, storage_options)
-            os.replace(scratch, path)
-        finally:
-            scratch.unlink(missing_ok=True)
 
 
 def mix(seed: int, epoch: int, rank: int = 0) -> int:
-    """A seed for one epoch of one run on one of its devices, unrelated to any other; epoch 0 is the initialisation."""
+    """A seed for one epoch of one run on one of its devices, unrelated to all others; epoch 0 is initialization."""
     return int(np.random.SeedSequence([seed, epoch, *([rank] if rank else [])]).generate_state(1, np.uint64)[0] >> 1)

@@ -1,25 +1,31 @@
-"""One run on several devices: a process a device, started and watched by torch's elastic agent, as torchrun does."""
+"""One run on several devices: a process for each device, started by torch's elastic agent, as by torchrun."""
 
 import logging
 import multiprocessing
 import os
+import pickle
 import signal
+import tempfile
 import threading
 import uuid
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import TypeVar
 
 import torch
-from lightning.pytorch.plugins.environments import SLURMEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from torch.distributed import is_torchelastic_launched
 from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from benchmark.files import replacing
 from datamodules.errors import UserError
 
-SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
-"""That the agent takes over while it watches."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+"""Signals that the agent handles while it watches the processes."""
+
+Result = TypeVar("Result")
 
 
 def started_together() -> bool:
@@ -28,7 +34,7 @@ def started_together() -> bool:
 
 
 def rank() -> int:
-    """Number of this process among those of its run, 0 where it is the only one."""
+    """Number of this process among those of its run, 0 if it is the only one."""
     return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", 0))) if started_together() else 0
 
 
@@ -36,7 +42,8 @@ def check_devices(devices: int, nodes: int, batch_size: int, accelerator: str) -
     """Refuse a number of devices that cannot work.
 
     Raises:
-        UserError: fewer sequences in a batch than devices, fewer GPUs than asked for, nodes without a launcher.
+        UserError: a batch has fewer sequences than there are devices, there are fewer GPUs than asked for, or several
+            nodes were asked for without a launcher that starts the run on each.
     """
     if batch_size < devices * nodes:
         raise UserError(
@@ -51,27 +58,31 @@ def check_devices(devices: int, nodes: int, batch_size: int, accelerator: str) -
 
 
 def check_gpus(devices: int, accelerator: str) -> None:
-    """Refuse more GPUs than there are.
+    """Refuse more GPUs than this machine has.
 
     Raises:
-        UserError: fewer GPUs than asked for; none at all is a mistake where the accelerator is to be one.
+        UserError: there are fewer GPUs than asked for; having none at all is a mistake only for `--accelerator gpu`.
     """
     gpus = torch.cuda.device_count()
     if gpus < devices and (gpus or accelerator == "gpu") and accelerator != "cpu":
-        raise UserError(f"--devices {devices}: this machine has {gpus} GPUs; --accelerator cpu takes CPU processes")
+        raise UserError(
+            f"--devices {devices}: this machine has {gpus} GPU{'s' * (gpus != 1)}; --accelerator cpu takes CPU "
+            "processes"
+        )
 
 
-def on_devices(devices: int, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function in one process a device; return what the first of them returned.
+def on_devices(devices: int, function: Callable[..., Result], *arguments: object) -> Result:
+    """Call a function in one process for each device; return what the first of them returned.
 
     Args:
-        devices: processes, on this machine.
-        function: of a module, so that the processes find it by name; it joins them by Lightning's DDP.
-        arguments: that can be pickled.
+        devices: number of processes on this machine.
+        function: a module's function, so that the processes find it by name; it joins them by Lightning's DDP.
+        arguments: arguments of the function, which must be picklable.
 
     Raises:
-        UserError: a process failed or was killed, in one line; the others are ended.
-        KeyboardInterrupt: the user stopped it.
+        UserError: the function raised it in a process, and it arrives here as the same class; or a process failed
+            otherwise or was killed. The other processes are ended.
+        KeyboardInterrupt: the user stopped the run.
     """
     for name in list(logging.root.manager.loggerDict):
         if name.startswith("torch.distributed.elastic"):  # what the agent has to say is raised below, in one line
@@ -85,37 +96,53 @@ def on_devices(devices: int, function: Callable[..., Any], *arguments: Any) -> A
         rdzv_endpoint="localhost:0",
         local_addr="localhost",
         max_restarts=0,
-        signals_to_handle=",".join(SIGNALS),
+        signals_to_handle=",".join(number.name for number in SIGNALS),
     )
-    handlers = {
-        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-    }
-    try:
-        return elastic_launch(config, call)(function, *arguments)[0]
-    except ChildFailedError as error:
-        first, failure = error.get_first_failure()
-        # What an exception said, or of a process that could not say anything, how it ended.
-        said = failure.message["message"] if isinstance(failure.message, dict) else failure.message
-        kind, _, message = said.partition(": ")
-        if kind in ("UserError", "DataError"):
-            raise UserError(message) from error
-        cause = f"was killed ({failure.signal_name()})" if failure.exitcode < 0 else f"failed: {said}"
-        raise UserError(
-            f"process {first} of {devices} {cause}; the last finished epoch is kept, and the same command goes on"
-        ) from error
-    except SignalException as error:
-        raise KeyboardInterrupt from error
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    with tempfile.TemporaryDirectory(prefix="rnnreg-") as folder:
+        errors = Path(folder)
+        try:
+            results: dict[int, Result] = elastic_launch(config, call)(errors, function, *arguments)
+            return results[0]
+        except ChildFailedError as error:
+            raise first_user_error(errors) or died(error, devices) from error
+        except SignalException as error:
+            raise KeyboardInterrupt from error
+        finally:
+            if threading.current_thread() is threading.main_thread():
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
 
 
-def call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What each process does: the function, and no more once the process that started it has ended."""
+def call(errors: Path, function: Callable[..., Result], *arguments: object) -> Result:
+    """Call the function in one of the processes; leave a UserError in a file, since the agent carries only text."""
     follow_parent()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches all processes; the one that started them answers it
-    return function(*arguments)
+    try:
+        return function(*arguments)
+    except UserError as error:
+        with replacing(errors / str(rank())) as scratch:
+            scratch.write_bytes(pickle.dumps(error))
+        raise
+
+
+def first_user_error(errors: Path) -> UserError | None:
+    """The mistake of the user that a process ran into, of the lowest rank if there are several."""
+    for path in sorted(errors.glob("[0-9]*"), key=lambda path: int(path.name)):
+        error = pickle.loads(path.read_bytes())  # written by this run's own processes, above
+        assert isinstance(error, UserError)
+        return error
+    return None
+
+
+def died(error: ChildFailedError, devices: int) -> UserError:
+    """How the first of the processes ended that failed for another reason than a mistake of the user."""
+    first, failure = error.get_first_failure()
+    message = failure.message["message"] if isinstance(failure.message, dict) else failure.message
+    cause = f"was killed ({failure.signal_name()})" if failure.exitcode < 0 else f"failed: {message}"
+    return UserError(
+        f"process {first} of {devices} {cause}; the last finished epoch is kept; rerun the same command to resume"
+    )
 
 
 def follow_parent() -> None:

@@ -1,4 +1,4 @@
-"""Where and how a run is run."""
+"""Options of a run that do not change what is trained: where it runs and where its results go."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +18,15 @@ class Options:
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     """Device kind: auto takes GPUs where there are any."""
     threads: PositiveInt | None = None
-    """CPU threads of one run on each of its devices; its part of the cores if not given."""
+    """CPU threads of one run on each of its devices; by default its share of the cores."""
     devices: PositiveInt = 1
-    """Devices of one run on each machine: GPUs, or processes on a CPU, among which its batches are split."""
+    """Devices of one run on each machine: GPUs, or processes on a CPU, which share its batches."""
     num_nodes: PositiveInt = 1
-    """Machines of one run, all started by srun or torchrun."""
+    """Machines of one run, on each of which srun or torchrun starts it."""
     wandb: Literal["auto", "online", "offline", "off"] = "auto"
     """Weights & Biases: auto (online when logged in, else offline), online, offline or off."""
+
+    @property
+    def processes(self) -> int:
+        """Processes of one run: one for each device of each machine."""
+        return int(self.devices * self.num_nodes)

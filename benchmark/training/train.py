@@ -1,4 +1,4 @@
-"""One run: a row and a seed become a record."""
+"""Training of one run: a row and a seed become a record."""
 
 import datetime
 import logging
@@ -9,18 +9,19 @@ import sys
 import time
 import warnings
 import zipfile
-from contextlib import nullcontext
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from lightning import Trainer
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.loggers import Logger
 
 from benchmark.files import writable
-from benchmark.formatting import duration
 from benchmark.store.locks import RunLock
 from benchmark.store.provenance import (
     describe_commit,
@@ -33,16 +34,17 @@ from benchmark.store.records import CHECKPOINT, Record, Store, checksum_arrays, 
 from benchmark.tasks.base import Row
 from benchmark.tasks.trained import build_model
 from benchmark.tracking.logger import log_record, make_logger
-from benchmark.training.callbacks import CurveRecorder, Progress, WholeCheckpoints, mix
+from benchmark.training.callbacks import CompleteCheckpoints, CurveRecorder, EpochLines, Progress, mix
 from benchmark.training.devices import check_devices, on_devices, rank, started_together
 from benchmark.training.options import Options
+from datamodules.base import TaskData
 from datamodules.cache import cores
 from datamodules.errors import UserError
 from models.base import TaskModel
 
 
 class Interrupted(UserError):
-    """The user stopped a run; its state is kept and the message says how to go on."""
+    """The user stopped a run; its state is kept and the message says how to resume it."""
 
     exit_code = 130
 
@@ -52,22 +54,26 @@ def train(
 ) -> Record:
     """Train and evaluate one run, or return its record when the store has it already.
 
-    A run that was stopped goes on after its last finished epoch.
+    A run that was stopped resumes after its last finished epoch.
 
     Args:
-        row: what to train.
-        seed: seed of initialisation, dropout masks and data order.
-        options: where and how.
-        progress: told of each epoch; without it the run shows a progress bar, or in a log one line an epoch.
-        command: what rebuilds the run, for the record.
+        row: the row to train.
+        seed: seed of initialization, dropout masks and data order.
+        options: where and how to run.
+        progress: called after each epoch; without it the run shows a progress bar, or in a log one line an epoch.
+        command: the command line that trains the run again, for the record.
 
     Raises:
         RunLocked: another process is training it.
-        UserError: bad data, an unusable output folder or checkpoint, a diverged training, an interrupt, a number of
-            devices that cannot be.
+        CorruptRecord: the store has a record of it that cannot be trusted.
+        Interrupted: the user stopped it.
+        DataError: the data is missing or unusable.
+        UserError: the output folder or the checkpoint is unusable, the number of devices is impossible, or the training
+            diverged.
     """
     check_devices(options.devices, options.num_nodes, row.config.batch_size, options.accelerator)
     lock = RunLock(options.store, row.name, seed, row.config.fingerprint())
+    command = command or rebuild_command(row.name, seed)
     arguments = (row, seed, options, lock, progress, command)
     with lock.held() if rank() == 0 else nullcontext():
         if options.devices == 1 or started_together():
@@ -76,47 +82,94 @@ def train(
         try:
             return on_devices(options.devices, train_locked, *arguments)
         except KeyboardInterrupt as stop:
-            epoch, epochs = lock.progress
-            raise interrupted(int(epoch), epochs) from stop
+            epochs_done, epochs = lock.progress
+            raise interrupted(int(epochs_done), epochs) from stop
 
 
 def train_locked(
-    row: Row, seed: int, options: Options, lock: RunLock, progress: Progress | None, command: str | None
+    row: Row, seed: int, options: Options, lock: RunLock, progress: Progress | None, command: str
 ) -> Record:
-    """What `train` does once the run is its own, in one process or in each of several."""
-    on_terminal = progress is None and sys.stderr.isatty() and rank() == 0
-    if progress is None and not on_terminal:
-        progress = EpochLines()
-    quieten()
-    alone = options.devices * options.num_nodes == 1
-    on_cpu = options.accelerator == "cpu" or not torch.cuda.is_available()
-    if threads := options.threads or (max(1, cores() // options.devices) if on_cpu and options.devices > 1 else None):
-        torch.set_num_threads(threads)
-        if not alone:
-            os.environ["OMP_NUM_THREADS"] = str(threads)  # else Lightning's DDP sets a number of its own
-    keep_freed_memory()
-
-    data = row.config.datamodule(options.data)
-    data.prepare_data()
-    data.seed = seed
-    data.setup("fit")
+    """Do the work of `train` under its lock, in the only process of the run or in each of several."""
+    configure(options)
+    data = set_up_data(row, seed, options)
     run = run_name(row.name, seed, lock.fingerprint, data.sha256)
     store = Store(options.store)
     if record := store.find(run):
         return record
+    training = build(row, seed, options, lock, progress, data, run)
+    with interrupts_reported(training):
+        fit(training)
+        seconds = evaluate(training)
+    arrays = log_probabilities(training.model)
+    record = make_record(training, seconds, checksum_arrays(arrays), command)
+    if training.trainer.is_global_zero:
+        store.write(record, arrays)
+        lock.clear_progress()
+        log_record(training.logger, record, training.folder, data)
+    return record
+
+
+@dataclass(frozen=True)
+class Training:
+    """One run that has been built: everything that it takes to fit, evaluate and record it."""
+
+    row: Row
+    lock: RunLock
+    folder: Path
+    """Folder of the run in its store."""
+    data: TaskData
+    model: TaskModel
+    curve: CurveRecorder
+    logger: Logger | bool
+    trainer: Trainer
+    checkpoint: Path | None
+    """Checkpoint to resume from; None for a run that begins."""
+
+
+def configure(options: Options) -> None:
+    """Set up this process: what it prints, how many threads it uses, how it keeps memory."""
+    quieten()
+    on_cpu = options.accelerator == "cpu" or not torch.cuda.is_available()
+    if threads := options.threads or (max(1, cores() // options.devices) if on_cpu and options.devices > 1 else None):
+        torch.set_num_threads(threads)
+        if options.processes > 1:
+            os.environ["OMP_NUM_THREADS"] = str(threads)  # else Lightning's DDP sets a number of its own
+    keep_freed_memory()
+
+
+def set_up_data(row: Row, seed: int, options: Options) -> TaskData:
+    """Prepare and read the data of a run; its checksum is known afterward."""
+    data = row.config.datamodule(options.data)
+    data.prepare_data()
+    data.seed = seed
+    data.setup("fit")
+    return data
+
+
+def build(
+    row: Row, seed: int, options: Options, lock: RunLock, progress: Progress | None, data: TaskData, run: str
+) -> Training:
+    """Build the model, initialized by the seed, and the trainer; find the checkpoint to resume from.
+
+    Raises:
+        UserError: the run's folder cannot be written, the model cannot be built, or the checkpoint is of another run.
+    """
     folder = writable(options.store / run)
     torch.manual_seed(mix(seed, 0))
     model = build_model(row, data)
-    resume = check_checkpoint(folder / CHECKPOINT, model)
+    checkpoint = check_checkpoint(folder / CHECKPOINT, model)
+    shows_bar = progress is None and sys.stderr.isatty() and rank() == 0
+    if progress is None and not shows_bar:
+        progress = EpochLines()
     curve = CurveRecorder(seed, data.units_per_epoch, lock, progress)
     logger = make_logger(options.wandb, row, seed, run, folder) if rank() == 0 else False
     trainer = Trainer(
         accelerator=options.accelerator,
         devices=options.devices,
         num_nodes=options.num_nodes,
-        strategy="auto" if alone else "ddp",
+        strategy="ddp" if options.processes > 1 else "auto",
         # A job of a cluster does not make a run one of several processes.
-        plugins=[WholeCheckpoints(), *([LightningEnvironment()] if alone else [])],
+        plugins=[CompleteCheckpoints(), *([] if options.processes > 1 else [LightningEnvironment()])],
         use_distributed_sampler=False,  # TaskData splits each batch
         max_epochs=row.config.epochs,
         gradient_clip_val=row.config.clip,
@@ -125,52 +178,77 @@ def train_locked(
         log_every_n_steps=1,  # CurveRecorder logs what there is within an epoch
         default_root_dir=folder,
         num_sanity_val_steps=0,
-        enable_progress_bar=on_terminal,
+        enable_progress_bar=shows_bar,
         enable_model_summary=False,
     )
-    try:
-        trainer.fit(model, datamodule=data, ckpt_path=resume, weights_only=True)
-        begin = time.perf_counter()
-        trainer.test(model, datamodule=data, verbose=False)
-    except SystemExit as stop:
-        if not isinstance(stop.__context__, KeyboardInterrupt):  # a cluster's signal, which is its launcher's to answer
-            raise
-        # Lightning's answer to Ctrl-C, after it has shut down in order.
-        raise interrupted(len(curve.epochs), row.config.epochs) from stop
-    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    arrays = {split: values.cpu().numpy().astype(np.float16) for split, values in model.log_probabilities.items()}
+    return Training(row, lock, folder, data, model, curve, logger, trainer, checkpoint)
 
-    record = Record(
+
+def fit(training: Training) -> None:
+    """Train for the epochs that are left, with a validation and a checkpoint after each."""
+    training.trainer.fit(training.model, datamodule=training.data, ckpt_path=training.checkpoint, weights_only=True)
+
+
+def evaluate(training: Training) -> float:
+    """Compute the final metrics on validation and test data; return the seconds that it takes."""
+    begin = time.perf_counter()
+    training.trainer.test(training.model, datamodule=training.data, verbose=False)
+    return time.perf_counter() - begin
+
+
+def log_probabilities(model: TaskModel) -> dict[str, "np.ndarray[tuple[int, ...], np.dtype[np.float16]]"]:
+    """Log-probabilities that the model gave the true tokens in the final evaluation, per split, as stored."""
+    return {split: values.cpu().numpy().astype(np.float16) for split, values in model.log_probabilities.items()}
+
+
+def make_record(training: Training, evaluation_seconds: float, log_probabilities_sha256: str, command: str) -> Record:
+    """Everything that is kept of a run that has been fitted and evaluated."""
+    row, data, model, trainer, curve = training.row, training.data, training.model, training.trainer, training.curve
+    return Record(
         row=row.name,
         task=row.config.task,
-        seed=seed,
+        seed=training.lock.seed,
         configuration=asdict(row.config),
-        fingerprint=lock.fingerprint,
+        fingerprint=training.lock.fingerprint,
         protocol=row.config.protocol,
         data_sha256=data.sha256,
-        metrics=metrics,
+        metrics={name: float(value) for name, value in trainer.callback_metrics.items()},
         curve=curve.epochs,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         throughput=statistics.median(epoch["throughput"] for epoch in curve.epochs),
         unit=row.config.unit,
-        wall_seconds=sum(epoch["seconds"] for epoch in curve.epochs) + time.perf_counter() - begin,
+        wall_seconds=sum(epoch["seconds"] for epoch in curve.epochs) + evaluation_seconds,
         device=describe_device(trainer),
         versions=describe_versions(trainer.strategy.root_device),
         commit=describe_commit(),
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        command=command or rebuild_command(row.name, seed),
-        log_probabilities_sha256=checksum_arrays(arrays),
+        command=command,
+        log_probabilities_sha256=log_probabilities_sha256,
         details={**data.details, **model.details},
     )
-    if trainer.is_global_zero:
-        store.write(record, arrays)
-        lock.forget()
-        log_record(logger, record, folder, data)
-    return record
+
+
+@contextmanager
+def interrupts_reported(training: Training) -> Iterator[None]:
+    """Turn Lightning's answer to Ctrl-C, an exit after it has shut down in order, into `Interrupted`."""
+    try:
+        yield
+    except SystemExit as stop:
+        if not isinstance(stop.__context__, KeyboardInterrupt):  # a cluster's signal, which its launcher handles
+            raise
+        raise interrupted(len(training.curve.epochs), training.row.config.epochs) from stop
+
+
+def interrupted(epochs_done: int, epochs: int) -> Interrupted:
+    """The error for a run that the user stopped after so many epochs."""
+    return Interrupted(
+        f"interrupted after epoch {epochs_done} of {epochs}; the last finished epoch is kept; "
+        "rerun the same command to resume"
+    )
 
 
 def quieten() -> None:
-    """Silence what Lightning says of things that are as they should be."""
+    """Silence warnings of Lightning about things that are as they should be."""
     for message in (
         ".*does not have many workers.*|.*exists and is not empty.*",
         ".*was called on a metric that|.*`isinstance\\(treespec, LeafSpec\\)`.*",
@@ -182,33 +260,11 @@ def quieten() -> None:
         logging.getLogger(library).setLevel(logging.ERROR)
 
 
-def interrupted(done: int, epochs: int) -> Interrupted:
-    """What a user is told who has stopped a run."""
-    return Interrupted(
-        f"interrupted after epoch {done} of {epochs}, which is kept; the same command goes on from there"
-    )
-
-
-class EpochLines:
-    """One line an epoch for a log, with the time left."""
-
-    def __init__(self) -> None:
-        self.begin = time.perf_counter()
-        self.before: int | None = None
-        """Epochs of an earlier sitting."""
-
-    def __call__(self, epoch: int, epochs: int) -> None:
-        """Print the line of an epoch."""
-        self.before = epoch - 1 if self.before is None else self.before
-        left = (epochs - epoch) * (time.perf_counter() - self.begin) / (epoch - self.before)
-        print(f"epoch {epoch} of {epochs}, {f'ETA {duration(left)}' if left else 'evaluating'}", flush=True)
-
-
 def check_checkpoint(path: Path, model: TaskModel) -> Path | None:
     """The checkpoint to resume from, None if there is none yet.
 
     Raises:
-        UserError: it is there but is not a whole checkpoint, or one of another model or vocabulary.
+        UserError: the checkpoint is incomplete, or belongs to another model or vocabulary.
     """
     if not path.exists():
         return None

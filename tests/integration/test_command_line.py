@@ -1,6 +1,5 @@
 """The command line as a user meets it: lists, mistakes in one line, rows of their own, start-up, shell completion."""
 
-import json
 import re
 import signal
 import subprocess
@@ -8,9 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.factories import tiny_flags
 
-from benchmark.store.records import Store
 from benchmark.tasks import registry
 
 ROOT = Path(__file__).parents[2]
@@ -162,19 +159,3 @@ def test_bad_input_is_one_line_and_a_failure(rnnreg, text_folder, tmp_path, word
     assert err.startswith("rnnreg: error: ")
     assert message in err
     assert not out
-
-
-def test_the_readme_example_of_a_users_own_backbone_runs(rnnreg, text_folder, tmp_path) -> None:
-    """The file in the README, through the same commands, with the row made tiny by overrides."""
-    code = re.search(r"```python\n(# my_rows\.py\n.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert code is not None
-    assert len(code[1].splitlines()) <= 25
-    (tmp_path / "my_rows.py").write_text(code[1])
-    here = ["--rows_file", tmp_path / "my_rows.py"]
-    store = ["--store", tmp_path / "runs", "--wandb", "off", "--accelerator", "cpu"]
-    assert "sotu-medium-gru" in rnnreg("list", *here)[1]
-    result, _, err = rnnreg("run", "sotu-medium-gru", *here, *store, *tiny_flags(text_folder))
-    assert result == 0, err
-    record = next(Store(tmp_path / "runs").records())
-    assert record.configuration["backbone"] == "my_rows.MyGRU"
-    assert json.loads((tmp_path / "runs" / record.run / "record.json").read_text())["command"].count("--rows_file") == 1

@@ -154,7 +154,7 @@ def test_a_wrong_key_means_offline(tiny_row, tmp_path, options, monkeypatch, ser
     train(tiny_row, 1, options("online"), progress=silent)
     logger.finish()
     refusing.close()
-    assert caplog.text.count("W&B refuses this run, it is logged offline: ") == 1
+    assert caplog.text.count("W&B rejects this run, it is logged offline: ") == 1
     assert list((tmp_path / "runs").rglob("offline-run-*/run-*.wandb"))
 
 
@@ -164,7 +164,7 @@ def test_no_server_means_offline_at_once(server, tiny_row, tmp_path, options, mo
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{taken.getsockname()[1]}")
         train(tiny_row, 1, options("online"), progress=silent)
         logger.finish()
-    assert "W&B is not reached, this run is logged offline" in caplog.text
+    assert "W&B cannot be reached, this run is logged offline" in caplog.text
     assert list((tmp_path / "runs").rglob("offline-run-*/run-*.wandb"))
 
 

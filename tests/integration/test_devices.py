@@ -10,17 +10,18 @@ from pathlib import Path
 import pytest
 import torch
 from scipy.stats import ks_2samp
-from support.devices import train_each
+from support.devices import interrupt_after_one, raise_on_the_second, train_each
 from support.factories import TASKS, TINY, tiny_flags, tiny_rows
 
 from benchmark.grid.grid import silent
-from benchmark.store.records import Record, Store
+from benchmark.store.locks import RunLock, RunLocked
+from benchmark.store.records import RECORD, CorruptRecord, Record, Store
 from benchmark.tasks import language_modeling
 from benchmark.training.callbacks import mix
 from benchmark.training.devices import check_devices, on_devices
 from benchmark.training.options import Options
-from benchmark.training.train import train
-from datamodules.errors import UserError
+from benchmark.training.train import Interrupted, train
+from datamodules.errors import DataError, UserError
 
 SAID = ("text", "translation", "caption")
 
@@ -154,6 +155,45 @@ def test_two_machines_under_torchrun_make_one_run(text_folder, tmp_path) -> None
     assert record.metrics == pytest.approx(train(row, 1, options(tmp_path, "one"), progress=silent).metrics, rel=1e-5)
 
 
+@pytest.mark.parametrize("error", [DataError, RunLocked])
+def test_a_mistake_on_one_device_arrives_as_its_own_class(error) -> None:
+    with pytest.raises(UserError, match=r"^wrong on 1: as it was said$") as raised:
+        on_devices(2, raise_on_the_second, error)
+    assert type(raised.value) is error
+    assert raised.value.exit_code == 1
+
+
+def test_an_unknown_error_on_one_device_is_one_line_that_says_how_to_resume() -> None:
+    with pytest.raises(UserError, match=r"^process 1 of 2 failed: ValueError: wrong on 1: .*; rerun the same command"):
+        on_devices(2, raise_on_the_second, ValueError)
+
+
+def test_a_corrupt_record_on_several_devices_is_named(tiny_row, tmp_path) -> None:
+    where = options(tmp_path, "runs", 2)
+    record = train(tiny_row, 1, where, progress=silent)
+    path = where.store / record.run / RECORD
+    path.write_text("{}")
+    with pytest.raises(CorruptRecord, match=f"^{path} is not a record of this suite"):
+        train(tiny_row, 1, where, progress=silent)
+
+
+def test_a_locked_run_on_several_devices_says_who_trains_it(tiny_row, tmp_path) -> None:
+    where = options(tmp_path, "runs", 2)
+    lock = RunLock(where.store, tiny_row.name, 1, tiny_row.config.fingerprint())
+    with lock.held():
+        lock.report_progress(0, 2)
+        with pytest.raises(RunLocked, match=r"^tiny seed 1 is being trained by process \d+ on "):
+            train(tiny_row, 1, where, progress=silent)
+
+
+def test_an_interrupt_on_several_devices_says_what_is_kept(tiny_row, tmp_path) -> None:
+    with pytest.raises(
+        Interrupted, match=r"^interrupted after epoch 1 of 2; the last finished epoch is kept; rerun "
+    ) as stop:
+        train(tiny_row, 1, options(tmp_path, "runs", 2), progress=interrupt_after_one)
+    assert stop.value.exit_code == 130
+
+
 def test_what_is_wrong_on_every_device_is_said_once_in_one_line(text_folder, tmp_path) -> None:
     row = language_modeling.PTB_SMALL.variant("wild", source=str(text_folder), **{**TINY, "lr": 1e30, "clip": 1e30})
     with pytest.raises(UserError, match=r"^training diverged in epoch 1: .*; a smaller lr or clip may help$"):
@@ -176,6 +216,6 @@ def test_what_cannot_be_split_is_said_in_one_line(devices, nodes, accelerator, m
 def test_more_gpus_than_there_are_is_said_in_one_line(monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     for accelerator in ("gpu", "auto"):
-        with pytest.raises(UserError, match="--devices 2: this machine has 1 GPUs"):
+        with pytest.raises(UserError, match="--devices 2: this machine has 1 GPU;"):
             check_devices(2, 1, 20, accelerator)
     check_devices(2, 1, 20, "cpu")

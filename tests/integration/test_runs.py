@@ -74,7 +74,7 @@ def test_an_interrupted_run_resumes_and_ends_as_if_it_had_not_been(tiny_row, tmp
 
     monkeypatch.setattr(LanguageModel, "training_step", interrupted_step)
     handler = signal.getsignal(signal.SIGINT)
-    with pytest.raises(Interrupted, match="interrupted after epoch 2 of 3, which is kept; the same command goes on"):
+    with pytest.raises(Interrupted, match="interrupted after epoch 2 of 3; the last finished epoch is kept; rerun"):
         train(row, 1, options(tmp_path / "stopped"), progress=silent)
     signal.signal(signal.SIGINT, handler)
 

@@ -39,20 +39,20 @@ def write_pairs(folder: Path) -> Path:
     return folder
 
 
-COLOURS = {"red": (220, 40, 40), "green": (40, 180, 60), "blue": (50, 70, 220), "yellow": (240, 220, 60)}
+COLORS = {"red": (220, 40, 40), "green": (40, 180, 60), "blue": (50, 70, 220), "yellow": (240, 220, 60)}
 
 
 def draw_pictures(folder: Path, count: int, seed: int = 0) -> Path:
-    """Images/ with that many pictures of a coloured box, and captions.txt with two captions of each."""
+    """Images/ with that many pictures of a colored box, and captions.txt with two captions of each."""
     (folder / "Images").mkdir(parents=True)
     generator, lines = random.Random(seed), ["image,caption"]
     for number in range(count):
-        colour, side = generator.choice(list(COLOURS)), generator.choice(["left", "right"])
+        color, side = generator.choice(list(COLORS)), generator.choice(["left", "right"])
         image = Image.new("RGB", (80, 60), "white")
         left = 5 if side == "left" else 45
-        image.paste(COLOURS[colour], (left, 15, left + 30, 45))
+        image.paste(COLORS[color], (left, 15, left + 30, 45))
         image.save(folder / "Images" / f"{number:03d}.png")
-        lines += [f'{number:03d}.png,"A {colour} box , on the {side} ."', f"{number:03d}.png,box that is {colour}"]
+        lines += [f'{number:03d}.png,"A {color} box , on the {side} ."', f"{number:03d}.png,box that is {color}"]
     (folder / "captions.txt").write_text("\n".join(lines) + "\n")
     return folder
 

@@ -1,8 +1,9 @@
-"""What runs in tests of devices: rows whose steps are written down, a rank that dies, a run that is stopped."""
+"""Functions that tests of devices run: they write down steps, die, fail or are stopped."""
 
 import json
 import os
 import signal
+import time
 from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,9 +55,21 @@ class Stop(Exception):
 
 
 def stop_after_one(epoch: int, _: int) -> None:
-    """In the second epoch: what is kept is the first."""
+    """Stop in the second epoch, so that the first is kept."""
     if epoch == 2:
         raise Stop
+
+
+def interrupt_after_one(epoch: int, _: int) -> None:
+    """Stop, as by Ctrl-C, once an epoch is done."""
+    raise KeyboardInterrupt
+
+
+def raise_on_the_second(error: type[Exception]) -> None:
+    """Raise an error on the second of two devices, for which the first one waits."""
+    if os.environ["RANK"] == "1":
+        raise error("wrong on 1: as it was said")
+    time.sleep(60)
 
 
 def train_each(rows: Sequence[Row], seed: int, options: Options, out: Path) -> None:

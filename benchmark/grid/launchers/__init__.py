@@ -1,4 +1,4 @@
-"""Where the runs of a grid go: processes of this machine, Ray, or SLURM."""
+"""Launchers, which run the runs of a grid: processes of this machine, Ray, or SLURM."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -21,18 +21,18 @@ def make_launcher(
     runs_per_device: int = 1,
     slurm: Mapping[str, Any] | None = None,
 ) -> Launcher:
-    """The launcher of that kind.
+    """Make a launcher of that kind.
 
     Args:
         kind: local, ray or slurm.
-        options: of the runs.
-        runs: how many there are to do.
-        jobs: runs at a time.
-        runs_per_device: runs that share a GPU; not for SLURM, whose jobs have their own.
-        slurm: parameters of its jobs.
+        options: options of the runs.
+        runs: number of runs in the grid.
+        jobs: maximum number of runs at a time.
+        runs_per_device: number of runs that share a GPU; not for SLURM, whose jobs have their own.
+        slurm: parameters of SLURM's jobs.
 
     Raises:
-        UserError: it is not installed, or cannot be had here.
+        UserError: the launcher is not installed or cannot be used here, or an option does not fit it.
     """
     if options.num_nodes > 1:
         raise UserError("--num-nodes is for `rnnreg run`; a run of a grid stays on one machine")

@@ -1,6 +1,6 @@
-"""What every launcher is: it turns work into futures, and no more.
+"""The interface of all launchers: a launcher turns work into futures, and no more.
 
-What launchers have in common, claims, progress and records, goes through the store: any mixture of them may fill one.
+Locks, progress and records go through the store, so that launchers of different kinds can work on one store together.
 """
 
 from abc import ABC, abstractmethod
@@ -11,32 +11,32 @@ from typing import Any
 from benchmark.training.options import Options
 
 Work = Callable[[Any], Any]
-"""What a worker does with one argument, a run: can be pickled, and so can what it takes and gives."""
+"""Function that a worker calls with one argument, a run; the function, its argument and its result are picklable."""
 
 
 class WorkerDied(Exception):
-    """The process that had the work ended without a result; the message says what is known of it."""
+    """The process that did the work ended without a result; the message says what is known of the cause."""
 
 
 class Launcher(ABC):
-    """Has work done somewhere."""
+    """Runs work on some kind of machine."""
 
     options: Options
-    """Those of the runs, their threads set."""
+    """Options of the runs, with the number of threads decided."""
     slots: int | None
-    """Runs at a time, None where that is the cluster's to say."""
+    """Maximum number of runs at a time; None if the cluster decides."""
     description: str
-    """The same in words."""
+    """Where and how many runs at a time, in words."""
 
     @abstractmethod
     def launch(self, work: Work, arguments: Sequence[Any]) -> list[Future[Any]]:
-        """Have work done on each argument, begun in this order."""
+        """Do the work on each argument, starting in the order given."""
 
     @abstractmethod
     def close(self, abort: bool) -> None:
-        """Give back what the launcher holds; with `abort`, end what is under way."""
+        """Release the launcher's resources; with `abort`, end the runs under way."""
 
 
 def threads_each(threads: int) -> str:
-    """Threads of a run, in words."""
+    """The threads of each run, in words."""
     return f"{threads} CPU thread{'s' * (threads != 1)} each"

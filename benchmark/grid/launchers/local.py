@@ -21,17 +21,17 @@ from datamodules.cache import cores
 
 @dataclass(frozen=True)
 class Slot:
-    """A share of this machine that does one run at a time, in a process that is kept for the next."""
+    """A share of this machine that does one run at a time, in a process that it keeps for the next run."""
 
     environment: Mapping[str, str]
     pools: list[ProcessPoolExecutor] = field(default_factory=list)
-    """The one of a single process; none before the first run, and after a process has died."""
+    """The pool of that one process; empty before the first run, and after the process has died."""
 
     def do(self, work: Work, argument: Any) -> Any:
         """Do the work in this slot's process.
 
         Raises:
-            WorkerDied: the process ended.
+            WorkerDied: the process ended before the work was done.
         """
         if not self.pools:
             self.pools.append(self._start())
@@ -42,13 +42,13 @@ class Slot:
             raise WorkerDied("its process was killed (out of memory?)") from error
 
     def _start(self) -> ProcessPoolExecutor:
-        """Begin the process, in its environment from the first: a library may look at the GPUs when it is imported."""
+        """Start the process with its environment set, since a library may look for GPUs as it is imported."""
         pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _start_worker)
         with _starting:
             before = {name: os.environ.get(name) for name in self.environment}
             os.environ.update(self.environment)
             try:
-                pool.submit(os.getpid)  # begins it
+                pool.submit(os.getpid)  # starts it
             finally:
                 for name, value in before.items():
                     os.environ.pop(name) if value is None else os.environ.update({name: value})
@@ -56,36 +56,28 @@ class Slot:
 
 
 _starting = threading.Lock()
-"""One process of a grid begins at a time, as the environment it takes along is this process's."""
+"""Held while a process starts, since the environment that it inherits is that of this process."""
 
 
 def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to answer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the main process
     follow_parent()
 
 
 class Local(Launcher):
-    """This machine: a slot for each GPU, or each group of GPUs or CPU cores; a free one takes the next run.
+    """Processes of this machine: a slot for each GPU, group of GPUs or share of the cores; a free one takes a run.
 
     Args:
-        options: devices of one run, its threads.
-        jobs: runs at a time; if not given, on a CPU as many as there are cores for.
-        runs_per_device: runs that share a GPU.
-        runs: of the grid, where that is known: fewer than there are cores have more of them each.
+        options: devices and threads of one run.
+        jobs: maximum number of runs at a time; on a CPU the default is as many as there are cores for.
+        runs_per_device: number of runs that share a GPU.
+        runs: number of runs in the grid, if known: if there are fewer than cores, each gets more cores.
     """
 
     def __init__(
         self, options: Options, jobs: int | None = None, runs_per_device: int = 1, runs: int | None = None
     ) -> None:
-        check_gpus(options.devices, options.accelerator)
-        gpus = visible_gpus() if options.accelerator != "cpu" else []
-        if gpus:
-            groups = [gpus[begin : begin + options.devices] for begin in range(0, len(gpus), options.devices)]
-            named = [{"CUDA_VISIBLE_DEVICES": ",".join(group)} for group in groups if len(group) == options.devices]
-            environments = (named * runs_per_device)[:jobs]
-        else:
-            environments = [{}] * (jobs or max(1, cores() // (options.devices * (options.threads or 1))))
-        environments = environments[:runs]
+        environments = environments_of_slots(options, jobs, runs_per_device)[:runs]
         self.slots = len(environments)
         threads = options.threads or max(1, cores() // (self.slots * options.devices))
         self.options = replace(options, threads=threads)
@@ -97,7 +89,7 @@ class Local(Launcher):
         self._waiting = ThreadPoolExecutor(self.slots)
 
     def launch(self, work: Work, arguments: Sequence[Any]) -> list[Future[Any]]:
-        """See Launcher."""
+        """Do the work on each argument in the next free slot."""
         return [self._waiting.submit(self._on_a_free_slot, work, argument) for argument in arguments]
 
     def _on_a_free_slot(self, work: Work, argument: Any) -> Any:
@@ -108,7 +100,7 @@ class Local(Launcher):
             self._free.put(slot)
 
     def close(self, abort: bool) -> None:
-        """See Launcher."""
+        """End the processes; with `abort`, at once."""
         self._waiting.shutdown(wait=False, cancel_futures=True)
         if abort:
             for process in multiprocessing.active_children():
@@ -118,8 +110,22 @@ class Local(Launcher):
                 pool.shutdown(wait=not abort, cancel_futures=True)
 
 
+def environments_of_slots(options: Options, jobs: int | None, runs_per_device: int) -> list[dict[str, str]]:
+    """Environment variables of each slot's process: the GPUs that it may see, if there are any.
+
+    Raises:
+        UserError: there are fewer GPUs than one run needs.
+    """
+    check_gpus(options.devices, options.accelerator)
+    if options.accelerator != "cpu" and (gpus := visible_gpus()):
+        groups = [gpus[begin : begin + options.devices] for begin in range(0, len(gpus), options.devices)]
+        named = [{"CUDA_VISIBLE_DEVICES": ",".join(group)} for group in groups if len(group) == options.devices]
+        return (named * runs_per_device)[:jobs]
+    return [{} for _ in range(jobs or max(1, cores() // (options.devices * (options.threads or 1))))]
+
+
 def visible_gpus() -> list[str]:
-    """The GPUs that this process sees, as CUDA_VISIBLE_DEVICES names them."""
+    """Names of the GPUs that this process sees, as in CUDA_VISIBLE_DEVICES."""
     count = torch.cuda.device_count()
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     return named.split(",")[:count] if named else list(map(str, range(count)))

@@ -28,7 +28,7 @@ from datamodules.speech.synthetic import phones_of
 
 
 def test_states_by_hand() -> None:
-    """Frame t is centerd at 10 t + 12.5 ms; a phone of 60 ms has 20 ms for each state."""
+    """Frame t is centered at 10 t + 12.5 ms; a phone of 60 ms has 20 ms for each state."""
     phones = [Phone("a", 0.02, 0.08), Phone("b", 0.08, 0.11)]
     assert states_of(phones, 12) == [
         "sil.1", "a.0", "a.0", "a.1", "a.1", "a.2", "a.2", "b.0", "b.1", "b.2", "sil.1", "sil.1",
@@ -144,7 +144,7 @@ def test_ctc_model_that_cannot_be_read_is_one_line(tmp_path) -> None:
 
 def test_icelandic_is_romanized_for_a_model_that_knows_no_icelandic(tones_model) -> None:
     aligner = CTCAligner(str(tones_model))
-    aligner.ids = {character: 1 for character in "thdaeopj"}
+    aligner.ids = dict.fromkeys("thdaeopj", 1)
     assert "".join(aligner._tokens("þæðö")) == "thaedo"
     aligner.ids["þ"] = 2
     assert aligner._tokens("þ") == ["þ"]
