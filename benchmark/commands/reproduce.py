@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from benchmark.commands.arguments import FieldsOf, RowName
 from benchmark.formatting import duration, print_columns
+from benchmark.grid.launchers import Kind
 from benchmark.tasks import registry
 from benchmark.tasks.base import NOT_IN_PAPER, Config, Profile, Row
 from benchmark.training.options import Options
@@ -125,7 +126,7 @@ def reproduce(
     profile: Profile = "quick",
     seeds: PositiveInt = 2,
     only: str = "",
-    launcher: Literal["local", "ray", "slurm"] = "local",
+    launcher: Kind = "local",
     jobs: PositiveInt | None = None,
     runs_per_device: PositiveInt = 1,
     slurm: dict[str, Any] | None = None,

@@ -55,7 +55,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended."""
+    """The result of a run, or the reason why there is none."""
 
     record: Record | None = None
     failure: str = ""

@@ -136,7 +136,7 @@ def first_user_error(errors: Path) -> UserError | None:
 
 
 def died(error: ChildFailedError, devices: int) -> UserError:
-    """How the first of the processes ended that failed for another reason than a mistake of the user."""
+    """The error for a process that was killed or failed for another reason than a mistake of the user."""
     first, failure = error.get_first_failure()
     message = failure.message["message"] if isinstance(failure.message, dict) else failure.message
     cause = f"was killed ({failure.signal_name()})" if failure.exitcode < 0 else f"failed: {message}"

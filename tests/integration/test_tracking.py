@@ -1,4 +1,4 @@
-"""What a run leaves in W&B, read back from the file that an offline run keeps; and that W&B never costs a run."""
+"""Runs logged to W&B, read back from the files of offline runs; and failures of W&B, which never stop a run."""
 
 import getpass
 import json

@@ -51,7 +51,7 @@ def steps_written_to(steps: list[Step]):
 
 
 class Stop(Exception):
-    """In place of a machine that goes down."""
+    """Stands for a machine that goes down."""
 
 
 def stop_after_one(epoch: int, _: int) -> None:

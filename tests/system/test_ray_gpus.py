@@ -1,4 +1,4 @@
-"""Runs on a Ray cluster of two nodes with GPUs, which are Ray's word only: what it hands out, not what computes."""
+"""Runs on a Ray cluster of two nodes with pretended GPUs: which GPUs Ray gives to a run, not what computes."""
 
 import os
 import time
@@ -13,7 +13,7 @@ from benchmark.grid.launchers.ray import Ray
 from benchmark.training.options import Options
 from datamodules.errors import UserError
 
-pytest.importorskip("ray", reason="Ray is not installed: pip install 'rnnreg[ray]'")
+pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def meet(name: str, folder: Path, party: int) -> tuple[str, str]:
-    """Wait until so many runs are there at once; give the node and the GPU that this one has."""
+    """Wait until so many runs are under way at once; return the node and the GPU of this one."""
     import ray
 
     (folder / name).touch()

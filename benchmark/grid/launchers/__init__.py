@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from benchmark.grid.launchers.base import Launcher
-from benchmark.grid.launchers.local import Local
-from benchmark.grid.launchers.ray import Ray
-from benchmark.grid.launchers.slurm import Slurm
 from benchmark.training.options import Options
 from datamodules.errors import UserError
 
 Kind = Literal["local", "ray", "slurm"]
+"""The launchers by the names that `--launcher` takes."""
 
 
 def make_launcher(
@@ -38,6 +36,15 @@ def make_launcher(
         raise UserError("--num-nodes is for `rnnreg run`; a run of a grid stays on one machine")
     if slurm and kind != "slurm":
         raise UserError(f"--slurm is of no use to --launcher {kind}")
+    # Imported here, since the command line reads `Kind` and must start at once.
     if kind == "slurm":
+        from benchmark.grid.launchers.slurm import Slurm
+
         return Slurm(options, jobs, slurm or {})
-    return Ray(options, jobs, runs_per_device) if kind == "ray" else Local(options, jobs, runs_per_device, runs)
+    if kind == "ray":
+        from benchmark.grid.launchers.ray import Ray
+
+        return Ray(options, jobs, runs_per_device)
+    from benchmark.grid.launchers.local import Local
+
+    return Local(options, jobs, runs_per_device, runs)

@@ -26,7 +26,7 @@ class Launcher(ABC):
     slots: int | None
     """Maximum number of runs at a time; None if the cluster decides."""
     description: str
-    """Where and how many runs at a time, in words."""
+    """The place and the number of runs at a time, in words."""
 
     @abstractmethod
     def launch(self, work: Work, arguments: Sequence[Any]) -> list[Future[Any]]:

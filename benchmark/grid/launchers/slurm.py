@@ -17,8 +17,8 @@ from datamodules.errors import UserError
 
 POLL_SECONDS = 2.0
 LOOKS = 3
-"""How many looks in a row must find a job ended before its result counts as lost, since the file systems of clusters
-show new files late."""
+"""Number of looks in a row that must find a job ended before its result counts as lost, since the file systems of
+clusters show new files late."""
 
 ENDED = {
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"),
@@ -137,7 +137,7 @@ def python_deaf_to(*signals: str) -> str:
 def _hand_over(job: Any, future: Future[Any]) -> None:
     try:
         future.set_result(job.result())
-    except Exception as error:  # of the work, or whatever submitit makes of its result
+    except Exception as error:  # raised by the work, or by submitit reading its result
         future.set_exception(error)
 
 

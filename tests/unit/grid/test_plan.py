@@ -30,7 +30,7 @@ def test_what_rows_cost_is_in_seconds_of_records_and_else_by_work() -> None:
     assert shares([other], []) == {"ptb-small": other.config.relative_cost}
 
 
-def test_estimates_come_from_the_rows_own_records_or_by_its_work_from_its_neighbour() -> None:
+def test_estimates_come_from_the_rows_own_records_or_by_cost_from_its_neighbor() -> None:
     small, large = registry.find("sotu-small"), registry.find("sotu-large")
     records = [make_record(small, wall_seconds=seconds) for seconds in (10.0, 30.0, 20.0)]
     assert estimate_of(small, records).seconds == 20.0
