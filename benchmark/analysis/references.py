@@ -108,16 +108,19 @@ def rows_to_check(expected: Mapping[str, Expected], names: Sequence[str], every:
     return [registry.find(name, rows) for name in names or expected]
 
 
-def update(expected: Mapping[str, Expected], table: Iterable[RowResults], reason: str) -> dict[str, Expected]:
+def update(
+    expected: Mapping[str, Expected], table: Iterable[RowResults], reason: str, *, add: bool = False
+) -> dict[str, Expected]:
     """The baseline with the runs of these rows as their reference runs.
 
     Args:
         expected: the baseline until now.
         table: the rows with their new runs.
         reason: why these runs are expected from now on.
+        add: keep the reference runs of other platforms, as runs of the same code.
 
     Raises:
-        UserError: a row has too few runs.
+        UserError: a row has too few runs, or runs to be added are of another configuration or of other data.
     """
     updated = dict(expected)
     accepted = {
@@ -134,5 +137,21 @@ def update(expected: Mapping[str, Expected], table: Iterable[RowResults], reason
             )
         before = expected[row.name].accepted if row.name in expected else ()
         references = tuple(Reference.from_record(record, row) for record in records)
+        if add and row.name in expected:
+            references = (*_elsewhere(expected[row.name].references, references, row), *references)
         updated[row.name] = Expected(references, (*before, accepted))
     return updated
+
+
+def _elsewhere(known: Sequence[Reference], new: Sequence[Reference], row: Row) -> tuple[Reference, ...]:
+    """The known reference runs of other platforms than the new ones.
+
+    Raises:
+        UserError: the new runs are not the same runs on another platform.
+    """
+    if {(one.fingerprint, one.data_sha256) for one in known} != {(one.fingerprint, one.data_sha256) for one in new}:
+        raise UserError(
+            f"the runs of {row.name} are of another configuration or of other data than its reference runs; "
+            "`rnnreg baseline update` replaces these"
+        )
+    return tuple(one for one in known if one.platform not in {run.platform for run in new})

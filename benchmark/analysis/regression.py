@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
 from scipy import stats
 
+from benchmark.analysis.intervals import Component, Interval, interval
 from benchmark.analysis.references import LEAST_REFERENCES, Expected, Reference
 from benchmark.analysis.results import RowResults
+from benchmark.analysis.verdicts import POWER
 from benchmark.tasks.base import Metric
 
 LEAST_SEEDS = 2
@@ -29,8 +32,12 @@ class Comparison:
     """Why it has not passed, in words."""
     new: tuple[float, ...] = ()
     """The metric of each new run."""
-    band: tuple[float, float] | None = None
+    band: Interval | None = None
     """The prediction interval of their mean."""
+    detectable: float | None = None
+    """The smallest shift of the metric that this comparison finds with a power of 80 %."""
+    basis: str = ""
+    """The reference runs that the interval comes from, in words."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,8 @@ class Report:
 def compare_all(table: Sequence[RowResults], expected: Mapping[str, Expected], level: float) -> Report:
     """Compare every metric of every row with its prediction interval.
 
-    The training metric is compared too, since it shows faults that the others hide.
+    The training metric is compared too, since it shows faults that the others hide. A metric at its floor is not, as
+    it says nothing of a model.
 
     Args:
         table: the rows with their new records.
@@ -59,11 +67,12 @@ def compare_all(table: Sequence[RowResults], expected: Mapping[str, Expected], l
         level: chance that all comparisons of unchanged code pass.
     """
     comparisons, bits = [], {}
-    count = sum(len(results.row.config.shown_metrics()) for results in table)
+    compared = {results.row.name: _compared(results, expected) for results in table}
+    count = sum(map(len, compared.values()))
     for results in table:
         references = expected[results.row.name].references
         reason = _undecidable(results, references)
-        for metric in results.row.config.shown_metrics():
+        for metric in compared[results.row.name]:
             if reason:
                 comparisons.append(Comparison(results.row.name, metric, "undecided", reason))
             else:
@@ -71,6 +80,16 @@ def compare_all(table: Sequence[RowResults], expected: Mapping[str, Expected], l
         if not reason:
             bits[results.row.name] = _bits(results, references)
     return Report(tuple(comparisons), bits)
+
+
+def _compared(results: RowResults, expected: Mapping[str, Expected]) -> list[Metric]:
+    """The metrics of a row that are compared: those that its reference runs do not have at the floor."""
+    references = expected[results.row.name].references
+    return [
+        metric
+        for metric in results.row.config.shown_metrics()
+        if metric.floor is None or any(one.metrics.get(metric.name, math.inf) >= metric.floor for one in references)
+    ]
 
 
 def _undecidable(results: RowResults, references: Sequence[Reference]) -> str:
@@ -90,40 +109,53 @@ def _compare(
     results: RowResults, metric: Metric, references: Sequence[Reference], level: float, count: int
 ) -> Comparison:
     name, sample = results.row.name, results.sample(metric.name)
-    old = [one.metrics[metric.name] for one in references if metric.name in one.metrics]
-    if not sample or len(old) < LEAST_REFERENCES:
-        return Comparison(name, metric, "undecided", "not measured in the new runs or in the references")
-    low, high = band = prediction_interval(old, len(sample.values), level, count)
-    if low <= sample.mean <= high:
-        return Comparison(name, metric, "passed", "", sample.values, band)
-    better = (sample.mean < low) == (metric.better == "lower")
-    outcome: Outcome = "better" if better else "worse"
-    message = f"{outcome} than expected from {len(old)} reference runs"
-    return Comparison(name, metric, outcome, message, sample.values, band)
+    if not sample:
+        return Comparison(name, metric, "undecided", "not measured in the new runs")
+    seeds = [record.seed for record in results.records if metric.name in record.metrics or record.curve]
+    expectation = _expect(metric.name, seeds[: len(sample.values)], references)
+    if expectation is None:
+        return Comparison(name, metric, "undecided", "not measured in the references")
+    middle, error, basis = expectation
+    confidence = 1 - (1 - level) / count
+    low, high = band = interval(middle, error, confidence)
+    quantile = stats.t.ppf((1 + confidence) / 2, error.degrees) + stats.t.ppf(POWER, error.degrees)
+    detectable = float(quantile) * math.sqrt(error.variance)
+    outcome: Outcome = "passed"
+    if not low <= sample.mean <= high:
+        outcome = "better" if (sample.mean < low) == (metric.better == "lower") else "worse"
+    message = "" if outcome == "passed" else f"{outcome} than expected from {basis}"
+    return Comparison(name, metric, outcome, message, sample.values, band, detectable, basis)
 
 
-def prediction_interval(references: Sequence[float], runs: int, level: float, comparisons: int) -> tuple[float, float]:
-    """The interval that contains the mean of new runs if nothing has changed.
+def _expect(name: str, seeds: Sequence[int], references: Sequence[Reference]) -> tuple[float, Component, str] | None:
+    """The mean of new runs with these seeds if nothing has changed, its error, and what both come from.
 
-    Student's two-sided prediction interval for a mean, with Bonferroni's correction for the number of comparisons.
-
-    Args:
-        references: the metric of each reference run.
-        runs: number of new runs whose mean is compared.
-        level: chance that all comparisons hold if nothing has changed.
-        comparisons: number of comparisons that share the level.
+    If the reference runs were made on several platforms, new runs are compared with those of the same seeds, and the
+    error is that of one platform against another: seeds themselves vary much more. Otherwise it is that of seeds.
     """
-    n, mean = len(references), statistics.fmean(references)
-    quantile = stats.t.ppf(1 - (1 - level) / comparisons / 2, n - 1)
-    half = float(quantile) * statistics.stdev(references) * math.sqrt(1 / runs + 1 / n)
-    return mean - half, mean + half
+    by_seed: dict[int, list[float]] = {}
+    for one in references:
+        if name in one.metrics:
+            by_seed.setdefault(one.seed, []).append(one.metrics[name])
+    repeated = [values for values in by_seed.values() if len(values) > 1]
+    if len(repeated) >= LEAST_REFERENCES and set(seeds) <= by_seed.keys():
+        degrees = sum(len(values) - 1 for values in repeated)
+        noise = sum(float(np.var(values)) * len(values) for values in repeated) / degrees
+        mine = [by_seed[seed] for seed in seeds]
+        variance = noise * (1 + statistics.fmean(1 / len(values) for values in mine)) / len(mine)
+        middle = statistics.fmean(map(statistics.fmean, mine))
+        return middle, Component(variance, degrees), f"runs of the same seeds on {max(map(len, repeated))} platforms"
+    means = [statistics.fmean(values) for values in by_seed.values()]
+    if len(means) < LEAST_REFERENCES:
+        return None
+    variance = statistics.variance(means) * (1 / len(seeds) + 1 / len(means))
+    return statistics.fmean(means), Component(variance, len(means) - 1), f"{len(means)} reference runs"
 
 
 def _bits(results: RowResults, references: Sequence[Reference]) -> str:
-    by_seed = {one.seed: one for one in references}
+    known = {(one.seed, one.platform): one for one in references}
     new = [Reference.from_record(record, results.row) for record in results.records]
-    pairs = [(one, by_seed[one.seed]) for one in new if one.seed in by_seed]
-    same_platform = [(one, reference) for one, reference in pairs if one.platform == reference.platform]
+    same_platform = [(one, known[one.seed, one.platform]) for one in new if (one.seed, one.platform) in known]
     if not same_platform:
         return "no reference run of these seeds on this platform, so bits are not compared"
     same = sum(one.matches(reference) for one, reference in same_platform)

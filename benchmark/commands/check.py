@@ -39,7 +39,7 @@ class NotChecked(UserError):
 
 
 def baseline(
-    action: Annotated[Literal["show", "update"], POSITIONAL] = "show",
+    action: Annotated[Literal["show", "update", "add"], POSITIONAL] = "show",
     only: str = "",
     reason: str = "",
     store: Path = STORE,
@@ -48,8 +48,12 @@ def baseline(
 ) -> int:
     """Show the reference runs of `rnnreg check`, or take the runs of a store as new ones.
 
+    With reference runs from more than one kind of processor, a check compares new runs with those of the same seeds
+    and finds much smaller changes.
+
     Args:
-        action: show or update.
+        action: show, update (the runs of the store replace the reference runs) or add (they join the reference runs of
+            other platforms).
         only: names of the rows to update, separated by commas; those of the baseline if not given.
         reason: why the new runs are expected from now on; kept with the commit.
         store: folder that holds the new runs.
@@ -73,7 +77,7 @@ def baseline(
         raise UserError(f"{baseline} has no rows yet; name those to take up with --only")
     every = registry.load(rows_file)
     table = gather([registry.find(name, every) for name in names], Store(store).records(skipped=[]))
-    expected = references.update(expected, table, reason.strip())
+    expected = references.update(expected, table, reason.strip(), add=action == "add")
     references.write(expected, baseline)
     for name in names:
         print(f"{name}: {len(expected[name].references)} reference runs")
@@ -93,10 +97,11 @@ def check(
 ) -> int:
     """Train the rows of the baseline again and fail when a metric has moved.
 
-    The mean of the new runs has to lie in the two-sided prediction interval that the spread of the reference runs gives
-    for it. A metric that is better than that has moved too; `rnnreg baseline update` accepts it. The exit code is 0 if
-    all is as expected, 1 if a metric has moved, and 2 if that could not be decided. If GITHUB_STEP_SUMMARY is set, the
-    table is added to the job summary.
+    The mean of the new runs has to lie in the two-sided prediction interval that the reference runs give for it: those
+    of the same seeds if there are any from several platforms, else all of them by their spread. A metric that is better
+    than that has moved too; `rnnreg baseline update` accepts it. The table says which shift each comparison would find.
+    The exit code is 0 if all is as expected, 1 if a metric has moved, and 2 if that could not be decided. If
+    GITHUB_STEP_SUMMARY is set, the table is added to the job summary.
 
     Args:
         options: options of the runs.

@@ -10,17 +10,21 @@ from benchmark.formatting import Table
 
 def markdown(report: Report) -> str:
     """A table of the comparisons and, for each row, how many runs match their reference bit for bit."""
-    header = ("row", "metric", "new", "expected", "outcome", "")
+    header = ("row", "metric", "new", "expected", "finds a shift of", "outcome", "")
     table = Table(header, tuple(_cells(comparison) for comparison in report.comparisons))
     bits = "".join(f"\n- {row}: {text}" for row, text in report.bits.items())
-    return f"{table.markdown()}\n{bits}\n"
+    basis = "; ".join(sorted({comparison.basis for comparison in report.comparisons if comparison.basis}))
+    legend = f"Expected from {basis}. A shift of the size given is found with a power of 80 %.\n" if basis else ""
+    return f"{table.markdown()}\n\n{legend}{bits}\n"
 
 
 def _cells(comparison: Comparison) -> tuple[str, ...]:
     digits, new, band = comparison.metric.digits + 1, comparison.new, comparison.band
     mean = f"{statistics.fmean(new):.{digits}f} ({len(new)} runs)" if new else "–"
     expected = f"{band[0]:.{digits}f} to {band[1]:.{digits}f}" if band else "–"
-    return comparison.row, comparison.metric.label, mean, expected, comparison.outcome, comparison.message
+    shift = comparison.detectable
+    finds = f"{shift:.{digits}f} ({shift / statistics.fmean(new):.1%})" if shift is not None and new else "–"
+    return comparison.row, comparison.metric.label, mean, expected, finds, comparison.outcome, comparison.message
 
 
 def junit(report: Report) -> str:

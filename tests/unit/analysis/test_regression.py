@@ -3,17 +3,21 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from scipy import stats
 from support.factories import make_record, reference
 
 from benchmark.analysis import references
 from benchmark.analysis.references import Expected
-from benchmark.analysis.regression import Report, compare_all, prediction_interval
+from benchmark.analysis.regression import Report, compare_all
+from benchmark.analysis.regression import _expect as expect_metric
 from benchmark.analysis.results import gather
+from benchmark.analysis.verdicts import POWER
 from benchmark.commands.check import baseline, check
 from benchmark.reports.check import junit
 from benchmark.store.records import Record, Store
@@ -23,6 +27,7 @@ from benchmark.training.options import Options
 from datamodules.errors import UserError
 
 ROW = registry.find("sotu-medium-dropout")
+REPETITIONS = 1000
 SPREAD = (100.0, 101.0, 99.0, 100.5, 99.5)
 
 
@@ -51,20 +56,67 @@ def compare(new: list[Record], old: Sequence[Record] | None = None) -> Report:
     return compare_all(gather([ROW], new), expect(runs(*SPREAD) if old is None else old), 0.99)
 
 
-def test_prediction_interval_by_hand() -> None:
-    """Mean 100, sd sqrt(2.5 / 4); two new runs; 99 % shared out among three."""
+def test_the_band_over_seeds_by_hand() -> None:
+    """Mean 100, sd sqrt(2.5 / 4); two new runs; 99 % shared out among three comparisons."""
+    found = compare(runs(100.2, 99.9)).comparisons[-1]
     half = stats.t.ppf(1 - 0.01 / 6, 4) * math.sqrt(2.5 / 4) * math.sqrt(1 / 2 + 1 / 5)
-    assert prediction_interval(SPREAD, 2, 0.99, 3) == pytest.approx((100 - half, 100 + half))
+    assert found.band == pytest.approx((100 - half, 100 + half))
+    assert found.basis == "5 reference runs"
+    assert found.detectable == pytest.approx(half * (1 + stats.t.ppf(0.8, 4) / stats.t.ppf(1 - 0.01 / 6, 4)))
 
 
-def test_a_share_of_fault_free_checks_passes_that_is_the_level() -> None:
-    """Coverage of the interval itself, by simulation: 90 % of means of two draws lie within."""
-    generator = stats.norm.rvs(size=(4000, 7), random_state=1)
-    inside = 0
-    for draws in generator:
-        low, high = prediction_interval(draws[:5], 2, 0.9, 1)
-        inside += low <= draws[5:].mean() <= high
-    assert inside / 4000 == pytest.approx(0.9, abs=0.02)
+def on_two_platforms(*noise: float, level: float = 100.0) -> list[Record]:
+    """Five seeds that differ by 10 from each other, and their repetition elsewhere, which differs by the noise."""
+    values = [level + 10 * number for number in range(5)]
+    there = [value + change for value, change in zip(values, noise, strict=True)]
+    return [*runs(*values), *runs(*there, device="another")]
+
+
+def test_the_band_over_platforms_by_hand() -> None:
+    """Differences 2, -2, 2, -2, 0 within seeds: variance (2 + 2 + 2 + 2 + 0) / 5 of a run; two new runs."""
+    report = compare(runs(100, 110, device="third"), on_two_platforms(2, -2, 2, -2, 0))
+    found = report.comparisons[-1]
+    half = stats.t.ppf(1 - 0.01 / 6, 5) * math.sqrt(8 / 5 * (1 + 1 / 2) / 2)
+    assert found.band == pytest.approx((105 - half, 105 + half))  # of the seeds 1 and 2 on both platforms
+    assert found.basis == "runs of the same seeds on 2 platforms"
+
+
+def test_runs_of_the_same_seeds_find_what_all_seeds_would_hide() -> None:
+    old = on_two_platforms(0.2, -0.2, 0.1, -0.1, 0)
+    assert compare(runs(103, 113, device="third"), old).comparisons[-1].outcome == "worse"
+    alone = compare(runs(103, 113, device="third"), old[:5]).comparisons[-1]
+    assert alone.outcome == "passed"
+    assert alone.detectable is not None
+    assert alone.detectable > 20
+
+
+def test_a_seed_without_a_reference_is_compared_by_the_spread_of_seeds() -> None:
+    old = on_two_platforms(0.2, -0.2, 0.1, -0.1, 0)
+    new = [replace(record, seed=record.seed + 10) for record in runs(100, 110, device="third")]
+    assert compare(new, old).comparisons[-1].basis == "5 reference runs"
+
+
+@pytest.mark.parametrize("platforms", [1, 2])
+def test_checks_of_unchanged_code_pass_as_often_as_the_level_says_and_find_shifts_as_promised(platforms: int) -> None:
+    """By simulation: a seed's own value, and on each platform a deviation from it."""
+    generator = np.random.default_rng(0)
+    passed, found = 0, 0
+    for _ in range(REPETITIONS):
+        seeds = 100 + generator.normal(0, 1, 5)
+        old = [
+            reference(record, ROW)
+            for platform in range(platforms)
+            for record in runs(*(seeds + generator.normal(0, 0.3, 5)), device=str(platform))
+        ]
+        new = seeds[:2] if platforms > 1 else 100 + generator.normal(0, 1, 2)
+        values = new + generator.normal(0, 0.3, 2)
+        middle, error, _ = expect_metric("test_perplexity", [1, 2], old)
+        half = stats.t.ppf(0.95, error.degrees) * math.sqrt(error.variance)
+        detectable = half + stats.t.ppf(POWER, error.degrees) * math.sqrt(error.variance)
+        passed += abs(values.mean() - middle) <= half
+        found += abs(values.mean() + detectable - middle) > half
+    assert passed / REPETITIONS == pytest.approx(0.9, abs=0.03)
+    assert found / REPETITIONS == pytest.approx(POWER, abs=0.06)
 
 
 def test_as_expected_worse_and_better() -> None:
@@ -177,3 +229,33 @@ def test_an_interrupted_check_keeps_its_exit_code(tmp_path: Path, monkeypatch) -
     monkeypatch.setattr("benchmark.grid.grid.run_grid", stop)
     with pytest.raises(Stopped, match="interrupted"):
         check(Options(store=tmp_path), baseline=tmp_path / "baseline.json")
+
+
+def test_runs_of_another_platform_join_the_reference_runs(tmp_path: Path) -> None:
+    store, elsewhere, file = Store(tmp_path / "runs"), Store(tmp_path / "elsewhere"), tmp_path / "baseline.json"
+    for record in runs(*SPREAD):
+        store.write(record, {})
+        elsewhere.write(replace(record, device="another"), {})
+    update = {"only": ROW.name, "reason": "r", "baseline": file}
+    baseline("update", store=store.root, **update)
+    for _ in range(2):  # runs of one platform join once
+        baseline("add", store=elsewhere.root, **update)
+    (expected,) = references.read(file).values()
+    assert len(expected.references) == 10
+    changed = runs(*SPREAD, data_sha256="e" * 64)
+    for record in changed:
+        Store(tmp_path / "changed").write(record, {})
+    with pytest.raises(UserError, match="of another configuration or of other data than its reference runs"):
+        baseline("add", store=tmp_path / "changed", **update)
+
+
+def test_a_metric_at_its_floor_is_not_compared() -> None:
+    row = registry.find("bible-large")
+    metrics = {"validation_perplexity": 30.0, "test_perplexity": 30.0, "test_bleu": 1.0}
+    old = [make_record(row, seed, metrics=metrics) for seed in range(1, 6)]
+    expected = {row.name: Expected(tuple(reference(record, row) for record in old), ())}
+    report = compare_all(gather([row], old[:2]), expected, 0.99)
+    assert "test_bleu" not in {one.metric.name for one in report.comparisons}
+    well = tuple(replace(one, metrics={**metrics, "test_bleu": 20.0}) for one in expected[row.name].references)
+    good = {row.name: Expected(well, ())}
+    assert "test_bleu" in {one.metric.name for one in compare_all(gather([row], old[:2]), good, 0.99).comparisons}
