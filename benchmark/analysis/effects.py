@@ -7,6 +7,7 @@ import numpy as np
 
 from benchmark.analysis.intervals import (
     CONFIDENCE,
+    FEWEST_ITEMS,
     Component,
     Interval,
     difference,
@@ -131,7 +132,7 @@ def compare(before: RowResults, after: RowResults, metric: Metric, confidence: f
         return None
     moved = [item_influences(results, metric) for results in (before, after)]
     over_items = None
-    if moved[0] is not None and moved[1] is not None and moved[0].shape == moved[1].shape:
+    if moved[0] is not None and moved[1] is not None and moved[0].shape == moved[1].shape >= (FEWEST_ITEMS,):
         over_items = items(moved[1] - moved[0])
     return Effect(metric, one, other, over_items, confidence)
 

@@ -47,6 +47,8 @@ class Finding:
     """The smallest difference of interest, in units of the metric."""
     expected: float = 0.0
     """The difference to plan runs for: the paper's own where it has one, else the smallest of interest."""
+    is_of_two_rows: bool = False
+    """Whether it compares the runs of two rows, rather than an ensemble."""
 
 
 def dropout_helps_medium_and_large(group: Group, confidence: float) -> Iterator[Finding]:
@@ -136,7 +138,7 @@ def _better(
     names, comparison = (before.row.name, after.row.name), f"{comparison}, {metric.label}"
     effect = compare(before, after, metric, confidence)
     if effect is None:
-        yield Finding(comparison, NOT_RUN, "undecided", names, shown_only=shown_only)
+        yield Finding(comparison, NOT_RUN, "undecided", names, shown_only=shown_only, is_of_two_rows=True)
         return
     change = papers_change(metric, papers, effect.before.mean)
     smallest = change / 2 if change else _of_interest(metric, effect.before.mean)
@@ -152,6 +154,7 @@ def _better(
         effect,
         smallest,
         change or smallest,
+        is_of_two_rows=True,
     )
 
 

@@ -19,6 +19,9 @@ Interval = tuple[float, float]
 TOKENS_PER_BLOCK = 200
 """Tokens of a text that are one unit of its sampling error, since neighboring tokens are not independent."""
 
+FEWEST_ITEMS = 10
+"""Items of a test set from which on their spread says something of other test sets."""
+
 
 @dataclass(frozen=True)
 class Component:

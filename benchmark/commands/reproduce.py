@@ -1,12 +1,14 @@
 """Commands that run rows: list, run, reproduce."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from benchmark.commands.arguments import FieldsOf, RowName
+from benchmark.commands.until_decided import run_until_decided, show_open_comparisons
 from benchmark.formatting import duration, print_columns
 from benchmark.grid.launchers import Kind
 from benchmark.tasks import registry
@@ -131,6 +133,8 @@ def reproduce(
     runs_per_device: PositiveInt = 1,
     slurm: dict[str, Any] | None = None,
     retries: NonNegativeInt = 1,
+    until_decided: bool = False,
+    max_seeds: PositiveInt = 20,
     dry_run: bool = False,
     rows_file: Path | None = None,
 ) -> int:
@@ -150,6 +154,9 @@ def reproduce(
         runs_per_device: Runs that share a GPU.
         slurm: Parameters of SLURM's jobs, as submitit takes them: '{"slurm_partition": "gpu", "gpus_per_node": 1}'.
         retries: How often a run is tried again that crashed or whose process died.
+        until_decided: Afterward, add seeds to the rows of the paper's claims until each comparison is decided: it is
+            judged with 3, 5, 8, 12 and 20 seeds, at 95 % over all these looks, the cheapest comparison first.
+        max_seeds: With --until-decided, most seeds of a row.
         dry_run: Run nothing; say what would be run and about how long it takes, from records of such runs.
         rows_file: Python file with rows of your own, which join their profiles.
     """
@@ -159,17 +166,19 @@ def reproduce(
     every = registry.load(rows_file)
     chosen = _chosen(only, profile, every)
     grid = _grid(chosen, every, seeds, rows_file)
-    if dry_run and launcher != "local":
-        return _show_plan(grid, options, jobs)
-    made = make_launcher(launcher, options, len(grid), jobs, runs_per_device, slurm)
+    make = partial(make_launcher, launcher, options, jobs=jobs, runs_per_device=runs_per_device, slurm=slurm)
     if dry_run:
-        return _show_plan(grid, options, made.slots)
-    failures = run_grid(grid, made, retries, rows_file)
+        slots = make(len(grid)).slots if launcher == "local" else jobs
+        _show_plan(grid, options, slots)
+        return show_open_comparisons(chosen, options.store, max_seeds) if until_decided else 0
+    failures = run_grid(grid, make(len(grid)), retries, rows_file)
+    if until_decided and not failures:
+        failures = run_until_decided(chosen, options, max_seeds, make, retries, rows_file)
     not_made = _make_ensembles(chosen, every, options)
     _show_results(chosen, options.store)
     if failures:
         lines = "; ".join([*failures, *not_made])
-        raise UserError(f"{sum(failures.values())} of {len(grid)} runs failed, the others are kept: {lines}")
+        raise UserError(f"{sum(failures.values())} runs failed, the others are kept: {lines}")
     if not_made:
         raise UserError(f"all runs are kept, but {'; '.join(not_made)}")
     return 0
@@ -196,13 +205,12 @@ def _grid(chosen: Sequence[Row], every: Sequence[Row], seeds: int, rows_file: Pa
     ]
 
 
-def _show_plan(grid: "Sequence[Run]", options: Options, slots: int | None) -> int:
+def _show_plan(grid: "Sequence[Run]", options: Options, slots: int | None) -> None:
     from benchmark.grid.plan import plan
 
     table, words = plan(grid, options, slots)
     print_columns(table)
     print("", *words, sep="\n")
-    return 0
 
 
 def _make_ensembles(chosen: Sequence[Row], every: Sequence[Row], options: Options) -> list[str]:

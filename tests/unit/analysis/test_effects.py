@@ -57,11 +57,11 @@ def test_an_effect_is_shown_with_its_interval_and_both_numbers_of_runs() -> None
 
 
 def test_items_widen_the_interval_by_how_unevenly_the_change_falls_on_them(tmp_path: Path) -> None:
-    """Four blocks of tokens: dropout halves the loss of one of them, the others stay as they are."""
+    """Twelve blocks of tokens: dropout halves the loss of one of them, the others stay as they are."""
     store = Store(tmp_path)
     for row, last in ((PLAIN, 4.0), (REGULARIZED, 2.0)):
         for seed in (1, 2):
-            losses = np.repeat([2.0, 2.0, 2.0, last], TOKENS_PER_BLOCK).astype(np.float16)
+            losses = np.repeat([2.0] * 11 + [last], TOKENS_PER_BLOCK).astype(np.float16)
             arrays = {"test": -losses}
             metrics = {"test_perplexity": math.exp(losses.astype(float).mean()) + 0.01 * seed}
             record = make_record(row, seed, metrics=metrics, log_probabilities_sha256=checksum_arrays(arrays))
@@ -70,10 +70,11 @@ def test_items_widen_the_interval_by_how_unevenly_the_change_falls_on_them(tmp_p
     effect = compare(before, after, TEST)
     assert effect is not None
     assert effect.over_items is not None
-    # Each block is a quarter of the text, and moves perplexity exp(2.5) by its loss less the mean of 2.5.
-    influences = math.exp(2.5) / 4 * np.array([-0.5, -0.5, -0.5, 1.5])
-    assert effect.over_items.variance == pytest.approx(np.square(influences).sum() * 4 / 3, rel=1e-3)
-    assert effect.over_items.degrees == 3
+    # With dropout no block stands out. Without it each is a twelfth of the text, and moves perplexity exp(26 / 12) by
+    # its loss less the mean.
+    influences = math.exp(26 / 12) / 12 * (np.array([2.0] * 11 + [4.0]) - 26 / 12)
+    assert effect.over_items.variance == pytest.approx(np.square(influences).sum() * 12 / 11, rel=1e-3)
+    assert effect.over_items.degrees == 11
     narrow, wide = effect.interval, effect.interval_with_items
     assert narrow is not None
     assert wide is not None

@@ -1,0 +1,85 @@
+"""The part of `rnnreg reproduce` that adds seeds until the paper's claims are decided."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.formatting import print_columns
+from benchmark.tasks import registry
+from benchmark.tasks.base import Row
+from benchmark.training.options import Options
+
+if TYPE_CHECKING:
+    from benchmark.analysis.sequential import Comparison
+    from benchmark.grid.launchers.base import Launcher
+    from benchmark.store.records import Record
+
+
+def run_until_decided(
+    rows: Sequence[Row],
+    options: Options,
+    max_seeds: int,
+    make_launcher: "Callable[[int], Launcher]",
+    retries: int,
+    rows_file: Path | None,
+) -> dict[str, int]:
+    """Run the next look of the cheapest open comparison, until none is open; print each decision.
+
+    Returns:
+        The runs that failed, as `run_grid` does; they end the procedure.
+    """
+    from benchmark.analysis import sequential
+    from benchmark.analysis.results import read_store
+    from benchmark.grid.grid import Run, run_grid
+    from benchmark.store.provenance import rebuild_command
+
+    told: set[tuple[str, str]] = set()
+    while True:
+        comparisons = sequential.compare(read_store(rows, options.store), max_seeds)
+        for one in comparisons:
+            if not one.is_open and (key := (one.judgment.source, one.finding.comparison)) not in told:
+                told.add(key)
+                print(f"{one.verdict} with {one.look} seeds: {Path(key[0]).name}, {key[1]}", flush=True)
+        waiting = [one for one in comparisons if one.is_open]
+        if not waiting:
+            return {}
+        cheapest = min(waiting, key=lambda one: _hours(one, _records(options.store), rows) or 0.0)
+        print(f"look at {cheapest.look} seeds: {cheapest.finding.comparison}", flush=True)
+        grid = [
+            Run(registry.find(name, rows), seed, rebuild_command(name, seed, rows_file))
+            for name, seed in sorted(cheapest.missing, key=lambda run: run[1])
+        ]
+        if failures := run_grid(grid, make_launcher(len(grid)), retries, rows_file):
+            return failures
+
+
+def show_open_comparisons(rows: Sequence[Row], store: Path, max_seeds: int) -> int:
+    """Print the comparisons that are not decided yet, with the runs and hours of their next look."""
+    from benchmark.analysis import sequential
+    from benchmark.analysis.results import read_store
+
+    store.mkdir(parents=True, exist_ok=True)
+    comparisons = [one for one in sequential.compare(read_store(rows, store), max_seeds) if one.is_open]
+    table: list[tuple[str, ...]] = [("data", "comparison", "next look", "runs", "device hours")]
+    for one in comparisons:
+        hours = _hours(one, _records(store), rows)
+        name = Path(one.judgment.source).name
+        cost = "?" if hours is None else f"{hours:.2f}"
+        table.append((name, one.finding.comparison, f"{one.look} seeds", str(len(one.missing)), cost))
+    planned = ", ".join(map(str, sequential.looks(max_seeds)))
+    print(f"\nuntil decided: {len(comparisons)} comparisons are open; looks at {planned} seeds of each row")
+    if comparisons:
+        print_columns(table)
+    return 0
+
+
+def _records(store: Path) -> "list[Record]":
+    from benchmark.store.records import COMMITTED, Store
+
+    return [*Store(store).records(skipped=[]), *Store(COMMITTED).records(skipped=[])]
+
+
+def _hours(comparison: "Comparison", records: "Sequence[Record]", rows: Sequence[Row]) -> float | None:
+    from benchmark.grid.estimates import hours_of
+
+    return hours_of([(registry.find(name, rows), 1) for name, _ in comparison.missing], records)

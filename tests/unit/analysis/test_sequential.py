@@ -1,0 +1,83 @@
+"""Looks at growing numbers of seeds: what they decide, what they need, and how often they are wrong."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from support.factories import make_record
+
+from benchmark.analysis.intervals import welch
+from benchmark.analysis.results import RowResults, gather
+from benchmark.analysis.sequential import ERROR, LOOKS, Comparison, compare, looks
+from benchmark.analysis.verdicts import Verdict, decide
+from benchmark.tasks import registry
+
+WITHOUT, WITH = registry.find("sotu-medium"), registry.find("sotu-medium-dropout")
+
+
+def rows_with(without: Sequence[float], regularized: Sequence[float]) -> list[RowResults]:
+    records = [
+        make_record(row, seed, metrics={"test_perplexity": value})
+        for row, values in ((WITHOUT, without), (WITH, regularized))
+        for seed, value in enumerate(values, 1)
+    ]
+    return gather([WITHOUT, WITH], records)
+
+
+def comparison(without: Sequence[float], regularized: Sequence[float], most: int = 20) -> Comparison:
+    (found,) = compare(rows_with(without, regularized), most)
+    return found
+
+
+def test_looks_end_at_the_most_seeds() -> None:
+    assert looks(20) == LOOKS
+    assert looks(10) == (3, 5, 8, 10)
+    assert looks(2) == (2,)
+
+
+def test_without_runs_the_first_look_is_open() -> None:
+    found = comparison([], [])
+    assert (found.look, found.verdict, found.is_open) == (3, "undecided", True)
+    assert set(found.missing) == {(row.name, seed) for row in (WITHOUT, WITH) for seed in (1, 2, 3)}
+
+
+def test_a_clear_difference_is_decided_at_the_first_look_and_stays_so() -> None:
+    clear = [140.0, 141.0, 140.5], [110.0, 111.0, 110.5]
+    assert (comparison(*clear).verdict, comparison(*clear).look) == ("reproduced", 3)
+    later = [*clear[0], 100.0, 180.0], [*clear[1], 170.0, 90.0]  # seeds that the look had not
+    assert (comparison(*later).verdict, comparison(*later).look) == ("reproduced", 3)
+
+
+def test_an_unclear_one_asks_for_the_runs_that_the_next_look_lacks() -> None:
+    found = comparison([140.0, 100.0, 120.0, 110.0], [120.0, 110.0, 130.0])
+    assert (found.look, found.verdict) == (5, "undecided")
+    assert set(found.missing) == {(WITHOUT.name, 5), (WITH.name, 4), (WITH.name, 5)}
+
+
+def test_what_stays_undecided_ends_at_the_most_seeds() -> None:
+    found = comparison([140.0, 100.0, 120.0], [120.0, 110.0, 130.0], most=3)
+    assert (found.look, found.verdict, found.is_open) == (3, "undecided", False)
+
+
+def test_a_look_is_stricter_than_a_single_test() -> None:
+    """Just outside zero at 95 %, not at 99 %, which a look of five has."""
+    without, regularized = [100.0, 104.0, 102.0], [95.0, 97.0, 93.0]
+    assert welch(without, regularized)[1] < 0 < welch(without, regularized, 0.99)[1]
+    assert comparison(without, regularized).verdict == "undecided"
+
+
+@pytest.mark.parametrize("spreads", [(1.0, 1.0), (1.0, 3.0)])
+def test_without_an_effect_the_whole_procedure_is_wrong_in_at_most_5_percent(spreads: tuple[float, float]) -> None:
+    """By simulation of the rule itself: the first look whose verdict is not undecided is the last."""
+    generator, repetitions, wrong = np.random.default_rng(0), 2000, 0
+    for _ in range(repetitions):
+        without, regularized = (generator.normal(100, sd, LOOKS[-1]) for sd in spreads)
+        verdict: Verdict = "undecided"
+        for look in LOOKS:
+            ends = welch(without[:look], regularized[:look], 1 - ERROR / len(LOOKS))
+            verdict = decide((-ends[1], -ends[0]), smallest=0.01)
+            if verdict != "undecided":
+                break
+        wrong += verdict in ("reproduced", "contradicted")
+    assert wrong / repetitions <= 0.05
+    assert wrong > 0  # a procedure that never decides would pass as well
