@@ -87,7 +87,7 @@ class GoogLeNet(Network):
             from torchvision.models import GoogLeNet_Weights, googlenet
         except ImportError as error:
             raise DataError(
-                f"features of GoogLeNet need torchvision: pip install 'rnnreg[captions]' ({error}); "
+                f"features of GoogLeNet need torchvision: pip install -e '.[captions]' ({error}); "
                 "or --features descriptor, or --features FILE.npz with vectors of your own"
             ) from error
         weights = GoogLeNet_Weights.IMAGENET1K_V1

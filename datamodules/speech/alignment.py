@@ -124,7 +124,7 @@ class PocketsphinxAligner(Aligner):
         try:
             from pocketsphinx import Decoder
         except ImportError as error:
-            raise DataError("aligning English needs pocketsphinx: pip install 'rnnreg[speech]'") from error
+            raise DataError("aligning English needs pocketsphinx: pip install -e '.[speech]'") from error
         self.identity = f"pocketsphinx {version('pocketsphinx')}"
         # bestpath ends utterances in a one-frame </s>, which the pass over phones cannot align (its issue 339).
         self.decoder = Decoder(lm=None, bestpath=False, loglevel="FATAL")

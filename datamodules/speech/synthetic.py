@@ -45,7 +45,7 @@ class EspeakCorpus(SpeechCorpus):
         try:
             package = version("espeakng-loader")
         except PackageNotFoundError as error:
-            raise DataError("synthetic speech needs espeakng-loader: pip install 'rnnreg[speech]'") from error
+            raise DataError("synthetic speech needs espeakng-loader: pip install -e '.[speech]'") from error
         parts = (package, VOICES, SENTENCES, RATES, PITCHES, SNRS, SENTENCE_WORDS, STATE_OF_THE_UNION.files[0].sha256)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 

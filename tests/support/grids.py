@@ -89,7 +89,7 @@ class Grid:
 
     def wait_for_progress(self, driver: "subprocess.Popen[str]") -> None:
         """Wait until a run has finished its first epoch."""
-        for _ in range(3000):
+        for _ in range(15000):
             if any(json.loads(path.read_text())["epoch"] >= 1 for path in self.store.glob(".under-way/*.json")):
                 return
             assert driver.poll() is None, driver.communicate()[0]

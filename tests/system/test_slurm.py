@@ -41,7 +41,7 @@ def jobs() -> list[str]:
 
 def wait_for_jobs(driver: "subprocess.Popen[str]") -> None:
     """Wait until a job runs, long before its Python has imported torch."""
-    for _ in range(3000):
+    for _ in range(15000):
         if jobs():
             return
         assert driver.poll() is None, driver.communicate()[0]
@@ -95,7 +95,7 @@ def on_jobs(*command: str) -> None:
 
 def take_the_node() -> None:
     """Run a job that preempts all others."""
-    urgent = ["srun", "--partition=high", "--exclusive", "--immediate=60", "true"]
+    urgent = ["srun", "--partition=high", "--exclusive", "--immediate=120", "true"]
     subprocess.run(urgent, check=True, timeout=120)
 
 

@@ -202,5 +202,5 @@ def test_googlenet_without_a_network_is_one_line(monkeypatch) -> None:
 
 def test_googlenet_without_torchvision_is_one_line(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "torchvision.models", None)
-    with pytest.raises(DataError, match=r"need torchvision: pip install 'rnnreg\[captions\]'"):
+    with pytest.raises(DataError, match=r"need torchvision: pip install -e '\.\[captions\]'"):
         GoogLeNet()

@@ -76,7 +76,7 @@ def test_pocketsphinx_aligns_three_state_phones_and_reports_what_it_cannot() -> 
 
 def test_pocketsphinx_missing_is_one_line(monkeypatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pocketsphinx", None)
-    with pytest.raises(DataError, match=r"needs pocketsphinx: pip install 'rnnreg\[speech\]'"):
+    with pytest.raises(DataError, match=r"needs pocketsphinx: pip install -e '\.\[speech\]'"):
         make_aligner("pocketsphinx")
 
 

@@ -70,5 +70,5 @@ def test_synthetic_speech_without_its_package_is_one_line(tmp_path, monkeypatch)
         raise synthetic.PackageNotFoundError
 
     monkeypatch.setattr(synthetic, "version", absent)
-    with pytest.raises(DataError, match=r"needs espeakng-loader: pip install 'rnnreg\[speech\]'"):
+    with pytest.raises(DataError, match=r"needs espeakng-loader: pip install -e '\.\[speech\]'"):
         EspeakCorpus(tmp_path).identity()
