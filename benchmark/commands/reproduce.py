@@ -171,14 +171,14 @@ def reproduce(
         slots = make(len(grid)).slots if launcher == "local" else jobs
         _show_plan(grid, options, slots)
         return show_open_comparisons(chosen, options.store, max_seeds) if until_decided else 0
-    failures = run_grid(grid, make(len(grid)), retries, rows_file)
+    failures, asked_for = run_grid(grid, make(len(grid)), retries, rows_file), f" of {len(grid)}"
     if until_decided and not failures:
-        failures = run_until_decided(chosen, options, max_seeds, make, retries, rows_file)
+        failures, asked_for = run_until_decided(chosen, options, max_seeds, make, retries, rows_file), ""
     not_made = _make_ensembles(chosen, every, options)
     _show_results(chosen, options.store)
     if failures:
         lines = "; ".join([*failures, *not_made])
-        raise UserError(f"{sum(failures.values())} runs failed, the others are kept: {lines}")
+        raise UserError(f"{sum(failures.values())}{asked_for} runs failed, the others are kept: {lines}")
     if not_made:
         raise UserError(f"all runs are kept, but {'; '.join(not_made)}")
     return 0

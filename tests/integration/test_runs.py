@@ -92,8 +92,8 @@ def test_an_interrupted_run_resumes_and_ends_as_if_it_had_not_been(tiny_row, tmp
 
 def test_a_run_says_how_far_it_is_within_an_epoch_too(tiny_row, tmp_path, monkeypatch, capsys) -> None:
     told: list[float] = []
-    monkeypatch.setattr("benchmark.training.callbacks.SECONDS_BETWEEN_TELLS", 0.0)
-    monkeypatch.setattr(RunLock, "tell", lambda self, epoch, epochs: told.append(epoch))
+    monkeypatch.setattr("benchmark.training.callbacks.SECONDS_BETWEEN_REPORTS", 0.0)
+    monkeypatch.setattr(RunLock, "report_progress", lambda self, epoch, epochs: told.append(epoch))
     monkeypatch.setattr("sys.stderr.isatty", lambda: False)
     train(tiny_row, 1, options(tmp_path))
     data = tiny_row.config.datamodule(tmp_path)
