@@ -9,8 +9,9 @@ DATA ?= data
 STORE ?= runs
 ARGS ?=
 
-# Tests run in parallel, those of one file in one process, since they share what is costly to make. WORKERS=0: in this one.
-WORKERS ?= auto
+# Tests run in parallel, those of one file in one process, since they share what is costly to make. One more process than
+# there are cores, as some tests wait for a cluster. WORKERS=0: in this one.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -rs
 
 TABLE := $(RNNREG) table --store results/records --output results --readme README.md

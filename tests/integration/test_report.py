@@ -126,3 +126,14 @@ def test_a_store_without_runs_gives_a_page_that_says_so(rnnreg, tmp_path) -> Non
     code, _, err = rnnreg("report", "--store", tmp_path)
     assert code == 0, err
     assert "No runs yet" in (tmp_path / "report.html").read_text()
+
+
+def test_power_plans_what_the_committed_records_leave_open(rnnreg) -> None:
+    code, out, err = rnnreg("power", "--store", RECORDS, "--profile", "standard")
+    assert code == 0, err
+    lines = out.splitlines()
+    assert re.split(r"\s{2,}", lines[0])[2:5] == ["expected", "found by today's runs", "runs needed"]
+    assert any(line.startswith("flickr8k-1k") and "test BLEU" in line and "of each row" in line for line in lines)
+    assert lines[-1].endswith("comparisons are undecided")
+    code, out, _ = rnnreg("power", "--store", RECORDS, "--profile", "quick")
+    assert out.splitlines()[-1] == "every comparison is decided"

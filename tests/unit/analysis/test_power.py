@@ -1,0 +1,67 @@
+"""Plans for what is undecided, and what is collected."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from support.factories import make_record
+
+from benchmark.analysis.claims import judge
+from benchmark.analysis.collection import collect
+from benchmark.analysis.power import Plan, plans
+from benchmark.analysis.results import RowResults, gather, read_store
+from benchmark.analysis.verdicts import POWER, power
+from benchmark.store.records import Store, checksum_arrays
+from benchmark.tasks import registry
+
+WITHOUT, WITH = registry.find("sotu-medium"), registry.find("sotu-medium-dropout")
+
+
+def rows_with(without: Sequence[float], regularized: Sequence[float]) -> list[RowResults]:
+    records = [
+        make_record(row, seed, metrics={"test_perplexity": value})
+        for row, values in ((WITHOUT, without), (WITH, regularized))
+        for seed, value in enumerate(values, 1)
+    ]
+    return gather([WITHOUT, WITH], records)
+
+
+def plan(without: Sequence[float], regularized: Sequence[float]) -> Plan | None:
+    return next(plans(judge(rows_with(without, regularized))), None)
+
+
+def test_what_is_decided_needs_no_plan() -> None:
+    assert plan([140.0, 141.0, 140.5], [110.0, 111.0, 110.5]) is None
+
+
+def test_an_undecided_comparison_is_planned_by_its_spread_and_the_smallest_difference_of_interest() -> None:
+    found = plan([100.0, 103.0, 97.0], [99.0, 103.0])
+    assert found is not None
+    assert found.finding.expected == 1.0  # 1 % of 100
+    spreads = (3.0, 8**0.5)
+    assert found.needed is not None
+    assert power(1.0, spreads, found.needed) >= POWER > power(1.0, spreads, found.needed - 1)
+    assert found.missing == {WITHOUT.name: found.needed - 3, WITH.name: found.needed - 2}
+    assert found.detectable is not None
+    assert found.detectable > 1.0  # of two runs
+
+
+def test_a_single_run_asks_for_runs_before_a_plan() -> None:
+    found = plan([100.0], [99.0, 103.0])
+    assert found is not None
+    assert (found.needed, found.detectable, found.missing) == (None, None, {})
+
+
+def test_only_clean_runs_that_are_new_are_collected(tmp_path: Path) -> None:
+    store, into = Store(tmp_path / "runs"), tmp_path / "records"
+    arrays = {"test": np.zeros(3, np.float16)}
+    clean = make_record(WITHOUT, 1, log_probabilities_sha256=checksum_arrays(arrays))
+    dirty = replace(clean, seed=2, commit="c" * 40 + "-dirty")
+    for record in (clean, dirty):
+        store.write(record, arrays)
+    found = collect(read_store([WITHOUT], store.root), store.root, into)
+    assert (found.copied, found.unclean) == ([clean], [dirty])
+    assert list(Store(into).records()) == [clean]
+    assert Store(into).log_probabilities(clean)["test"].tolist() == [0, 0, 0]
+    assert collect(read_store([WITHOUT], store.root), store.root, into).copied == []
