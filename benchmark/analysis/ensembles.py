@@ -45,17 +45,20 @@ def update(
         UserError: the members' log-probabilities or checkpoints cannot be read, or are not of the same tokens.
     """
     records = list(store.records(skipped=[]))
-    made = []
+    made: list[Record] = []
+    commit = describe_commit()  # before the first record, which itself changes the tree that it is committed to
     for row in chosen:
         if row.ensemble_of:
             (trained,) = gather([registry.find(row.ensemble_of, every)], records)
             members = trained.records[: row.members]
-            if len(members) > 1 and (record := _make(row, members, store, data, device)):
+            if len(members) > 1 and (record := _make(row, members, store, data, device, commit)):
                 made.append(record)
     return made
 
 
-def _make(row: Row, members: Sequence[Record], store: Store, data: Path | None, device: str) -> Record | None:
+def _make(
+    row: Row, members: Sequence[Record], store: Store, data: Path | None, device: str, commit: str
+) -> Record | None:
     """Make one ensemble and keep it; None if the store has it."""
     identity = hashlib.sha256("".join(member.log_probabilities_sha256 for member in members).encode()).hexdigest()
     data_sha256, fingerprint = members[0].data_sha256, row.config.fingerprint()
@@ -94,7 +97,7 @@ def _make(row: Row, members: Sequence[Record], store: Store, data: Path | None, 
         wall_seconds=time.perf_counter() - begin,
         device=" + ".join(sorted({member.device for member in members})),
         versions=describe_versions(),
-        commit=(unclean or [describe_commit()])[0],
+        commit=(unclean or [commit])[0],
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         command=f"rnnreg reproduce --only {row.name} --seeds {len(members)}",
         log_probabilities_sha256=checksum_arrays({}),

@@ -121,3 +121,15 @@ def test_the_standard_profile_has_every_figure_of_table_1() -> None:
     assert all({"standard", "paper"} <= set(row.profiles) for row in ours)
     found = {(row.ensemble_of or row.name, row.members): tuple(row.published.metrics.values()) for row in ours}
     assert found == paper
+
+
+def test_ensembles_that_are_committed_do_not_make_each_other_dirty(tmp_path: Path, monkeypatch) -> None:
+    """In the suite's own checkout the record of the first ensemble is a change of the tree."""
+    store = Store(tmp_path)
+    for seed in (1, 2, 3):
+        add_member(store, seed, 0.5, 0.25)
+    written = lambda: any(record.is_ensemble for record in store.records())  # noqa: E731
+    monkeypatch.setattr(ensembles, "describe_commit", lambda: "c" * 40 + ("-dirty" if written() else ""))
+    other = replace(ENSEMBLE, name="another", members=2)
+    found = ensembles.update([ENSEMBLE, other], [*ROWS, other], store)
+    assert [record.commit for record in found] == ["c" * 40] * 2
