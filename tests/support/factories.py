@@ -1,9 +1,11 @@
 """Tiny rows of every task, and records and references that no training made."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from benchmark.analysis.references import Reference
+from benchmark.analysis.results import RowResults, gather
 from benchmark.store.records import Record
 from benchmark.tasks import captioning, language_modeling, speech, translation
 from benchmark.tasks.base import Row
@@ -81,3 +83,15 @@ def make_record(row: Row = language_modeling.PTB_SMALL, seed: int = 1, **changes
 
 def reference(record: Record, row: Row) -> Reference:
     return Reference.from_record(record, row)
+
+
+def results_of_two_rows(
+    rows: tuple[Row, Row], without: Sequence[float], regularized: Sequence[float]
+) -> list[RowResults]:
+    """Two rows with runs of these test perplexities, with seeds from 1 on."""
+    records = [
+        make_record(row, seed, metrics={"test_perplexity": value})
+        for row, values in zip(rows, (without, regularized), strict=True)
+        for seed, value in enumerate(values, 1)
+    ]
+    return gather(rows, records)

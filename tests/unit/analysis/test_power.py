@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from support.factories import make_record
+from support.factories import make_record, results_of_two_rows
 
 from benchmark.analysis.claims import judge
 from benchmark.analysis.collection import collect
 from benchmark.analysis.power import Plan, plans
-from benchmark.analysis.results import RowResults, gather, read_store
+from benchmark.analysis.results import read_store
 from benchmark.analysis.verdicts import POWER, power
 from benchmark.store.records import Store, checksum_arrays
 from benchmark.tasks import registry
@@ -18,17 +18,8 @@ from benchmark.tasks import registry
 WITHOUT, WITH = registry.find("sotu-medium"), registry.find("sotu-medium-dropout")
 
 
-def rows_with(without: Sequence[float], regularized: Sequence[float]) -> list[RowResults]:
-    records = [
-        make_record(row, seed, metrics={"test_perplexity": value})
-        for row, values in ((WITHOUT, without), (WITH, regularized))
-        for seed, value in enumerate(values, 1)
-    ]
-    return gather([WITHOUT, WITH], records)
-
-
 def plan(without: Sequence[float], regularized: Sequence[float]) -> Plan | None:
-    return next(plans(judge(rows_with(without, regularized))), None)
+    return next(plans(judge(results_of_two_rows((WITHOUT, WITH), without, regularized))), None)
 
 
 def test_what_is_decided_needs_no_plan() -> None:

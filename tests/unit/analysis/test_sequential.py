@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from support.factories import make_record
+from support.factories import results_of_two_rows
 
 from benchmark.analysis.intervals import welch
-from benchmark.analysis.results import RowResults, gather
 from benchmark.analysis.sequential import ERROR, LOOKS, Comparison, compare, looks
 from benchmark.analysis.verdicts import Verdict, decide
 from benchmark.tasks import registry
@@ -15,17 +14,8 @@ from benchmark.tasks import registry
 WITHOUT, WITH = registry.find("sotu-medium"), registry.find("sotu-medium-dropout")
 
 
-def rows_with(without: Sequence[float], regularized: Sequence[float]) -> list[RowResults]:
-    records = [
-        make_record(row, seed, metrics={"test_perplexity": value})
-        for row, values in ((WITHOUT, without), (WITH, regularized))
-        for seed, value in enumerate(values, 1)
-    ]
-    return gather([WITHOUT, WITH], records)
-
-
 def comparison(without: Sequence[float], regularized: Sequence[float], most: int = 20) -> Comparison:
-    (found,) = compare(rows_with(without, regularized), most)
+    (found,) = compare(results_of_two_rows((WITHOUT, WITH), without, regularized), most)
     return found
 
 
