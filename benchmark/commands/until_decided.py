@@ -43,7 +43,9 @@ def run_until_decided(
         waiting = [one for one in comparisons if one.is_open]
         if not waiting:
             return {}
-        cheapest = min(waiting, key=lambda one: _hours(one, _records(options.store), rows) or 0.0)
+        records = _records(options.store)
+        hours = [_hours(one, records, rows) or 0.0 for one in waiting]
+        cheapest = waiting[hours.index(min(hours))]
         print(f"look at {cheapest.look} seeds: {cheapest.finding.comparison}", flush=True)
         grid = [
             Run(registry.find(name, rows), seed, rebuild_command(name, seed, rows_file))
@@ -61,8 +63,9 @@ def show_open_comparisons(rows: Sequence[Row], store: Path, max_seeds: int) -> i
     store.mkdir(parents=True, exist_ok=True)
     comparisons = [one for one in sequential.compare(read_store(rows, store), max_seeds) if one.is_open]
     table: list[tuple[str, ...]] = [("data", "comparison", "next look", "runs", "device hours")]
+    records = _records(store)
     for one in comparisons:
-        hours = _hours(one, _records(store), rows)
+        hours = _hours(one, records, rows)
         name = Path(one.judgment.source).name
         cost = "?" if hours is None else f"{hours:.2f}"
         table.append((name, one.finding.comparison, f"{one.look} seeds", str(len(one.missing)), cost))
