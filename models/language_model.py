@@ -5,14 +5,15 @@ from typing import Unpack
 
 import torch
 from lightning_utilities.core.apply_func import apply_to_collection
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
 from datamodules.language_modeling.datamodule import ConventionBatch
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 from models.backbone import BackboneArguments, State, initialize_uniform
+from models.cuda_graphs import GraphedWindows
 from models.decoding import sample
-from models.tokens import EVALUATIONS, TokenDecoder, TokenModel, true_log_probabilities
+from models.tokens import EVALUATIONS, TRAINING, TokenDecoder, TokenModel, true_log_probabilities
 
 CONVENTION = "authors_convention"
 """Name of the final evaluation's last data loader: the validation set in whole windows only."""
@@ -22,6 +23,34 @@ PROMPT = "the meaning of life is"
 NEVER_DRAWN = (UNK, "N", "$")
 """Words that the paper's samples exclude."""
 SAMPLE_WORDS = 60
+
+
+def read_window(
+    decoder: TokenDecoder, inputs: Tensor, targets: Tensor, state: State | None
+) -> tuple[Tensor, State | None]:
+    """Log-probabilities [time, batch] of a window's true next tokens, and the state to carry to the next window.
+
+    Args:
+        decoder: the model.
+        inputs: ids [time, batch].
+        targets: ids of the tokens that follow them [time, batch].
+        state: what was returned for the window before; None starts from zeros. It is detached, which is what truncates
+            backpropagation through time.
+    """
+    logits, state = decoder(inputs, state)
+    return true_log_probabilities(logits, targets), apply_to_collection(state, Tensor, Tensor.detach)
+
+
+class Window(nn.Module):
+    """`read_window` as a module, which CUDA graphs need."""
+
+    def __init__(self, decoder: TokenDecoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, inputs: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State | None]:
+        """Read one window."""
+        return read_window(self.decoder, inputs, targets, state)
 
 
 class LanguageModel(TokenModel):
@@ -50,6 +79,10 @@ class LanguageModel(TokenModel):
         self.decoder = TokenDecoder(len(vocabulary), **arguments)
         initialize_uniform(self, init_range)
 
+        self.unknown = Vocabulary(vocabulary).ids.get(UNK, -1)
+        """Id of the word that stands for those outside the vocabulary."""
+        self.graphs: GraphedWindows | None = None
+        """Runs training windows on a GPU; None on other devices."""
         self.state: State | None = None
         """State carried from one window to the next; None at the start of an epoch or of an evaluation."""
         self._predictions = 0
@@ -83,16 +116,24 @@ class LanguageModel(TokenModel):
 
     def _log_probabilities(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Log-probabilities [time, batch] of a window's true next tokens; moves the carried state on."""
-        inputs, targets = batch
-        logits, state = self(inputs, self.state)
-        self.state = apply_to_collection(state, Tensor, Tensor.detach)
-        return true_log_probabilities(logits, targets)
+        log_probabilities, self.state = read_window(self.decoder, *batch, self.state)
+        return log_probabilities
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Loss of one window: summed over the unroll, averaged over the batch, as the authors' code clips it."""
-        log_probabilities = self._log_probabilities(batch)
+        if self.graphs and self.state is not None:
+            log_probabilities, self.state = self.graphs(*batch, self.state)
+        else:
+            log_probabilities = self._log_probabilities(batch)
         self.train_perplexity.update(log_probabilities.detach())
-        return -log_probabilities.sum() / self.all_reduce_sum(log_probabilities.shape[1])
+        loss: Tensor = -log_probabilities.sum() / self.all_reduce_sum(log_probabilities.shape[1])
+        return loss
+
+    @override
+    def on_fit_start(self) -> None:
+        own_backbone = self.hparams["backbone"] != "models.backbone.RegularizedLSTM"  # may wait for the GPU at times
+        if self.device.type == "cuda" and self.world_size == 1 and not own_backbone:
+            self.graphs = GraphedWindows(Window(self.decoder))
 
     @override
     def on_train_epoch_start(self) -> None:
@@ -115,7 +156,11 @@ class LanguageModel(TokenModel):
         if isinstance(batch, ConventionBatch):
             self._predictions = batch.predictions
         log_probabilities = self._log_probabilities((batch[0], batch[1]))
-        self.collect((*EVALUATIONS, CONVENTION)[dataloader_idx], batch_idx, log_probabilities.flatten())
+        split = (*EVALUATIONS, TRAINING, CONVENTION)[dataloader_idx]
+        if split == TRAINING:
+            self.measure_training(log_probabilities)
+        else:
+            self.collect(split, batch_idx, log_probabilities.flatten(), (batch[1] != self.unknown).flatten())
 
     @override
     def on_test_epoch_end(self) -> None:

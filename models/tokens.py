@@ -16,6 +16,12 @@ from models.metrics import TokenPerplexity
 EVALUATIONS = ("validation", "test")
 """Splits that the final evaluation reads to the last token, in the order of its data loaders; others follow them."""
 
+TRAINING = "training"
+"""Name of the final evaluation's next data loader: the training set once more, with dropout off."""
+
+NOTED_UNKNOWN_SHARE = 0.05
+"""Share of unknown words among a split's tokens from which perplexity is measured without them too."""
+
 
 class TokenDecoder(nn.Module):
     """Embedding, regularized LSTM and softmax layer, the embedding as wide as a layer (paper section 4.1).
@@ -54,6 +60,8 @@ class TokenModel(TaskModel):
         super().__init__(lr, flat_epochs, decay)
         self.train_perplexity = TokenPerplexity()
         self.validation_perplexity = TokenPerplexity()
+        self.dropout_off_perplexity = TokenPerplexity()
+        """Perplexity of the training set in the final evaluation."""
         self._collected: dict[str, list[tuple[int, Tensor]]] = {}
 
     @override
@@ -70,15 +78,18 @@ class TokenModel(TaskModel):
     def on_test_epoch_start(self) -> None:
         self._collected = defaultdict(list)
 
-    def collect(self, name: str, place: int, log_probabilities: Tensor) -> None:
+    def collect(self, name: str, place: int, log_probabilities: Tensor, known: Tensor | None = None) -> None:
         """Keep log-probabilities [tokens] of the final evaluation until its end.
 
         Args:
             name: split that they belong to, or another name that the model gives them.
             place: their place in the order of the split, such as the number of their batch.
             log_probabilities: natural log-probabilities of true tokens.
+            known: which of the true tokens are words of the vocabulary, boolean [tokens]; all if not given.
         """
         self._collected[name].append((place, log_probabilities))
+        if known is not None:
+            self._collected[_known(name)].append((place, known))
 
     def collected(self, name: str) -> Tensor:
         """All log-probabilities [tokens] that `collect` has kept under a name on any device, in order."""
@@ -89,15 +100,35 @@ class TokenModel(TaskModel):
         entries = [entry for share in self.gather_in_order([own]) for entry in share]
         return [value for _, value in sorted(entries, key=itemgetter(0))]
 
+    def measure_training(self, log_probabilities: Tensor, counted: Tensor | None = None) -> None:
+        """Add a batch of the training set, read with dropout off; arguments are those of TokenPerplexity.update."""
+        self.dropout_off_perplexity.update(log_probabilities, counted)
+        self._collected[TRAINING] = []
+
     @override
     def on_test_epoch_end(self) -> None:
         """Log the perplexity of each split, and keep its log-probabilities, from which ensembles are evaluated."""
-        perplexity = TokenPerplexity()
         for split in EVALUATIONS:
             self.log_probabilities[split] = self.collected(split).cpu()
-            self.log(f"{split}_perplexity", perplexity(self.log_probabilities[split]))
-            perplexity.reset()
+            self.log(f"{split}_perplexity", self._perplexity(self.log_probabilities[split]))
+            if _known(split) in self._collected:
+                known: Tensor = self.collected(_known(split)).cpu()
+                if 1 - known.double().mean() > NOTED_UNKNOWN_SHARE:
+                    of_known = self._perplexity(self.log_probabilities[split][known])
+                    self.log(f"{split}_perplexity_known_words", of_known)
+        if TRAINING in self._collected:
+            self.log("train_perplexity_without_dropout", self.dropout_off_perplexity.compute())
+            self.dropout_off_perplexity.reset()
         self._collected = {}
+
+    @staticmethod
+    def _perplexity(log_probabilities: Tensor) -> Tensor:
+        perplexity: Tensor = TokenPerplexity()(log_probabilities)
+        return perplexity
+
+
+def _known(name: str) -> str:
+    return f"{name}, known words"
 
 
 def true_log_probabilities(logits: Tensor, targets: Tensor) -> Tensor:

@@ -98,7 +98,10 @@ def run_grid(
         costs = shares((run.row for run in grid), [*records, *Store(COMMITTED).records(skipped=[])])
         todo = in_order([run for run in grid if run.label not in found], launcher.slots, costs)
         if found:
-            print(f"{len(found)} of {len(grid)} runs are in the store already", flush=True)
+            print(
+                f"{len(found)} of {len(grid)} runs are in the store already{other_precisions(found, options)}",
+                flush=True,
+            )
         print(f"{len(todo)} runs, {launcher.description}", flush=True)
         view = View({run.label: (costs[run.row.name], run.lock(options.store)) for run in todo})
         failures = Dispatcher(launcher, view, retries, partial(work, options=options, rows_file=rows_file)).run(todo)
@@ -236,6 +239,12 @@ def finished(grid: Iterable[Run], options: Options, records: Iterable[Record]) -
             if record.data_sha256 == checksums[_source(run)]:
                 found[run.label] = record
     return found
+
+
+def other_precisions(found: Mapping[str, Record], options: Options) -> str:
+    """A remark on finished runs whose precision is not the one asked for; they count, as their rows are the same."""
+    others = Counter(record.precision for record in found.values() if record.precision != options.precision)
+    return "".join(f", {count} of them in precision {precision}" for precision, count in sorted(others.items()))
 
 
 def _checksum_of_data(run: Run, options: Options) -> str | None:

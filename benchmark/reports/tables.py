@@ -247,10 +247,11 @@ def footnote(group: Sequence[RowResults]) -> str:
     if ensembles := [record for record in records if record.is_ensemble]:
         text += " An ensemble's probability of a word is the mean of its members' probabilities; it has no spread."
         records = [record for record in records if record not in ensembles]
-    for device in sorted({record.device for record in records}):
-        here = [record for record in records if record.device == device]
+    for device, precision in sorted({(record.device, record.precision) for record in records}):
+        here = [record for record in records if (record.device, record.precision) == (device, precision)]
         hours = sum(record.wall_seconds for record in here) / 3600
-        text += f" {len(here)} run{'s' * (len(here) != 1)} on {device}: {hours:.1f} h in total."
+        arithmetic = f" in {precision}" if precision != "32" else ""
+        text += f" {len(here)} run{'s' * (len(here) != 1)} on {device}{arithmetic}: {hours:.1f} h in total."
     return text
 
 

@@ -70,6 +70,8 @@ class Record:
     """Command line that trains the run again."""
     log_probabilities_sha256: str
     """Checksum of the arrays in log_probabilities.npz."""
+    precision: str = "32"
+    """Arithmetic of products, by Lightning's names: 32 or bf16-mixed."""
     details: dict[str, Any] = field(default_factory=dict)
     """Further findings of data and model, such as excluded items, samples, BLEU's signature, members of an ensemble."""
 

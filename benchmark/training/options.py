@@ -6,6 +6,8 @@ from typing import Literal
 
 from jsonargparse.typing import PositiveInt
 
+Precision = Literal["32", "bf16-mixed"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -21,6 +23,8 @@ class Options:
     """CPU threads of one run on each of its devices; by default its share of the cores."""
     devices: PositiveInt = 1
     """Devices of one run on each machine: GPUs, or processes on a CPU, which share its batches."""
+    precision: Precision = "32"
+    """Arithmetic of products, by Lightning's names: 32, or bf16-mixed (weights, cell states and losses stay in 32)."""
     num_nodes: PositiveInt = 1
     """Machines of one run, on each of which srun or torchrun starts it."""
     wandb: Literal["auto", "online", "offline", "off"] = "auto"

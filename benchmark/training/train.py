@@ -36,7 +36,8 @@ from benchmark.tasks.trained import build_model
 from benchmark.tracking.logger import log_record, make_logger
 from benchmark.training.callbacks import CompleteCheckpoints, CurveRecorder, EpochLines, Progress, mix
 from benchmark.training.devices import check_devices, on_devices, rank, started_together
-from benchmark.training.options import Options
+from benchmark.training.options import Options, Precision
+from benchmark.training.precision import on_gpu, precision_plugin, require_precision
 from datamodules.base import TaskData
 from datamodules.cache import cores
 from datamodules.errors import UserError
@@ -95,6 +96,7 @@ def train_locked(
     run = run_name(row.name, seed, lock.fingerprint, data.sha256)
     store = Store(options.store)
     if record := store.find(run):
+        require_precision(record, options.precision)
         return record
     training = build(row, seed, options, lock, progress, data, run)
     with interrupts_reported(training):
@@ -124,13 +126,15 @@ class Training:
     trainer: Trainer
     checkpoint: Path | None
     """Checkpoint to resume from; None for a run that begins."""
+    precision: Precision
+    """Arithmetic of products: Options.precision."""
 
 
 def configure(options: Options) -> None:
     """Set up this process: what it prints, how many threads it uses, how it keeps memory."""
     quieten()
-    on_cpu = options.accelerator == "cpu" or not torch.cuda.is_available()
-    if threads := options.threads or (max(1, cores() // options.devices) if on_cpu and options.devices > 1 else None):
+    shared = options.devices > 1 and not on_gpu(options)
+    if threads := options.threads or (max(1, cores() // options.devices) if shared else None):
         torch.set_num_threads(threads)
         if options.processes > 1:
             os.environ["OMP_NUM_THREADS"] = str(threads)  # else Lightning's DDP sets a number of its own
@@ -169,7 +173,11 @@ def build(
         num_nodes=options.num_nodes,
         strategy="ddp" if options.processes > 1 else "auto",
         # A job of a cluster does not make a run one of several processes.
-        plugins=[CompleteCheckpoints(), *([] if options.processes > 1 else [LightningEnvironment()])],
+        plugins=[
+            CompleteCheckpoints(),
+            precision_plugin(options),
+            *([] if options.processes > 1 else [LightningEnvironment()]),
+        ],
         use_distributed_sampler=False,  # TaskData splits each batch
         max_epochs=row.config.epochs,
         gradient_clip_val=row.config.clip,
@@ -181,7 +189,7 @@ def build(
         enable_progress_bar=shows_bar,
         enable_model_summary=False,
     )
-    return Training(row, lock, folder, data, model, curve, logger, trainer, checkpoint)
+    return Training(row, lock, folder, data, model, curve, logger, trainer, checkpoint, options.precision)
 
 
 def fit(training: Training) -> None:
@@ -219,10 +227,11 @@ def make_record(training: Training, evaluation_seconds: float, log_probabilities
         unit=row.config.unit,
         wall_seconds=sum(epoch["seconds"] for epoch in curve.epochs) + evaluation_seconds,
         device=describe_device(trainer),
+        precision=training.precision,
         versions=describe_versions(trainer.strategy.root_device),
         commit=describe_commit(),
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        command=command,
+        command=command + (f" --precision {training.precision}" if training.precision != "32" else ""),
         log_probabilities_sha256=log_probabilities_sha256,
         details={**data.details, **model.details},
     )

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from datamodules.base import TaskData
 from datamodules.errors import DataError
 from datamodules.language_modeling.sources import PENN_TREEBANK, SPLITS, STATE_OF_THE_UNION, read_corpus
-from datamodules.vocabulary import Vocabulary
+from datamodules.vocabulary import UNK, Vocabulary
 
 EVALUATION_WINDOW = 500
 """Time steps evaluated at once. State is carried, so any window gives the same perplexity; long ones are faster."""
@@ -100,6 +100,12 @@ class LanguageModelingData(TaskData):
         self.tokens = {split: torch.tensor(self.vocabulary.encode(corpus.tokens(split))) for split in SPLITS}
 
     @property
+    def details(self) -> dict[str, Any]:
+        """The share of each split's tokens that are unknown words, those that the source itself marks included."""
+        unknown = self.vocabulary.ids[UNK]
+        return {"unknown_words": {name: float((ids == unknown).double().mean()) for name, ids in self.tokens.items()}}
+
+    @property
     def units_per_epoch(self) -> int:
         """Tokens trained on in an epoch."""
         return len(self.train_dataloader()) * self.batch_size * self.unroll
@@ -116,14 +122,15 @@ class LanguageModelingData(TaskData):
         return self._exact("validation")
 
     def test_dataloader(self) -> list[DataLoader[Any]]:
-        """The final evaluation: validation and test exactly, then validation as the authors' code windows it."""
+        """The final evaluation: validation and test exactly, the training text, validation as the authors window it."""
         convention = StreamWindows(self.tokens["validation"], self.batch_size, self.unroll, keep_partial=False)
 
         def with_divisor(window: Any) -> ConventionBatch:
             return ConventionBatch(window[0], window[1], convention.predictions)
 
         last = DataLoader(convention, batch_size=None, collate_fn=with_divisor)
-        return [self._exact("validation"), self._exact("test"), last]
+        training = StreamWindows(self.tokens["train"], self.batch_size, self.unroll, keep_partial=True)
+        return [self._exact("validation"), self._exact("test"), _loader(training), last]
 
 
 def _loader(windows: StreamWindows) -> DataLoader[tuple[Tensor, Tensor]]:

@@ -35,6 +35,7 @@ def test_run_leaves_a_whole_record_and_does_not_train_it_again(run_tiny, tmp_pat
         "validation_perplexity",
         "test_perplexity",
         "validation_perplexity_authors_convention",
+        "train_perplexity_without_dropout",
     }
     assert record.curve[-1]["validation_perplexity"] == pytest.approx(record.metrics["validation_perplexity"])
     assert record.throughput > 0
@@ -55,6 +56,16 @@ def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(tiny_row, 
     other = train(tiny_row, 2, options(tmp_path / "c"), progress=silent)
     assert first.metrics == again.metrics
     assert first.metrics != other.metrics
+
+
+def test_a_run_in_bfloat16_is_near_that_in_float32_and_never_passes_for_it(tiny_row, tmp_path) -> None:
+    exact = train(tiny_row, 1, options(tmp_path / "a"), progress=silent)
+    mixed = train(tiny_row, 1, options(tmp_path / "b", precision="bf16-mixed"), progress=silent)
+    assert (exact.precision, mixed.precision) == ("32", "bf16-mixed")
+    assert mixed.command.endswith("--precision bf16-mixed")
+    assert 0 < abs(mixed.metrics["test_perplexity"] / exact.metrics["test_perplexity"] - 1) < 0.02
+    with pytest.raises(UserError, match="its record is of precision bf16-mixed, not 32"):
+        train(tiny_row, 1, options(tmp_path / "b"), progress=silent)
 
 
 def test_an_interrupted_run_resumes_and_ends_as_if_it_had_not_been(tiny_row, tmp_path, monkeypatch) -> None:

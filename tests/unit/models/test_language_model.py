@@ -159,6 +159,24 @@ def test_evaluation_is_exact_over_every_token_whatever_the_window(window: int, m
         assert metrics[f"{split}_perplexity"] == pytest.approx(math.exp(-expected.mean()), rel=1e-5)
 
 
+def test_training_text_is_evaluated_with_dropout_off_as_the_streams_that_it_is_trained_in() -> None:
+    model, tokens = make_model(dropout=0.5), random_tokens(train=3 * 10)
+    metrics = evaluate(model, tokens, batch_size=3, unroll=4)
+    expected = torch.cat([true_log_probabilities(model, stream) for stream in tokens["train"].view(3, 10)])
+    assert metrics["train_perplexity_without_dropout"] == pytest.approx(math.exp(-expected.mean()), rel=1e-5)
+
+
+def test_perplexity_of_known_words_leaves_out_the_unknown_ones_where_they_are_many() -> None:
+    model, tokens = make_model(), random_tokens()
+    for split in ("validation", "test"):
+        tokens[split] = tokens[split].clamp(min=2)  # 0 is <eos>, 1 is <unk>
+    tokens["test"][3::4] = 1
+    metrics = evaluate(model, tokens)
+    expected = true_log_probabilities(model, tokens["test"])[tokens["test"][1:] != 1]
+    assert metrics["test_perplexity_known_words"] == pytest.approx(math.exp(-expected.mean()), rel=1e-5)
+    assert "validation_perplexity_known_words" not in metrics
+
+
 def test_authors_convention_sums_whole_windows_and_divides_by_the_fractional_number() -> None:
     """30 tokens in 3 streams of 10, unroll 4: n = 9 / 4 = 2.25 windows, of which 2 are summed."""
     model, tokens = make_model(), random_tokens()
