@@ -5,13 +5,12 @@ from typing import Unpack
 
 import torch
 from lightning_utilities.core.apply_func import apply_to_collection
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import override
 
 from datamodules.language_modeling.datamodule import ConventionBatch
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 from models.backbone import BackboneArguments, State, initialize_uniform
-from models.cuda_graphs import GraphedWindows
 from models.decoding import sample
 from models.tokens import EVALUATIONS, TRAINING, TokenDecoder, TokenModel, true_log_probabilities
 
@@ -23,34 +22,6 @@ PROMPT = "the meaning of life is"
 NEVER_DRAWN = (UNK, "N", "$")
 """Words that the paper's samples exclude."""
 SAMPLE_WORDS = 60
-
-
-def read_window(
-    decoder: TokenDecoder, inputs: Tensor, targets: Tensor, state: State | None
-) -> tuple[Tensor, State | None]:
-    """Log-probabilities [time, batch] of a window's true next tokens, and the state to carry to the next window.
-
-    Args:
-        decoder: the model.
-        inputs: ids [time, batch].
-        targets: ids of the tokens that follow them [time, batch].
-        state: what was returned for the window before; None starts from zeros. It is detached, which is what truncates
-            backpropagation through time.
-    """
-    logits, state = decoder(inputs, state)
-    return true_log_probabilities(logits, targets), apply_to_collection(state, Tensor, Tensor.detach)
-
-
-class Window(nn.Module):
-    """`read_window` as a module, which CUDA graphs need."""
-
-    def __init__(self, decoder: TokenDecoder) -> None:
-        super().__init__()
-        self.decoder = decoder
-
-    def forward(self, inputs: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State | None]:
-        """Read one window."""
-        return read_window(self.decoder, inputs, targets, state)
 
 
 class LanguageModel(TokenModel):
@@ -81,8 +52,6 @@ class LanguageModel(TokenModel):
 
         self.unknown = Vocabulary(vocabulary).ids.get(UNK, -1)
         """Id of the word that stands for those outside the vocabulary."""
-        self.graphs: GraphedWindows | None = None
-        """Runs training windows on a GPU; None on other devices."""
         self.state: State | None = None
         """State carried from one window to the next; None at the start of an epoch or of an evaluation."""
         self._predictions = 0
@@ -116,24 +85,17 @@ class LanguageModel(TokenModel):
 
     def _log_probabilities(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Log-probabilities [time, batch] of a window's true next tokens; moves the carried state on."""
-        log_probabilities, self.state = read_window(self.decoder, *batch, self.state)
-        return log_probabilities
+        inputs, targets = batch
+        logits, state = self(inputs, self.state)
+        self.state = apply_to_collection(state, Tensor, Tensor.detach)
+        return true_log_probabilities(logits, targets)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Loss of one window: summed over the unroll, averaged over the batch, as the authors' code clips it."""
-        if self.graphs and self.state is not None:
-            log_probabilities, self.state = self.graphs(*batch, self.state)
-        else:
-            log_probabilities = self._log_probabilities(batch)
+        log_probabilities = self._log_probabilities(batch)
         self.train_perplexity.update(log_probabilities.detach())
         loss: Tensor = -log_probabilities.sum() / self.all_reduce_sum(log_probabilities.shape[1])
         return loss
-
-    @override
-    def on_fit_start(self) -> None:
-        own_backbone = self.hparams["backbone"] != "models.backbone.RegularizedLSTM"  # may wait for the GPU at times
-        if self.device.type == "cuda" and self.world_size == 1 and not own_backbone:
-            self.graphs = GraphedWindows(Window(self.decoder))
 
     @override
     def on_train_epoch_start(self) -> None:

@@ -242,9 +242,12 @@ def _log(axis: Axes) -> None:
 
 
 def _curve(axis: Axes, results: RowResults, name: str, color: str, dashes: str, label: str) -> None:
-    epochs = [int(point["epoch"]) for point in results.records[0].curve]
-    runs = [[point[name] for point in record.curve] for record in results.records]
-    at_epoch = list(zip(*runs, strict=True))
+    """Mean and range over the runs at each epoch at which all of them were measured."""
+    runs = [{int(point["epoch"]): point[name] for point in record.curve if name in point} for record in results.records]
+    epochs = sorted(set.intersection(*map(set, runs)))
+    if not epochs:
+        return
+    at_epoch = [[run[epoch] for run in runs] for epoch in epochs]
     axis.plot(
         epochs, [statistics.fmean(values) for values in at_epoch], dashes, color=color, label=label, linewidth=1.8
     )

@@ -83,13 +83,23 @@ class CurveRecorder(Checkpoint):
 
     @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._training_ends()
+
+    def _training_ends(self) -> None:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         self._trained = time.perf_counter()
 
     @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        validated = self._trained > self._begin
+        if not validated:
+            self._training_ends()
+        metrics = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if validated or not name.startswith("validation_")  # what an earlier epoch left
+        }
         if not all(np.isfinite(list(metrics.values()))):
             raise UserError(
                 f"training diverged in epoch {trainer.current_epoch + 1}: {metrics}; a smaller lr or clip may help"

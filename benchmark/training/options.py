@@ -27,6 +27,8 @@ class Options:
     """Arithmetic of products, by Lightning's names: 32, or bf16-mixed (weights, cell states and losses stay in 32)."""
     num_nodes: PositiveInt = 1
     """Machines of one run, on each of which srun or torchrun starts it."""
+    validate_every: PositiveInt = 1
+    """Epochs from one measurement of the validation set to the next; the final evaluation has one in any case."""
     wandb: Literal["auto", "online", "offline", "off"] = "auto"
     """Weights & Biases: auto (online when logged in, else offline), online, offline or off."""
 

@@ -138,6 +138,8 @@ def configure(options: Options) -> None:
         torch.set_num_threads(threads)
         if options.processes > 1:
             os.environ["OMP_NUM_THREADS"] = str(threads)  # else Lightning's DDP sets a number of its own
+    if on_gpu(options):
+        torch.set_float32_matmul_precision("high")  # TF32, as PyTorch has it for the LSTM by default
     keep_freed_memory()
 
 
@@ -181,6 +183,7 @@ def build(
         use_distributed_sampler=False,  # TaskData splits each batch
         max_epochs=row.config.epochs,
         gradient_clip_val=row.config.clip,
+        check_val_every_n_epoch=options.validate_every,
         callbacks=[curve, ModelCheckpoint(folder, "last", enable_version_counter=False, save_on_train_epoch_end=True)],
         logger=logger,
         log_every_n_steps=1,  # CurveRecorder logs what there is within an epoch

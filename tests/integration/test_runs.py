@@ -68,6 +68,20 @@ def test_a_run_in_bfloat16_is_near_that_in_float32_and_never_passes_for_it(tiny_
         train(tiny_row, 1, options(tmp_path / "b"), progress=silent)
 
 
+def test_validating_less_often_changes_no_figure_but_those_that_it_leaves_out(tiny_row, tmp_path) -> None:
+    row = tiny_row.variant("three-epochs", epochs=3)
+    always = train(row, 1, options(tmp_path / "a"), progress=silent)
+    seldom = train(row, 1, options(tmp_path / "b", validate_every=2), progress=silent)
+    assert seldom.metrics == always.metrics
+    assert ["validation_perplexity" in point for point in seldom.curve] == [False, True, False]
+    for point, whole in zip(seldom.curve, always.curve, strict=True):
+        kept = {name: value for name, value in whole.items() if name in point}
+        assert {name: point[name] for name in kept if "perplexity" in name} == {
+            name: value for name, value in kept.items() if "perplexity" in name
+        }
+        assert point["throughput"] > 0
+
+
 def test_an_interrupted_run_resumes_and_ends_as_if_it_had_not_been(tiny_row, tmp_path, monkeypatch) -> None:
     row = tiny_row.variant("tiny-dropout", dropout=0.5, epochs=3)
     whole = train(row, 1, options(tmp_path / "whole"), progress=silent)

@@ -97,14 +97,12 @@ def pretended_gpu() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("is_available", True), ("device_count", 1), ("get_device_capability", (8, 0)),
                             ("get_device_name", "Pretended GPU"), ("current_device", 0), ("synchronize", None),
-                            ("get_rng_state_all", []), ("set_rng_state_all", None),
-                            ("get_rng_state", None), ("set_rng_state", None)):  # fmt: skip
+                            ("get_rng_state_all", []), ("set_rng_state_all", None)):  # fmt: skip
             patch.setattr(torch.cuda, name, gives(value))
-        # A graph holds the kernels of the module, and replays them.
-        patch.setattr(torch.cuda, "make_graphed_callables", lambda module, sample: module)
         for name, value in (("is_available", True), ("parse_devices", [0]), ("get_parallel_devices", [GPU]),
                             ("setup_device", None), ("setup", None), ("teardown", None)):  # fmt: skip
             patch.setattr(CUDAAccelerator, name, gives(value))
+        patch.setattr(torch, "set_float32_matmul_precision", gives(None))  # it would be the CPU's
         patch.setattr(torch.backends.cudnn, "is_acceptable", gives(False))  # there is no cuDNN to lay weights out for
         with Calls(marks), Operations(marks):
             yield
