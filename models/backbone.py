@@ -9,6 +9,8 @@ from typing import Any, Literal, TypedDict, Unpack
 import torch
 from torch import Tensor, nn
 
+from models.cells import LSTM, RNN
+
 Cell = Literal["lstm", "rnn"]
 
 LayerState = Any
@@ -61,14 +63,13 @@ class RegularizedLSTM(nn.Module):
     ) -> None:
         super().__init__()
         sizes = ([input_size] + [hidden_size] * (layers - 1))[:layers]
-        if recurrent_dropout:
-            stack = [RecurrentDropoutLayer(size, hidden_size, recurrent_dropout, cell) for size in sizes]
-        else:
-            fused = {"lstm": nn.LSTM, "rnn": nn.RNN}[cell]
-            stack = [fused(size, hidden_size) for size in sizes]
-        self.layers = nn.ModuleList(stack)
+        layer = {"lstm": LSTM, "rnn": RNN}[cell]
+        self.hidden_size = hidden_size
+        self.layers = nn.ModuleList(layer(size, hidden_size) for size in sizes)
         # nn.LSTM's own dropout argument skips the first input and the last output, hence one-layer modules.
         self.dropout = nn.Dropout(dropout)
+        self.recurrent_dropout = nn.Dropout(recurrent_dropout) if recurrent_dropout else None
+        self.register_load_state_dict_pre_hook(_rename_cells)  # type: ignore[no-untyped-call]
 
     def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Run over a window of time steps.
@@ -82,39 +83,23 @@ class RegularizedLSTM(nn.Module):
         """
         outputs, new_state = inputs, []
         for layer, layer_state in zip(self.layers, state or (None,) * len(self.layers), strict=True):
-            outputs, layer_state = layer(self.dropout(outputs), layer_state)
+            outputs = self.dropout(outputs)
+            outputs, layer_state = layer(outputs, layer_state, self._recurrent_masks(outputs))
             new_state.append(layer_state)
         return self.dropout(outputs), tuple(new_state)
 
+    def _recurrent_masks(self, inputs: Tensor) -> Tensor | None:
+        """What multiplies h[t-1] at each step [time, batch, hidden_size], for the ablation of section 3.2 only."""
+        if self.recurrent_dropout is None or not self.training:
+            return None
+        ones = torch.ones(inputs.shape[1], self.hidden_size, device=inputs.device)
+        return torch.stack([self.recurrent_dropout(ones) for _ in inputs])
 
-class RecurrentDropoutLayer(nn.Module):
-    """One recurrent layer that drops h[t-1] too: the ablation of paper section 3.2, not the method.
 
-    It steps through time in Python, since a fused kernel cannot mask what it feeds back. Same call as nn.LSTM.
-    """
-
-    def __init__(self, input_size: int, hidden_size: int, dropout: float, cell: Cell) -> None:
-        super().__init__()
-        self.cell = {"lstm": nn.LSTMCell, "rnn": nn.RNNCell}[cell](input_size, hidden_size)
-        self.recurrent_dropout = nn.Dropout(dropout)
-
-    def forward(self, inputs: Tensor, state: LayerState | None = None) -> tuple[Tensor, LayerState]:
-        """Run over inputs [time, batch, input_size]; see RegularizedLSTM.forward."""
-        is_lstm = isinstance(self.cell, nn.LSTMCell)
-        if state is None:
-            zeros = inputs.new_zeros(1, inputs.shape[1], self.cell.hidden_size)
-            state = (zeros, zeros) if is_lstm else zeros
-        h: Tensor = state[0][0] if is_lstm else state[0]
-        c: Tensor | None = state[1][0] if is_lstm else None
-        outputs = []
-        for step in inputs:
-            dropped = self.recurrent_dropout(h)
-            if is_lstm:
-                h, c = self.cell(step, (dropped, c))
-            else:
-                h = self.cell(step, dropped)
-            outputs.append(h)
-        return torch.stack(outputs), h[None] if c is None else (h[None], c[None])
+def _rename_cells(backbone: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Read checkpoints of rows with recurrent dropout from when those had layers of their own, each around a cell."""
+    for name in [name for name in state_dict if name.startswith(f"{prefix}layers.") and ".cell." in name]:
+        state_dict[name.replace(".cell.", ".") + "_l0"] = state_dict.pop(name)
 
 
 def load_backbone(class_path: str) -> type[nn.Module]:

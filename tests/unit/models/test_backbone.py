@@ -65,37 +65,47 @@ def paper_step(
 
 
 def paper_forward(
-    cell: str, backbone: RegularizedLSTM, inputs: Tensor, masks: list[Tensor]
+    cell: str, backbone: RegularizedLSTM, inputs: Tensor, masks: list[Tensor], recurrent: list[Tensor] | None = None
 ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-    """The regularized stack written out step by step with given masks [time, batch, units] for each of L + 1 places."""
+    """The regularized stack written out step by step with given masks [time, batch, units] for each of L + 1 places.
+
+    The ablation drops h[t-1] too, with a mask [batch, units] for each step of each layer in turn.
+    """
     zeros = torch.zeros(BATCH, SIZE, dtype=inputs.dtype)
     states = [(zeros, zeros) for _ in range(LAYERS)]
     outputs = []
     for t, values in enumerate(inputs):
         for layer in range(LAYERS):
             parameters = dict(backbone.layers[layer].named_parameters())
-            states[layer] = paper_step(cell, parameters, values * masks[layer][t], states[layer])
+            h, c = states[layer]
+            h = h if recurrent is None else h * recurrent[layer * TIME + t]
+            states[layer] = paper_step(cell, parameters, values * masks[layer][t], (h, c))
             values = states[layer][0]
         outputs.append(values * masks[LAYERS][t])
     return torch.stack(outputs), states
 
 
+@pytest.mark.parametrize("recurrent_dropout", [0.0, 0.5])
 @pytest.mark.parametrize("cell", ["lstm", "rnn"])
-def test_equals_the_papers_equations_forward_and_backward(cell: str) -> None:
-    backbone = RegularizedLSTM(SIZE, SIZE, LAYERS, dropout=0.5, cell=cell).double()
+def test_equals_the_papers_equations_forward_and_backward(cell: str, recurrent_dropout: float) -> None:
+    backbone = RegularizedLSTM(SIZE, SIZE, LAYERS, 0.5, recurrent_dropout, cell).double()
     initialize_uniform(backbone, 0.5)
     masks = [torch.bernoulli(torch.full((TIME, BATCH, SIZE), 0.5)).double() * 2 for _ in range(LAYERS + 1)]
+    recurrent = [torch.bernoulli(torch.full((BATCH, SIZE), 0.5)).double() * 2 for _ in range(LAYERS * TIME)]
     inputs = torch.randn(TIME, BATCH, SIZE, dtype=torch.double, requires_grad=True)
     weight = torch.randn(TIME, BATCH, SIZE, dtype=torch.double)
     leaves = [inputs, *backbone.parameters()]
 
-    expected, states = paper_forward(cell, backbone, inputs, masks)
+    expected, states = paper_forward(cell, backbone, inputs, masks, recurrent if recurrent_dropout else None)
     expected_gradients = torch.autograd.grad((expected * weight).sum(), leaves)
     backbone.dropout = GivenMasks(masks)
+    if recurrent_dropout:
+        backbone.recurrent_dropout = GivenMasks(recurrent)
     outputs, new_state = backbone(inputs)
     gradients = torch.autograd.grad((outputs * weight).sum(), leaves)
 
     assert backbone.dropout.used == LAYERS + 1
+    assert not recurrent_dropout or backbone.recurrent_dropout.used == LAYERS * TIME
     torch.testing.assert_close(outputs, expected)
     for gradient, expected_gradient in zip(gradients, expected_gradients, strict=True):
         torch.testing.assert_close(gradient, expected_gradient)
@@ -120,19 +130,6 @@ def test_dropout_is_passed_layers_plus_one_times_at_any_distance(layers: int) ->
     backbone.dropout = Marker()
     for marked, unmarked in zip(influence(), plain, strict=True):
         torch.testing.assert_close(marked, unmarked * MARK ** (layers + 1))
-
-
-def test_recurrent_dropout_is_passed_once_more_for_each_step() -> None:
-    """The ablation breaks the property, which shows that the test above can fail."""
-    backbone = RegularizedLSTM(SIZE, SIZE, 1, dropout=0.5, recurrent_dropout=0.5).double()
-    layer = backbone.layers[0]
-    inputs = torch.randn(2, 1, SIZE, dtype=torch.double, requires_grad=True)
-    backbone.dropout, layer.recurrent_dropout = Marker(), Marker()
-    marked = torch.autograd.grad(backbone(inputs)[0][-1].sum(), inputs)[0]
-    backbone.dropout, layer.recurrent_dropout = nn.Identity(), nn.Identity()
-    plain = torch.autograd.grad(backbone(inputs)[0][-1].sum(), inputs)[0]
-    torch.testing.assert_close(marked[1], plain[1] * MARK**2)
-    assert not torch.allclose(marked[0], plain[0] * MARK**2)
 
 
 def test_no_mask_touches_the_recurrent_path() -> None:
@@ -163,27 +160,37 @@ def test_masks_are_fresh_at_each_step_scaled_and_off_in_evaluation() -> None:
 
 
 class _PassThrough(nn.Module):
-    def forward(self, inputs: Tensor, state: None) -> tuple[Tensor, None]:
+    def forward(self, inputs: Tensor, state: None, masks: None) -> tuple[Tensor, None]:
         return inputs, None
 
 
 @pytest.mark.parametrize("cell", ["lstm", "rnn"])
-def test_recurrent_dropout_layer_is_the_plain_layer_when_it_does_not_drop(cell: str) -> None:
-    stepped = RegularizedLSTM(SIZE, SIZE, LAYERS, recurrent_dropout=0.5, cell=cell).eval()
-    fused = RegularizedLSTM(SIZE, SIZE, LAYERS, cell=cell).eval()
-    for own, other in zip(stepped.parameters(), fused.parameters(), strict=True):
-        own.data.copy_(other.data)
+def test_recurrent_dropout_is_off_in_evaluation(cell: str) -> None:
+    ablation = RegularizedLSTM(SIZE, SIZE, LAYERS, recurrent_dropout=0.5, cell=cell)
+    plain = RegularizedLSTM(SIZE, SIZE, LAYERS, cell=cell)
+    plain.load_state_dict(ablation.state_dict())
     inputs = torch.randn(TIME, BATCH, SIZE)
-    outputs, state = stepped(inputs)
-    expected, expected_state = fused(inputs)
-    torch.testing.assert_close(outputs, expected)
-    again, _ = stepped(inputs, state)
-    expected_again, _ = fused(inputs, expected_state)
-    torch.testing.assert_close(again, expected_again)
+    assert not torch.allclose(ablation(inputs)[0], plain(inputs)[0])
+    torch.testing.assert_close(ablation.eval()(inputs), plain(inputs), rtol=0, atol=0)
 
 
-def test_recurrent_dropout_costs_nothing_when_off() -> None:
-    assert {type(layer) for layer in RegularizedLSTM(SIZE, SIZE).layers} == {nn.LSTM}
+@pytest.mark.parametrize("cell", ["lstm", "rnn"])
+def test_recurrent_dropout_draws_the_masks_that_dropping_each_step_draws(cell: str) -> None:
+    """As rows of the ablation were trained until 0.1.0: nn.Dropout on h[t-1], then the cell, step by step."""
+    backbone = RegularizedLSTM(SIZE, SIZE, 1, recurrent_dropout=0.5, cell=cell)
+    stepping = {"lstm": nn.LSTMCell, "rnn": nn.RNNCell}[cell](SIZE, SIZE)
+    before = {f"layers.0.cell.{name}": parameter for name, parameter in stepping.state_dict().items()}
+    backbone.load_state_dict(before)  # as in checkpoints of that time
+    inputs = torch.randn(TIME, BATCH, SIZE)
+    torch.manual_seed(1)
+    outputs, _ = backbone(inputs)
+
+    torch.manual_seed(1)
+    h = c = torch.zeros(BATCH, SIZE)
+    for values, output in zip(inputs, outputs, strict=True):
+        dropped = nn.functional.dropout(h, 0.5)
+        h, c = stepping(values, (dropped, c)) if cell == "lstm" else (stepping(values, dropped), c)
+        torch.testing.assert_close(output, h)
 
 
 def test_state_carries_over_windows() -> None:
