@@ -112,21 +112,23 @@ class _LSTMSteps(torch.autograd.Function):
             torch.mul(o[t], tanh_c[t], out=h_at[t + 1])
         ctx.save_for_backward(x, weight_ih, weight_hh, dropped, masks, gates, cells, squashed)
         ctx.types = inputs.dtype, h.dtype, c.dtype
+        ctx.set_materialize_grads(False)  # the last cell state is seldom part of a loss
         return outputs[1:], cells[-1].clone()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, d_outputs: Tensor, d_c: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, d_outputs: Tensor | None, d_c: Tensor | None) -> tuple[Tensor | None, ...]:
         x, weight_ih, weight_hh, dropped, masks, gates, cells, squashed = ctx.saved_tensors
         f, by_cell, by_output, output_to_cell = _gate_derivatives(gates, cells, squashed)
         d_gates = torch.empty_like(gates, dtype=x.dtype)
         of_cell, of_output = _by_gate(d_gates)[:, :, :3].unbind(), _by_gate(d_gates)[:, :, 3].unbind()
-        d_h = torch.zeros_like(d_c)
-        d_c = d_c.to(cells.dtype, copy=True)
+        d_h = torch.zeros_like(cells[0])
+        d_c = torch.zeros_like(cells[0]) if d_c is None else d_c.to(cells.dtype, copy=True)
         multiply = product_with(weight_hh.t(), len(d_c))
         no_sum = torch.zeros_like(dropped[0])
         for t in reversed(range(len(x))):
-            d_h += d_outputs[t]
+            if d_outputs is not None:
+                d_h += d_outputs[t]
             d_c.addcmul_(d_h, output_to_cell[t])
             torch.mul(by_cell[t], d_c[:, None], out=of_cell[t])
             torch.mul(by_output[t], d_h, out=of_output[t])
