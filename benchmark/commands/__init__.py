@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from benchmark.commands import check, dashboard, data, gallery, generate, power, reproduce, results
+from benchmark.commands import benchmark, check, dashboard, data, gallery, generate, power, reproduce, results
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "list": reproduce.list_rows,
@@ -14,6 +14,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "power": power.power,
     "check": check.check,
     "baseline": check.baseline,
+    "benchmark": benchmark.benchmark,
     "dashboard": dashboard.dashboard,
     "collect": results.collect,
     "sample": generate.sample,

@@ -34,14 +34,24 @@ def describe_device(trainer: "Trainer") -> str:
     import torch
 
     several = f"{trainer.world_size} x " if trainer.world_size > 1 else ""
+    name = name_of_device(trainer.strategy.root_device)
     if trainer.strategy.root_device.type == "cuda":
-        return several + torch.cuda.get_device_name(trainer.strategy.root_device)
+        return several + name
+    return f"{several}{name}, {torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''}"
+
+
+def name_of_device(device: "torch.device") -> str:
+    """A GPU's name, or "CPU" and the processor's name."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
     try:
         cpuinfo = Path("/proc/cpuinfo").read_text().splitlines()
         name = next(line.split(":")[1].strip() for line in cpuinfo if line.startswith("model name"))
     except (OSError, StopIteration):
         name = platform.processor() or platform.machine()
-    return f"{several}CPU {name}, {torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''}"
+    return f"CPU {name}"
 
 
 def describe_versions(device: "torch.device | None" = None) -> dict[str, str]:

@@ -12,7 +12,7 @@ PACKAGES = ("benchmark", "datamodules", "models")
 LEVELS = (
     {"cli"},
     {"commands"},
-    {"grid"},
+    {"grid", "speed"},
     {"training", "reports"},
     {"tracking", "analysis"},
     {"tasks"},
@@ -24,7 +24,7 @@ LEVELS = (
 other."""
 
 NEVER = {
-    **{room: {"reports", "analysis"} for room in ("grid", "training", "tracking")},
+    **{room: {"reports", "analysis"} for room in ("grid", "speed", "training", "tracking")},
     "models": {"formatting", "files"},
 }
 """Running is apart from judging: what trains and follows runs does not know what is concluded from them. And models are

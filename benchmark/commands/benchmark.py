@@ -1,0 +1,82 @@
+"""The command that measures speed: benchmark."""
+
+import sys
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from jsonargparse.typing import PositiveFloat, PositiveInt
+
+from benchmark.training.options import Precision
+from datamodules.errors import UserError
+
+Word = TypeVar("Word", bound=str)
+
+SIZES = ("small", "medium", "large")
+PRECISIONS: tuple[Precision, ...] = ("32", "bf16-mixed")
+
+
+def benchmark(
+    sizes: str = ",".join(SIZES),
+    precision: str = ",".join(PRECISIONS),
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto",
+    rounds: PositiveInt = 5,
+    seconds: PositiveFloat = 3.0,
+    quick: bool = False,
+    output: Path = Path("runs/benchmark"),
+) -> int:
+    """Measure how fast language models train, beside the loops that one would write without this suite.
+
+    Whole training steps are timed: data, forward, backward, clipping and update. Contenders take turns round by round,
+    each in a process of its own that is kept to its cores. On a CPU the suite and the plain loop are also measured with
+    two threads, and with two processes side by side, unless --quick is given. The outcome is benchmark-cpu.json or
+    benchmark-cuda.json, with a table of all such files of the folder.
+
+    Args:
+        sizes: the paper's sizes to train, separated by commas.
+        precision: arithmetic of products to train in, separated by commas.
+        accelerator: Device kind; auto takes a GPU if there is one.
+        rounds: rounds of each contender, of which the median counts.
+        seconds: time of a round.
+        quick: measure only the small size, on one core, in a few short rounds: about a minute.
+        output: folder to write to.
+    """
+    chosen, precisions = _choices("sizes", sizes, SIZES), _choices("precision", precision, PRECISIONS)
+    if quick:
+        chosen, rounds, seconds = ["small"], min(rounds, 3), min(seconds, 0.5)
+    import torch
+
+    from benchmark.reports import speed
+    from benchmark.speed.measure import measure
+    from benchmark.store import speeds
+    from benchmark.training.devices import check_gpus
+    from datamodules.cache import cores
+
+    check_gpus(1, accelerator)
+    device = "cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu"
+    path = output / f"benchmark-{device}.json"
+    command = ["rnnreg", *sys.argv[1:]]
+    outcome = measure(
+        chosen,
+        precisions,
+        device,
+        side_by_side=device == "cpu" and cores() > 1 and not quick,
+        rounds=rounds,
+        seconds=seconds,
+        command=command,
+        say=lambda line: print(line, flush=True),
+    )
+    speeds.write(outcome, path)
+    print(f"written: {path}", *speed.write(output), sep=", ")
+    return 0
+
+
+def _choices(option: str, given: str, allowed: tuple[Word, ...]) -> list[Word]:
+    """The words of an option, separated by commas.
+
+    Raises:
+        UserError: one of them is not allowed.
+    """
+    words = given.split(",")
+    if wrong := [word for word in words if word not in allowed]:
+        raise UserError(f"--{option}: expected some of {','.join(allowed)}, got {wrong[0] or 'nothing'}")
+    return [word for word in allowed if word in words]

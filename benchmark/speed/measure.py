@@ -1,0 +1,166 @@
+"""The schedule of a benchmark: contenders take turns, round by round, each in a process of its own."""
+
+import datetime
+import math
+import multiprocessing
+import os
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from benchmark.speed.rounds import CONTENDERS, ROWS, WORDS, Round, peak_flops, run_round
+from benchmark.store.provenance import describe_commit, describe_versions, name_of_device
+from benchmark.store.speeds import Case, Measurement, Speeds, name_of_peak
+from benchmark.tasks.language_modeling import LanguageModelConfig
+from benchmark.training.devices import follow_parent
+from benchmark.training.options import Precision
+from datamodules.errors import UserError
+
+OURS, PLAIN = "rnnreg", "plain loop"
+"""The contenders that are compared with several threads and processes too."""
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Lanes:
+    """Processes that train, one for each contender and place side by side, all of which wait while one works."""
+
+    device: str
+    stack: ExitStack
+    pools: dict[tuple[str, int], ProcessPoolExecutor] = field(default_factory=dict)
+
+    def call(self, contender: str, processes: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
+        """Do the same work in the processes of a contender at once.
+
+        Raises:
+            UserError: a process died.
+        """
+        lanes = range(processes)
+        pools = [self.pools.get((contender, lane)) or self._start(contender, lane) for lane in lanes]
+        for pool in pools if processes > 1 else ():
+            pool.submit(os.getpid).result()  # all have started before any begins
+        futures = [pool.submit(work, *arguments, self.device, lane) for lane, pool in zip(lanes, pools, strict=True)]
+        try:
+            return [future.result() for future in futures]
+        except BrokenProcessPool as error:
+            raise UserError(f"{contender}: its process was killed (out of memory?)") from error
+
+    def _start(self, contender: str, lane: int) -> ProcessPoolExecutor:
+        pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _start_process)
+        self.pools[contender, lane] = self.stack.enter_context(pool)
+        return pool
+
+
+def _start_process() -> None:
+    follow_parent()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)  # progress bars and hints; what goes wrong is raised here
+    os.dup2(nowhere, 2)
+
+
+@contextmanager
+def open_lanes(device: str) -> Iterator[Lanes]:
+    """Processes that end with this block."""
+    with ExitStack() as stack:
+        yield Lanes(device, stack)
+
+
+def cases(sizes: Sequence[str], precisions: Sequence[Precision], side_by_side: bool) -> list[list[Case]]:
+    """Cases in groups, whose rounds are interleaved: all contenders on one core and, if asked for, two on two cores."""
+    groups = []
+    for size in sizes:
+        for precision in precisions:
+            groups.append([Case(contender, size, precision) for contender in CONTENDERS])
+            for threads, processes in ((2, 1), (1, 2)) if side_by_side else ():
+                groups.append([Case(contender, size, precision, threads, processes) for contender in (OURS, PLAIN)])
+    return groups
+
+
+def measure(
+    sizes: Sequence[str],
+    precisions: Sequence[Precision],
+    device: str,
+    side_by_side: bool,
+    rounds: int,
+    seconds: float,
+    command: Sequence[str],
+    say: Say,
+) -> Speeds:
+    """Measure all contenders.
+
+    Args:
+        sizes: the paper's names of sizes.
+        precisions: arithmetic of products.
+        device: cpu or cuda.
+        side_by_side: whether to measure two threads, and two processes side by side, as well.
+        rounds: rounds of each case.
+        seconds: time of a round, beside its untimed steps; a round has at least one step.
+        command: the command line, for the record.
+        say: takes a line of progress.
+    """
+    peaks: dict[str, float] = {}
+    measurements: list[Measurement] = []
+    with open_lanes(device) as lanes:
+        for group in cases(sizes, precisions, side_by_side):
+            found, peak = _measure_group(group, lanes, rounds, seconds)
+            name = name_of_peak(group[0])
+            peaks[name] = max(peaks.get(name, 0.0), peak)
+            measurements += found
+            for one in found:
+                say(_line(one))
+    return Speeds(
+        device=name_of_device(torch.device(device)),
+        versions=describe_versions(torch.device(device)),
+        commit=describe_commit(),
+        finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        command=shlex.join(command),
+        peaks=peaks,
+        measurements=measurements,
+    )
+
+
+def _measure_group(group: Sequence[Case], lanes: Lanes, rounds: int, seconds: float) -> tuple[list[Measurement], float]:
+    """Measurements of cases whose rounds take turns, and the peak of one process in products of matrices."""
+    first = [_round(case, 1, lanes) for case in group]
+    steps = [max(1, math.floor(seconds / one.seconds)) for one in first]
+    found: list[list[Round]] = [[] for _ in group]
+    peak = 0.0
+    for _ in range(rounds):
+        peak = max(peak, *lanes.call(group[0].contender, 1, peak_flops, group[0]))
+        for case, count, taken in zip(group, steps, found, strict=True):
+            taken.append(_round(case, count, lanes))
+    return [_measurement(case, taken) for case, taken in zip(group, found, strict=True)], peak
+
+
+def _round(case: Case, steps: int, lanes: Lanes) -> Round:
+    """One round of a case, the mean over its processes."""
+    taken: list[Round] = lanes.call(case.contender, case.processes, run_round, case, steps)
+    return Round(sum(one.seconds for one in taken) / len(taken), max(one.memory for one in taken))
+
+
+def _measurement(case: Case, rounds: Sequence[Round]) -> Measurement:
+    config = ROWS[case.size].config
+    assert isinstance(config, LanguageModelConfig)
+    tokens = config.batch_size * config.unroll * case.processes
+    weights = 8 * config.layers * config.hidden_size**2 + config.hidden_size * WORDS
+    memory = max(one.memory for one in rounds)
+    return Measurement(
+        case=case,
+        seconds=[one.seconds for one in rounds],
+        tokens=tokens,
+        flops=3 * 2.0 * weights * tokens,  # forward, and backward for inputs and for weights
+        memory=0.0 if math.isnan(memory) else memory,
+    )
+
+
+def _line(one: Measurement) -> str:
+    case = one.case
+    how = f"{case.threads} thread{'s' * (case.threads > 1)}" + (f", {case.processes} processes" * (case.processes > 1))
+    return f"{case.size}, {case.precision}, {how}, {case.contender}: {one.tokens_per_second:,.0f} tokens/s"

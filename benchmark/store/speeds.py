@@ -1,0 +1,117 @@
+"""Outcomes of `rnnreg benchmark`: one JSON file for each kind of device."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Literal
+
+from benchmark.files import replacing
+from datamodules.errors import UserError
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is trained, by what, and how."""
+
+    contender: str
+    """What trains it: the suite itself, or one of the loops beside it."""
+    size: str
+    """The paper's name for the model's size."""
+    precision: Literal["32", "bf16-mixed"]
+    """Arithmetic of products: Options.precision."""
+    threads: int = 1
+    """CPU threads of each process."""
+    processes: int = 1
+    """Processes that do the same side by side."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The rounds of one case."""
+
+    case: Case
+    seconds: Sequence[float]
+    """Seconds of a step in each round, the mean over its steps; with several processes over all of theirs."""
+    tokens: int
+    """Tokens of a step, in all processes together."""
+    flops: float
+    """Floating-point operations that a step's products of matrices take, in all processes together."""
+    memory: float
+    """MiB that one process takes beyond its libraries, on a GPU there, at most; 0 where it cannot be measured."""
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens per second in the median round."""
+        return self.tokens / median(self.seconds)
+
+    def times_as_fast_as(self, other: "Measurement") -> float:
+        """How many times another's speed this one has, the median over rounds that were run next to each other."""
+        pairs = zip(self.seconds, other.seconds, strict=True)
+        return median(theirs / own for own, theirs in pairs) * self.tokens / other.tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speeds:
+    """All measurements of one call of `rnnreg benchmark`."""
+
+    device: str
+    """The device, for a reader."""
+    versions: dict[str, str]
+    """Versions of Python, of the packages and of CUDA, and the kind of processor."""
+    commit: str
+    """Git commit of the suite, with "-dirty" when the working tree had changes."""
+    finished: str
+    """Time of the end, UTC, ISO 8601."""
+    command: str
+    """Command line that measures it again."""
+    peaks: dict[str, float]
+    """Floating-point operations per second of one process in a large product of matrices, in the same call, by
+    precision and threads, such as "32, 1 thread"."""
+    measurements: Sequence[Measurement]
+
+    def find(self, case: Case) -> Measurement | None:
+        """The measurement of a case, None if it was not measured."""
+        return next((one for one in self.measurements if one.case == case), None)
+
+    def share_of_peak(self, measurement: Measurement) -> float:
+        """The operations of a step's products per second, as a share of what its processes could do at most."""
+        case = measurement.case
+        peak = self.peaks[name_of_peak(case)] * case.processes
+        return measurement.flops / median(measurement.seconds) / peak
+
+
+def name_of_peak(case: Case) -> str:
+    """Name under which Speeds.peaks holds the peak of a case's processes."""
+    return f"{case.precision}, {case.threads} thread{'s' * (case.threads > 1)}"
+
+
+def write(speeds: Speeds, path: Path) -> None:
+    """Write the outcome.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as scratch:
+            scratch.write_text(json.dumps(asdict(speeds), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+
+
+def read(path: Path) -> Speeds:
+    """Read an outcome.
+
+    Raises:
+        UserError: the file is not one.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        measurements = [
+            Measurement(**{**fields, "case": Case(**fields["case"])}) for fields in content.pop("measurements")
+        ]
+        return Speeds(**content, measurements=measurements)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{path} is not an outcome of `rnnreg benchmark` ({error}); measure it again") from error

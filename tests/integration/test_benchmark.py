@@ -1,0 +1,73 @@
+"""`rnnreg benchmark` on tiny models, in this process."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from benchmark.cli import main
+from benchmark.speed import measure, rounds
+from benchmark.store import speeds
+from benchmark.store.speeds import Case, Measurement, Speeds
+
+
+@pytest.fixture
+def tiny(monkeypatch) -> None:
+    """Models of a few units, trained in the test's process, whose cores and threads stay as they are."""
+    small = rounds.PTB_SMALL
+    row = replace(small, config=replace(small.config, hidden_size=8, unroll=3, batch_size=2))
+    monkeypatch.setattr(rounds, "ROWS", dict.fromkeys(rounds.ROWS, row))
+    monkeypatch.setattr(measure, "ROWS", rounds.ROWS)
+    monkeypatch.setattr(rounds, "WORDS", 20)
+    monkeypatch.setattr(rounds, "PEAK_SIZE", {"cpu": 8})
+    monkeypatch.setattr(rounds, "pin", lambda threads, lane, device: None)
+    monkeypatch.setattr(
+        measure.Lanes,
+        "call",
+        lambda self, contender, processes, work, *arguments: [
+            work(*arguments, self.device, lane) for lane in range(processes)
+        ],
+    )
+
+
+def test_every_contender_is_measured_and_shown(tiny, tmp_path, capfd) -> None:
+    assert main(["benchmark", "--accelerator=cpu", "--quick", "--rounds=2", "--seconds=0.01", f"--output={tmp_path}"]) == 0
+    found = speeds.read(tmp_path / "benchmark-cpu.json")
+    assert {one.case.contender for one in found.measurements} == set(rounds.CONTENDERS)
+    assert {one.case.precision for one in found.measurements} == {"32", "bf16-mixed"}
+    assert all(len(one.seconds) == 2 and min(one.seconds) > 0 for one in found.measurements)
+    assert {one.tokens for one in found.measurements} == {6}
+    assert set(found.peaks) == {"32, 1 thread", "bf16-mixed, 1 thread"}
+    lines = (tmp_path / "benchmark.md").read_text().splitlines()
+    assert sum(line.startswith("| small | ") for line in lines) == len(found.measurements)
+
+
+@pytest.mark.parametrize("option", ["--sizes=small,tiny", "--precision=16", "--sizes="])
+def test_a_wrong_choice_is_named(option, capsys) -> None:
+    assert main(["benchmark", option]) != 0
+    assert option.split("=")[0] in capsys.readouterr().err
+
+
+def test_ratios_pair_the_rounds(tmp_path) -> None:
+    """Where the machine slows down for a while, both contenders slow down: the ratio stays."""
+    ours = Measurement(Case("rnnreg", "small", "32"), [1.0, 3.0, 1.0], 10, 60.0, 0.0)
+    plain = Measurement(Case("plain loop", "small", "32"), [2.0, 6.0, 2.0], 10, 60.0, 0.0)
+    assert ours.times_as_fast_as(plain) == 2.0
+    together = Measurement(Case("rnnreg", "small", "32", processes=2), [1.0, 1.0, 1.0], 20, 120.0, 0.0)
+    assert together.tokens_per_second == 20.0
+
+    found = Speeds(
+        device="CPU", versions={}, commit="c", finished="now", command="rnnreg", peaks={"32, 1 thread": 100.0},
+        measurements=[ours, plain, together],
+    )  # fmt: skip
+    assert found.share_of_peak(ours) == pytest.approx(0.6)
+    assert found.share_of_peak(together) == pytest.approx(0.6)
+    speeds.write(found, tmp_path / "benchmark-cpu.json")
+    assert speeds.read(tmp_path / "benchmark-cpu.json") == found
+
+
+@pytest.mark.parametrize("content", ["", "{}", json.dumps({"measurements": [{"case": {}}]})])
+def test_a_file_that_is_no_outcome_is_named(content, tmp_path) -> None:
+    (tmp_path / "benchmark-cpu.json").write_text(content)
+    with pytest.raises(speeds.UserError, match=r"benchmark-cpu\.json"):
+        speeds.read(tmp_path / "benchmark-cpu.json")
