@@ -31,7 +31,8 @@ def tiny(monkeypatch) -> None:
 
 
 def test_every_contender_is_measured_and_shown(tiny, tmp_path, capfd) -> None:
-    assert main(["benchmark", "--accelerator=cpu", "--quick", "--rounds=2", "--seconds=0.01", f"--output={tmp_path}"]) == 0
+    options = ["--accelerator=cpu", "--quick", "--rounds=2", "--seconds=0.01", f"--output={tmp_path}"]
+    assert main(["benchmark", *options]) == 0
     found = speeds.read(tmp_path / "benchmark-cpu.json")
     assert {one.case.contender for one in found.measurements} == set(rounds.CONTENDERS)
     assert {one.case.precision for one in found.measurements} == {"32", "bf16-mixed"}
