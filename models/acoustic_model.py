@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,10 +14,19 @@ from typing_extensions import override
 
 from datamodules.base import IGNORE_INDEX
 from models.backbone import BackboneArguments, build_backbone, initialize_uniform
-from models.base import TaskModel
+from models.base import EVALUATIONS, TRAINING, TaskModel
 
 KEPT_FRAMES = 100_000
-"""Most validation frames whose log-probabilities are kept; of a larger set it is every n-th frame."""
+"""Most frames of a split whose log-probabilities are kept; of a larger set it is every n-th frame."""
+
+
+class Collected(NamedTuple):
+    """Findings of the final evaluation about a batch of whole utterances."""
+
+    log_probabilities: Tensor
+    """Natural log-probabilities [frames] of the true states, utterance by utterance."""
+    frames: Tensor
+    """For each utterance, its frames that are named right and all its frames [utterances, 2]."""
 
 
 class AcousticModel(TaskModel):
@@ -53,9 +63,10 @@ class AcousticModel(TaskModel):
 
         self.train_accuracy = frame_accuracy(len(states))
         self.validation_accuracy = frame_accuracy(len(states))
-        self.test_accuracies: Any = nn.ModuleList(frame_accuracy(len(states)) for _ in range(2))
+        self.dropout_off_accuracy = frame_accuracy(len(states))
+        """Accuracy on the training set in the final evaluation."""
         self._confusion: Any = MulticlassConfusionMatrix(len(states), ignore_index=IGNORE_INDEX)
-        self._collected: list[Tensor] = []
+        self._collected: dict[str, list[Collected]] = {}
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits [time, batch, states] of frames [time + output_delay, batch, features]."""
@@ -88,28 +99,37 @@ class AcousticModel(TaskModel):
 
     @override
     def on_test_epoch_start(self) -> None:
-        self._collected = []
+        self._collected = {split: [] for split in EVALUATIONS}
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
         """One batch of the final evaluation, of the data loader in SpeechData.test_dataloader's order."""
         features, states = batch
         logits = self(features)
-        count(self.test_accuracies[dataloader_idx], logits, states)
-        if dataloader_idx == 1:
+        split = (*EVALUATIONS, TRAINING)[dataloader_idx]
+        if split == TRAINING:
+            count(self.dropout_off_accuracy, logits, states)
+            return
+        if split == "test":
             count(self._confusion, logits, states)
-            loss = F.cross_entropy(logits.flatten(0, 1), states.flatten(), ignore_index=IGNORE_INDEX, reduction="none")
-            by_utterance = loss.view_as(states).T  # frames of one utterance together, whatever the batches
-            self._collected.append(-by_utterance[states.T != IGNORE_INDEX])
+        loss = F.cross_entropy(logits.flatten(0, 1), states.flatten(), ignore_index=IGNORE_INDEX, reduction="none")
+        by_utterance = loss.view_as(states).T  # frames of one utterance together, whatever the batches
+        right, counted = (logits.argmax(dim=-1) == states).sum(dim=0), (states != IGNORE_INDEX).sum(dim=0)
+        entry = Collected(-by_utterance[states.T != IGNORE_INDEX], torch.stack([right, counted], dim=1))
+        self._collected[split].append(entry)
 
     @override
     def on_test_epoch_end(self) -> None:
-        names = ("train_frame_accuracy_without_dropout", "validation_frame_accuracy")
-        for name, accuracy in zip(names, self.test_accuracies, strict=True):
-            self.log(name, 100 * accuracy.compute())
-            accuracy.reset()
-        true = torch.cat(self.gather_in_order(self._collected))
-        self.log_probabilities = {"validation": true[:: math.ceil(len(true) / KEPT_FRAMES)]}
-        self._collected = []
+        self.log("train_frame_accuracy_without_dropout", 100 * self.dropout_off_accuracy.compute())
+        self.dropout_off_accuracy.reset()
+        for split in EVALUATIONS:
+            collected = self.gather_in_order(self._collected[split])
+            true = torch.cat([entry.log_probabilities for entry in collected])
+            self.log_probabilities[split] = true[:: math.ceil(len(true) / KEPT_FRAMES)]
+            frames = torch.cat([entry.frames for entry in collected]).cpu()
+            self.items[f"{split}_frame_accuracy"] = frames.numpy().astype(np.int32)
+            right, counted = frames.sum(dim=0).tolist()
+            self.log(f"{split}_frame_accuracy", 100 * right / counted)
+        self._collected = {}
         self.details = {"samples": confusions(self._confusion.compute(), self.hparams["states"])}
         self._confusion.reset()
 

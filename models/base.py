@@ -1,12 +1,31 @@
 """The interface of every task's model."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from lightning import LightningModule
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 from typing_extensions import override
+
+EVALUATIONS = ("validation", "test")
+"""Splits that the final evaluation reads whole, in the order of its data loaders; others follow them."""
+
+TRAINING = "training"
+"""Name of the final evaluation's next data loader: the training set once more, with dropout off."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Findings of a final evaluation."""
+
+    metrics: dict[str, float]
+    details: dict[str, Any] = field(default_factory=dict)
+    """See TaskModel.details."""
+    items: dict[str, np.ndarray] = field(default_factory=dict)
+    """See TaskModel.items."""
 
 
 class TaskModel(LightningModule):
@@ -26,11 +45,15 @@ class TaskModel(LightningModule):
     """Natural log-probabilities [tokens] of the true tokens, for each split that ensembles are evaluated on."""
     details: dict[str, Any]
     """Findings of the final evaluation besides its metrics, as JSON: samples, the signature of a score."""
+    items: dict[str, np.ndarray]
+    """Counts [items, counts] that a metric is made of, by the metric's name, and texts [items], for each sentence,
+    picture or utterance of a split in its order: the metric can be computed from them again, and its error over items.
+    """
 
     def __init__(self, lr: float, flat_epochs: float, decay: float) -> None:
         super().__init__()
         self.lr, self.flat_epochs, self.decay = lr, flat_epochs, decay
-        self.log_probabilities, self.details = {}, {}
+        self.log_probabilities, self.details, self.items = {}, {}, {}
 
     @property
     def world_size(self) -> int:

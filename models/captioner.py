@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Unpack
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
@@ -10,9 +11,13 @@ from typing_extensions import override
 from datamodules.base import IGNORE_INDEX
 from datamodules.vocabulary import EOS, UNK
 from models.backbone import BackboneArguments, State, initialize_uniform
+from models.base import EVALUATIONS, TRAINING, Evaluation
 from models.decoding import average, beam_search
 from models.metrics import corpus_bleu
-from models.tokens import EVALUATIONS, TokenDecoder, TokenModel, true_log_probabilities
+from models.tokens import TokenDecoder, TokenModel, true_log_probabilities
+
+PICTURES = "pictures"
+"""Name of the final evaluation's last data loader: the pictures of the test set, each once."""
 
 SAMPLES = 10
 """Test pictures whose captions are kept with a record: the first of each tenth of the test set."""
@@ -69,6 +74,8 @@ class Captioner(TokenModel):
         self.decoder = TokenDecoder(len(vocabulary), **arguments)
         initialize_uniform(self, init_range)
 
+        self.unknown = vocabulary.index(UNK)
+        """Id of the word that stands for those outside the vocabulary."""
         self._captioned: list[list[tuple[str, tuple[str, ...], str]]] = []
 
     def look(self, features: Tensor) -> State:
@@ -105,17 +112,22 @@ class Captioner(TokenModel):
 
     def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """One batch of the final evaluation, of the data loader in CaptionData.test_dataloader's order."""
-        if dataloader_idx < len(EVALUATIONS):
-            self.collect(EVALUATIONS[dataloader_idx], batch_idx, self._log_probabilities(batch))
-        else:
+        split = (*EVALUATIONS, TRAINING, PICTURES)[dataloader_idx]
+        if split == PICTURES:
             found = caption([self], batch.features)
             self._captioned.append(list(zip(batch.ids, batch.references, found, strict=True)))
+        elif split == TRAINING:
+            self.measure_training(self._log_probabilities(batch))
+        else:
+            targets = batch.targets.T[batch.targets.T != IGNORE_INDEX]
+            self.collect(split, batch_idx, self._log_probabilities(batch), targets != self.unknown)
 
     @override
     def on_test_epoch_end(self) -> None:
         super().on_test_epoch_end()
-        metrics, self.details = score([one for of_batch in self.gather_in_order(self._captioned) for one in of_batch])
-        self.log_dict(metrics)
+        outcome = score([one for of_batch in self.gather_in_order(self._captioned) for one in of_batch])
+        self.log_dict(outcome.metrics)
+        self.details, self.items = outcome.details, outcome.items
         self._captioned = []
 
 
@@ -134,22 +146,27 @@ def caption(models: Sequence[Captioner], features: Tensor) -> list[str]:
         beam=first.beam,
         max_length=first.max_length,
         length_normalization=first.length_normalization,
-        forbidden=[words.index(UNK)],
+        forbidden=[first.unknown],
         device=first.device,
     )
     return [" ".join(words[token] for token in hypothesis.tokens) for hypothesis in found]
 
 
-def score(captioned: Sequence[tuple[str, tuple[str, ...], str]]) -> tuple[dict[str, float], dict[str, Any]]:
-    """BLEU of test pictures' captions, and the details that a record keeps of them.
+def score(captioned: Sequence[tuple[str, tuple[str, ...], str]]) -> Evaluation:
+    """BLEU of test pictures' captions, and what a record keeps of them.
 
     Args:
         captioned: id, references and caption of each test picture.
     """
-    bleu, signature = corpus_bleu([found for *_, found in captioned], [references for _, references, _ in captioned])
+    hypotheses = [found for *_, found in captioned]
+    bleu = corpus_bleu(hypotheses, [references for _, references, _ in captioned])
     every = max(1, len(captioned) // SAMPLES)
     samples = [
         {"picture": id, "references": list(references), "caption": found}
         for id, references, found in captioned[: every * SAMPLES : every]
     ]
-    return {"test_bleu": bleu}, {"bleu_signature": signature, "samples": samples}
+    return Evaluation(
+        {"test_bleu": bleu.score},
+        {"bleu_signature": bleu.signature, "samples": samples},
+        {"test_bleu": bleu.counts, "hypotheses": np.array(hypotheses)},
+    )

@@ -11,8 +11,9 @@ from typing_extensions import override
 from datamodules.language_modeling.datamodule import ConventionBatch
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 from models.backbone import BackboneArguments, State, initialize_uniform
+from models.base import EVALUATIONS, TRAINING
 from models.decoding import sample
-from models.tokens import EVALUATIONS, TRAINING, TokenDecoder, TokenModel, true_log_probabilities
+from models.tokens import TokenDecoder, TokenModel, true_log_probabilities
 
 CONVENTION = "authors_convention"
 """Name of the final evaluation's last data loader: the validation set in whole windows only."""

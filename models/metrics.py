@@ -1,7 +1,10 @@
 """Perplexity, measured per token, and BLEU."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from sacrebleu.metrics.bleu import BLEU
 from torch import Tensor
@@ -33,14 +36,35 @@ class TokenPerplexity(Perplexity):
         self.count += log_probabilities.numel() if counted is None else counted.sum()
 
 
-def corpus_bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, str]:
-    """BLEU-4 of a whole corpus, 0 to 100, and the signature that says how it was measured (sacrebleu).
+@dataclass(frozen=True)
+class CorpusBleu:
+    """BLEU-4 of a whole corpus (sacrebleu)."""
+
+    score: float
+    """0 to 100."""
+    signature: str
+    """How it was measured."""
+    counts: np.ndarray
+    """Integers [sentences, 10], whose sums over sentences BLEU is computed from: matching n-grams for n from 1 to 4,
+    n-grams of the hypothesis likewise, length of the hypothesis and of the closest reference."""
+
+
+def corpus_bleu(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], *, tokenized: bool = False
+) -> CorpusBleu:
+    """Measure BLEU.
 
     Args:
-        hypotheses: detokenized output, one string a sentence.
-        references: for each sentence its references, detokenized; sentences may have different numbers of them.
+        hypotheses: output, one string a sentence, detokenized unless `tokenized`.
+        references: for each sentence its references, likewise; sentences may have different numbers of them.
+        tokenized: whether words are what stands between spaces, and nothing is smoothed, as in multi-bleu.perl, which
+            the papers of the time used (Sutskever et al. 2014); otherwise they are what sacrebleu takes for words.
     """
     most = max(len(of_sentence) for of_sentence in references)
     streams = [[of_sentence[i] if i < len(of_sentence) else None for of_sentence in references] for i in range(most)]
-    metric = BLEU()
-    return metric.corpus_score(hypotheses, streams).score, str(metric.get_signature())  # type: ignore[arg-type]
+    options: dict[str, Any] = {"tokenize": "none", "smooth_method": "none", "force": True} if tokenized else {}
+    whole, single = BLEU(**options), BLEU(**options, effective_order=True)
+    score = whole.corpus_score(hypotheses, streams)  # type: ignore[arg-type]
+    of_each = [single.sentence_score(found, true) for found, true in zip(hypotheses, references, strict=True)]
+    counts = np.array([[*one.counts, *one.totals, one.sys_len, one.ref_len] for one in of_each], np.int32)
+    return CorpusBleu(score.score, str(whole.get_signature()), counts)

@@ -10,14 +10,8 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from models.backbone import BackboneArguments, State, build_backbone
-from models.base import TaskModel
+from models.base import EVALUATIONS, TRAINING, TaskModel
 from models.metrics import TokenPerplexity
-
-EVALUATIONS = ("validation", "test")
-"""Splits that the final evaluation reads to the last token, in the order of its data loaders; others follow them."""
-
-TRAINING = "training"
-"""Name of the final evaluation's next data loader: the training set once more, with dropout off."""
 
 NOTED_UNKNOWN_SHARE = 0.05
 """Share of unknown words among a split's tokens from which perplexity is measured without them too."""

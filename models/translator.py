@@ -2,23 +2,34 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
 from datamodules.base import IGNORE_INDEX
 from datamodules.translation.datamodule import PairBatch
-from datamodules.translation.tokenization import detokenize
+from datamodules.translation.tokenization import detokenize, tokenize
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 from models.backbone import BackboneArguments, State, build_backbone, initialize_uniform
+from models.base import EVALUATIONS, TRAINING, Evaluation
 from models.decoding import Hypothesis, beam_search
 from models.metrics import corpus_bleu
-from models.tokens import EVALUATIONS, TokenDecoder, TokenModel, true_log_probabilities
+from models.tokens import TokenDecoder, TokenModel, true_log_probabilities
 
 SAMPLES = 5
 """Test sentences, the first ones, whose translations a record shows."""
+
+
+class Translation(NamedTuple):
+    """A sentence and what a model made of it."""
+
+    source: str
+    reference: str
+    words: list[str]
+    """Words of the translation."""
 
 
 class Translator(TokenModel):
@@ -68,7 +79,7 @@ class Translator(TokenModel):
         initialize_uniform(self, init_range)
 
         self._progress = 0.0
-        self._translations: list[tuple[int, dict[str, str]]] = []
+        self._translations: list[tuple[int, Translation]] = []
 
     def encode(self, source: Tensor) -> State:
         """State from which the translation starts, for sentences [time, batch] that are already reversed."""
@@ -98,9 +109,13 @@ class Translator(TokenModel):
             device=self.device,
         )
 
+    def words(self, hypothesis: Hypothesis) -> list[str]:
+        """The words of a hypothesis."""
+        return [self.target_vocabulary.words[index] for index in hypothesis.tokens]
+
     def text(self, hypothesis: Hypothesis) -> str:
         """The sentence of a hypothesis, as a reader would write it."""
-        return detokenize([self.target_vocabulary.words[index] for index in hypothesis.tokens], self.languages[1])
+        return detokenize(self.words(hypothesis), self.languages[1])
 
     def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
         """Loss of one batch: summed over words, divided by the size of a full batch: all pairs weigh the same."""
@@ -125,24 +140,25 @@ class Translator(TokenModel):
     def test_step(self, batch: PairBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """One batch of the final evaluation: each pair's log-probabilities, and on the test set its translation."""
         log_probabilities, counted = self(batch), batch.targets != IGNORE_INDEX
-        split = EVALUATIONS[dataloader_idx]
+        split = (*EVALUATIONS, TRAINING)[dataloader_idx]
+        if split == TRAINING:
+            self.measure_training(log_probabilities, counted)
+            return
+        known = batch.targets != self.target_vocabulary.ids[UNK]
         for column, place in enumerate(batch.places):
-            self.collect(split, place, log_probabilities[counted[:, column], column])
+            mine = counted[:, column]
+            self.collect(split, place, log_probabilities[mine, column], known[mine, column])
         if split == "test":
             found = self.translate(batch.source)
-            for place, (source, reference), hypothesis in zip(batch.places, batch.texts, found, strict=True):
-                sample = {"source": source, "reference": reference, "translation": self.text(hypothesis)}
-                self._translations.append((place, sample))
+            for place, texts, hypothesis in zip(batch.places, batch.texts, found, strict=True):
+                self._translations.append((place, Translation(*texts, self.words(hypothesis))))
 
     @override
     def on_test_epoch_end(self) -> None:
         super().on_test_epoch_end()
-        samples = self.gather_by_place(self._translations)
-        bleu, signature = corpus_bleu(
-            [sample["translation"] for sample in samples], [[sample["reference"]] for sample in samples]
-        )
-        self.log("test_bleu", bleu)
-        self.details = {"bleu_signature": signature, "samples": samples[:SAMPLES]}
+        outcome = score(self.gather_by_place(self._translations), self.languages[1])
+        self.log_dict(outcome.metrics)
+        self.details, self.items = outcome.details, outcome.items
         self._translations = []
 
     def configure_optimizers(self) -> Any:
@@ -159,3 +175,26 @@ class Translator(TokenModel):
 
     def _epochs_trained(self) -> float:
         return self.trainer.current_epoch + self._progress if self._trainer else 0.0
+
+
+def score(translations: Sequence[Translation], language: str) -> Evaluation:
+    """BLEU of translations of the test set into a language, and what a record keeps of them.
+
+    BLEU of tokenized text, as the paper has it, stands beside sacrebleu's own. The words of every translation are kept,
+    from which, with the references, both can be computed again.
+    """
+    texts = [detokenize(one.words, language) for one in translations]
+    bleu = corpus_bleu(texts, [[one.reference] for one in translations])
+    hypotheses = [" ".join(one.words) for one in translations]
+    references = [[" ".join(tokenize(one.reference, language))] for one in translations]
+    of_tokens = corpus_bleu(hypotheses, references, tokenized=True)
+    samples = [
+        {"source": one.source, "reference": one.reference, "translation": text}
+        for one, text in zip(translations[:SAMPLES], texts, strict=False)
+    ]
+    signatures = {"bleu_signature": bleu.signature, "bleu_tokenized_signature": of_tokens.signature}
+    return Evaluation(
+        {"test_bleu": bleu.score, "test_bleu_tokenized": of_tokens.score},
+        {**signatures, "samples": samples},
+        {"test_bleu": bleu.counts, "test_bleu_tokenized": of_tokens.counts, "hypotheses": np.array(hypotheses)},
+    )

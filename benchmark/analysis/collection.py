@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmark.analysis import ensembles
 from benchmark.analysis.results import RowResults
-from benchmark.store.records import Record, Store
+from benchmark.store.records import ITEMS, LOG_PROBABILITIES, RECORD, Record, Store
 from benchmark.tasks import registry
 
 
@@ -23,7 +23,7 @@ class Collected:
 
 
 def collect(table: Iterable[RowResults], store: Path, into: Path) -> Collected:
-    """Copy records and log-probabilities that are not there yet, and make the ensembles that they allow.
+    """Copy records and arrays that are not there yet, and make the ensembles that they allow.
 
     Args:
         table: rows with the records of the store.
@@ -36,8 +36,8 @@ def collect(table: Iterable[RowResults], store: Path, into: Path) -> Collected:
             outcome.unclean.append(record)
         elif not _has(into, record):
             (into / record.run).mkdir(parents=True, exist_ok=True)
-            for name in ("log_probabilities.npz", "record.json"):
-                if (store / record.run / name).exists():  # an ensemble has no log-probabilities of its own
+            for name in (LOG_PROBABILITIES, ITEMS, RECORD):
+                if (store / record.run / name).exists():  # an ensemble has no log-probabilities
                     shutil.copyfile(store / record.run / name, into / record.run / name)
             outcome.copied.append(record)
     outcome.ensembles = ensembles.update(registry.ROWS, registry.ROWS, Store(into))

@@ -17,6 +17,7 @@ from benchmark.tasks import registry
 from benchmark.tasks.base import Config, Row
 from benchmark.tasks.trained import load_members
 from datamodules.errors import UserError
+from models.base import Evaluation
 
 SEED = 0
 """The seed in the record of an ensemble, which has none of its own."""
@@ -76,10 +77,11 @@ def _make(
 
     begin = time.perf_counter()
     metrics = perplexities([store.log_probabilities(member) for member in members], row.name)
+    items: dict[str, np.ndarray] = {}
     details: dict[str, Any] = {"members": [member.seed for member in members], "members_sha256": identity}
     if with_models and data is not None:
-        more_metrics, more_details = _evaluate(row, checkpoints, data, device)
-        metrics, details = {**metrics, **more_metrics}, {**details, **more_details}
+        evaluation = _evaluate(row, checkpoints, data, device)
+        metrics, details, items = {**metrics, **evaluation.metrics}, {**details, **evaluation.details}, evaluation.items
     unclean = [member.commit for member in members if not member.is_clean]
     record = Record(
         row=row.name,
@@ -101,9 +103,10 @@ def _make(
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         command=f"rnnreg reproduce --only {row.name} --seeds {len(members)}",
         log_probabilities_sha256=checksum_arrays({}),
+        items_sha256=checksum_arrays(items) if items else "",
         details=details,
     )
-    store.write(record, {})
+    store.write(record, {}, items)
     return record
 
 
@@ -129,10 +132,8 @@ def perplexities(members: Sequence[Mapping[str, np.ndarray]], name: str) -> dict
     return found
 
 
-def _evaluate(
-    row: Row, checkpoints: Sequence[Path], data: Path, device: str
-) -> tuple[dict[str, float], dict[str, Any]]:
-    """Metrics and details that need the models themselves."""
+def _evaluate(row: Row, checkpoints: Sequence[Path], data: Path, device: str) -> Evaluation:
+    """Metrics, details and items that need the models themselves."""
     datamodule = row.config.datamodule(data)
     datamodule.prepare_data()
     datamodule.setup("test")

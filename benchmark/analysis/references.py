@@ -49,10 +49,10 @@ class Reference:
             commit=record.commit,
         )
 
-    def matches(self, other: "Reference") -> bool:
-        """Whether two runs have the same metrics and log-probabilities bit for bit."""
-        mine, others = self.log_probabilities_sha256, other.log_probabilities_sha256
-        return self.metrics == other.metrics and mine == others
+    def matches(self, reference: "Reference") -> bool:
+        """Whether a run has the metrics of a reference run, whatever others it has, and its log-probabilities."""
+        same = all(self.metrics.get(name) == value for name, value in reference.metrics.items())
+        return same and self.log_probabilities_sha256 == reference.log_probabilities_sha256
 
 
 @dataclass(frozen=True)

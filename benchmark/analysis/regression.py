@@ -83,12 +83,12 @@ def compare_all(table: Sequence[RowResults], expected: Mapping[str, Expected], l
 
 
 def _compared(results: RowResults, expected: Mapping[str, Expected]) -> list[Metric]:
-    """The metrics of a row that are compared: those that its reference runs do not have at the floor."""
-    references = expected[results.row.name].references
+    """The metrics of a row that are compared: those that its reference runs have, and not all of them at the floor."""
+    known = [one.metrics for one in expected[results.row.name].references]
     return [
         metric
         for metric in results.row.config.shown_metrics()
-        if metric.floor is None or any(one.metrics.get(metric.name, math.inf) >= metric.floor for one in references)
+        if any(metric.floor is None or one[metric.name] >= metric.floor for one in known if metric.name in one)
     ]
 
 

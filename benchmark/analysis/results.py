@@ -91,9 +91,10 @@ class RowResults:
 
         The sample is None where no run has the figure that is measured as the paper's is.
         """
+        paper = self.row.published.metrics if self.row.published else {}
         for metric in metrics:
             name = metric.as_published or metric.name
-            if self.records and name in self.comparable:
+            if self.records and metric.name in paper and name in self.comparable:
                 yield metric, self.sample(name), self.comparable[name]
 
     def log_probabilities(self, split: str) -> list[np.ndarray]:

@@ -87,7 +87,7 @@ def _papers(results: RowResults, metric: Metric) -> str:
 
 def results_table(group: Sequence[RowResults]) -> Table:
     """Every row of a source with its figures and the paper's, after the baselines that need no model."""
-    shown = group[0].row.config.shown_metrics()
+    shown = _shown(group)
     header = ["model", "dropout", "seeds", *(metric.label for metric in shown)]
     published = [results.row.published for results in group if results.row.published]
     compared = [metric for metric in shown if any(metric.name in paper.metrics for paper in published)]
@@ -110,6 +110,14 @@ def results_table(group: Sequence[RowResults]) -> Table:
                 cells += [_difference(results, compared), *_number(results, compared)]
         body.append((*cells, results.row.note))
     return Table(tuple(header), tuple(body))
+
+
+def _shown(group: Sequence[RowResults]) -> tuple[Metric, ...]:
+    """The metrics of a source's table: that of training with dropout off only where a run has it."""
+    config = group[0].row.config
+    optional = config.training_without_dropout()
+    measured = any(results.sample(optional.name) for results in group)
+    return tuple(metric for metric in config.shown_metrics() if measured or metric != optional)
 
 
 def _means(results: RowResults, metrics: Sequence[Metric]) -> list[str]:

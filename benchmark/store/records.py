@@ -20,6 +20,7 @@ COMMITTED = Path("results/records")
 
 RECORD = "record.json"
 LOG_PROBABILITIES = "log_probabilities.npz"
+ITEMS = "items.npz"
 CHECKPOINT = "last.ckpt"
 """Names of the files in a run's folder."""
 
@@ -72,6 +73,8 @@ class Record:
     """Checksum of the arrays in log_probabilities.npz."""
     precision: str = "32"
     """Arithmetic of products, by Lightning's names: 32 or bf16-mixed."""
+    items_sha256: str = ""
+    """Checksum of the arrays in items.npz; empty if there are none."""
     details: dict[str, Any] = field(default_factory=dict)
     """Further findings of data and model, such as excluded items, samples, BLEU's signature, members of an ensemble."""
 
@@ -109,6 +112,16 @@ class Record:
         return dict(self.details.get("baselines", {}))
 
     @property
+    def unknown_words(self) -> dict[str, float]:
+        """Share of unknown words among the tokens of each split, from 0 to 1; empty where it was not recorded."""
+        return dict(self.details.get("unknown_words", {}))
+
+    @property
+    def shared_phrases(self) -> dict[str, float]:
+        """Share of each held-out split's phrases that are in the training set too, from 0 to 1; for speech."""
+        return dict(self.details.get("shared_phrases", {}))
+
+    @property
     def bleu_signature(self) -> str:
         """The signature that sacrebleu gives for how BLEU was computed; empty for tasks without BLEU."""
         return str(self.details.get("bleu_signature") or self.details.get("bleu") or "")
@@ -126,19 +139,20 @@ def run_name(row: str, seed: int, fingerprint: str, data_sha256: str) -> str:
 
 @dataclass(frozen=True)
 class Store:
-    """A folder of runs: <row>/<run> holds a run's record, log-probabilities and, if it was trained here, checkpoint."""
+    """A folder of runs: <row>/<run> holds a run's record, its arrays and, if it was trained here, its checkpoint."""
 
     root: Path
 
-    def write(self, record: Record, log_probabilities: "Arrays") -> None:
+    def write(self, record: Record, log_probabilities: "Arrays", items: "Arrays | None" = None) -> None:
         """Keep a finished run; the record is written last, so that a run with a record is complete."""
         import numpy as np
 
         folder = self.root / record.run
         folder.mkdir(parents=True, exist_ok=True)
-        if log_probabilities:
-            with replacing(folder / LOG_PROBABILITIES) as scratch, scratch.open("wb") as file:
-                np.savez_compressed(file, allow_pickle=False, **log_probabilities)
+        for name, arrays in ((LOG_PROBABILITIES, log_probabilities), (ITEMS, items)):
+            if arrays:
+                with replacing(folder / name) as scratch, scratch.open("wb") as file:
+                    np.savez_compressed(file, allow_pickle=False, **arrays)
         content = asdict(record)
         text = json.dumps({**content, "sha256": _checksum(content)}, indent=1, allow_nan=False) + "\n"
         with replacing(folder / RECORD) as scratch:
@@ -180,17 +194,30 @@ class Store:
         Raises:
             CorruptRecord: the file is missing or is not the one that the record was written with.
         """
-        import numpy as np
+        return _read_arrays(self.root / record.run / LOG_PROBABILITIES, record.log_probabilities_sha256)
 
-        path = self.root / record.run / LOG_PROBABILITIES
-        try:
-            with np.load(path) as file:
-                arrays = {name: file[name] for name in file.files}
-        except (OSError, ValueError, EOFError) as error:
-            raise CorruptRecord(f"{path} cannot be read: {error}") from error
-        if checksum_arrays(arrays) != record.log_probabilities_sha256:
-            raise CorruptRecord(f"{path} is not what its record was written with; delete the run and train it again")
-        return arrays
+    def items(self, record: Record) -> "Arrays":
+        """Arrays of each test item, see TaskModel.items; none of runs that kept none.
+
+        Raises:
+            CorruptRecord: the file is missing or is not the one that the record was written with.
+        """
+        if not record.items_sha256:
+            return {}
+        return _read_arrays(self.root / record.run / ITEMS, record.items_sha256)
+
+
+def _read_arrays(path: Path, sha256: str) -> "Arrays":
+    import numpy as np
+
+    try:
+        with np.load(path) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise CorruptRecord(f"{path} cannot be read: {error}") from error
+    if checksum_arrays(arrays) != sha256:
+        raise CorruptRecord(f"{path} is not what its record was written with; delete the run and train it again")
+    return arrays
 
 
 def read_record(path: Path) -> Record:

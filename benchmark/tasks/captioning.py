@@ -10,7 +10,7 @@ from datamodules.captioning.sources import FLICKR8K, FLICKR8K_PART, MSCOCO, OPEN
 
 if TYPE_CHECKING:
     from datamodules.captioning.datamodule import CaptionData
-    from models.base import TaskModel
+    from models.base import Evaluation, TaskModel
     from models.captioner import Captioner
 
 SOURCES = (OPENMOJI, FLICKR8K, FLICKR8K_PART, MSCOCO)
@@ -93,9 +93,7 @@ class CaptionConfig(Config):
             **self.taken_by(Captioner),
         )
 
-    def evaluate_ensemble(
-        self, models: "Sequence[TaskModel]", datamodule: Any
-    ) -> tuple[dict[str, float], dict[str, Any]]:
+    def evaluate_ensemble(self, models: "Sequence[TaskModel]", datamodule: Any) -> "Evaluation":
         """BLEU of the ensemble, whose members' probabilities are averaged at each step of the beam search."""
         from models.captioner import Captioner, caption, score
 

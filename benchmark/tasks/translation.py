@@ -36,7 +36,15 @@ class TranslationConfig(Config):
     unit: ClassVar[str] = "target tokens"
     headline: ClassVar[tuple[Metric, ...]] = (
         Metric("validation_perplexity", "validation perplexity", "validation", "lower", 2),
-        Metric("test_bleu", "test BLEU", "test", "higher", primary=True, floor=BLEU_FLOOR),
+        Metric(
+            "test_bleu",
+            "test BLEU",
+            "test",
+            "higher",
+            primary=True,
+            as_published="test_bleu_tokenized",
+            floor=BLEU_FLOOR,
+        ),
         Metric("test_perplexity", "test perplexity", "test", "lower", 2, primary=True),
     )
     training: ClassVar[Metric] = Metric("train_perplexity", "training perplexity", "training", "lower", 2)
@@ -168,10 +176,13 @@ BIBLE_CONFIG = TranslationConfig(
     beam=4,
 )
 
+# An epoch is what is validated, kept and resumed; the half epoch more than in Sutskever et al. has 1/64 of the rate.
+WHOLE_EPOCHS = "8 epochs, as only whole ones are trained; Sutskever et al. have 7.5"
+
 ROWS: tuple[Row, ...] = (
     *_rows("paper", "small", TranslationConfig(hidden_size=250, layers=1), 0.2, note=NOT_IN_PAPER),
     *_rows("paper", "medium", TranslationConfig(hidden_size=500, layers=2), 0.2, note=NOT_IN_PAPER),
-    *_rows("paper", "large", TranslationConfig(), 0.2, PAPER),
+    *_rows("paper", "large", TranslationConfig(), 0.2, PAPER, WHOLE_EPOCHS),
     *_rows("standard", "small", MULTI30K_CONFIG, 0.1, BESIDE),
     *_rows("standard", "medium", replace(MULTI30K_CONFIG, hidden_size=256), 0.3, BESIDE),
     *_rows("standard", "large", replace(MULTI30K_CONFIG, hidden_size=512), 0.5, BESIDE),

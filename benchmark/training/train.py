@@ -105,7 +105,7 @@ def train_locked(
     arrays = log_probabilities(training.model)
     record = make_record(training, seconds, checksum_arrays(arrays), command)
     if training.trainer.is_global_zero:
-        store.write(record, arrays)
+        store.write(record, arrays, training.model.items)
         lock.clear_progress()
         log_record(training.logger, record, training.folder, data)
     return record
@@ -236,6 +236,7 @@ def make_record(training: Training, evaluation_seconds: float, log_probabilities
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         command=command + (f" --precision {training.precision}" if training.precision != "32" else ""),
         log_probabilities_sha256=log_probabilities_sha256,
+        items_sha256=checksum_arrays(model.items) if model.items else "",
         details={**data.details, **model.details},
     )
 

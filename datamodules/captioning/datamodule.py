@@ -161,16 +161,19 @@ class CaptionData(TaskData):
 
     @property
     def details(self) -> dict[str, Any]:
-        """The split of the data, counts of what was used and left out, and the share of unknown words."""
+        """The split of the data, what was used and left out, and the share of unknown words, `<eos>` counted too."""
         assert self._set is not None
         unknown = self.vocabulary.ids[UNK]
-        test = [word for _, tokens in self.captions["test"].items for word in tokens]
+        unknown_words = {}
+        for split, captions in self.captions.items():
+            tokens = sum(len(ids) + 1 for _, ids in captions.items)
+            unknown_words[split] = sum(ids.count(unknown) for _, ids in captions.items) / tokens
         return {
             **self._set.details,
             "pictures": {split: len(self.examples[split]) for split in SPLITS},
             "captions": {split: len(self.captions[split]) for split in SPLITS},
             "words": len(self.vocabulary),
-            "test words unknown": round(test.count(unknown) / len(test), 4),
+            "unknown_words": unknown_words,
             "features": {"from": self.feature_source, "network": self.features.network, "size": self.features.size},
         }
 
@@ -226,8 +229,8 @@ class CaptionData(TaskData):
         return self._in_order("validation")
 
     def test_dataloader(self) -> list[DataLoader[Any]]:
-        """The final evaluation: every caption of the validation and the test set, then the test pictures."""
-        return [self._in_order("validation"), self._in_order("test"), self.pictures("test")]
+        """The final evaluation: every caption of the validation, test and training set, then the test pictures."""
+        return [*(self._in_order(split) for split in ("validation", "test", "train")), self.pictures("test")]
 
     def pictures(self, split: str) -> DataLoader[Any]:
         """The pictures of a split, each once."""

@@ -33,7 +33,7 @@ class Utterances(Dataset[Item]):
 
     Args:
         prepared: all utterances.
-        split: train or validation.
+        split: train, validation or test.
         delay: frames of output delay.
         longest: frames from which on an utterance is cut into pieces; None keeps all whole.
     """
@@ -177,13 +177,14 @@ class SpeechData(TaskData):
 
     @property
     def details(self) -> dict[str, Any]:
-        """Utterances and frames used and left out, and what the majority class scores."""
+        """Utterances and frames used and left out, phrases that splits share, and what the majority class scores."""
         ready = self.ready
         accuracy = majority(ready)
         return {
             "utterances": {split: ready.splits.count(split) for split in SPLITS},
             "frames": {split: len(labels_of(ready, split)) for split in SPLITS},
             "states": len(ready.states),
+            "shared_phrases": ready.shared_phrases,
             "left_out": ready.reasons,
             "left_out_utterances": ready.left_out,
             "baselines": {
@@ -191,6 +192,7 @@ class SpeechData(TaskData):
                     "train_frame_accuracy": accuracy["train"],
                     "train_frame_accuracy_without_dropout": accuracy["train"],
                     "validation_frame_accuracy": accuracy["validation"],
+                    "test_frame_accuracy": accuracy["test"],
                 }
             },
         }
@@ -206,14 +208,15 @@ class SpeechData(TaskData):
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Whole validation utterances."""
-        return self._loader(Utterances(self.ready, "validation", self.output_delay))
+        return self._whole("validation")
 
     def test_dataloader(self) -> list[DataLoader[Batch]]:
-        """The final evaluation: the training pieces, then whole validation utterances."""
-        return [
-            self._loader(Utterances(self.ready, "train", self.output_delay, self.unroll)),
-            self.val_dataloader(),
-        ]
+        """The final evaluation: whole validation and test utterances, then the training pieces."""
+        training = self._loader(Utterances(self.ready, "train", self.output_delay, self.unroll))
+        return [self._whole("validation"), self._whole("test"), training]
+
+    def _whole(self, split: str) -> DataLoader[Batch]:
+        return self._loader(Utterances(self.ready, split, self.output_delay))
 
     def _loader(self, utterances: Utterances, seed: int | None = None) -> DataLoader[Batch]:
         return DataLoader(

@@ -23,8 +23,9 @@ from datamodules.speech.corpus import SpeechCorpus, Utterance
 from datamodules.speech.features import FEATURES, Audio, LeftOut, log_mel, normalized, read_audio
 from datamodules.speech.features import VERSION as FEATURES_VERSION
 from datamodules.speech.sources import SPLITS
+from datamodules.speech.splits import shared_phrases
 
-VERSION = 1
+VERSION = 2
 """Version of the preparation, to be raised when code here, in alignment or in the sources alters its result."""
 SHOWN = 10
 """Most utterances left out that are named in warnings; records name up to KEPT_NAMES."""
@@ -53,6 +54,8 @@ class Prepared:
     """Utterances that could not be used, each with the reason."""
     reasons: dict[str, int]
     """Number of them for each kind of reason."""
+    shared_phrases: dict[str, float]
+    """Share of each held-out split's phrases that are in the training set as well: splits.shared_phrases."""
     sha256: str
     """Checksum of audio, labels, splits and of how features are made."""
 
@@ -136,6 +139,7 @@ def compute(utterances: list[Utterance], aligner: str, rate: int, folder: Path) 
         "states": names,
         "left_out": dict(list(left_out.items())[:KEPT_NAMES]),
         "reasons": dict(reasons),
+        "shared_phrases": shared_phrases((utterance.transcript, utterance.split) for utterance in used),
         "sha256": digest.hexdigest(),
     }
     (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")

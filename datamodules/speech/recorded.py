@@ -1,8 +1,9 @@
 """Recorded speech: a folder of audio with transcripts, LibriSpeech, Samrómur; and every source by its name."""
 
 import csv
-import hashlib
-import re
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from torchaudio.datasets import LIBRISPEECH
@@ -11,10 +12,10 @@ from datamodules.errors import DataError
 from datamodules.sources import FolderSource
 from datamodules.speech.corpus import SpeechCorpus, Utterance, hash_files, read_lines
 from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, MMS, SAMROMUR, SPLITS, SUBSETS, Split
+from datamodules.speech.splits import halve, split_prompts
 from datamodules.speech.synthetic import EspeakCorpus
 
-VALIDATION_PERCENT = 15
-"""Percentage of validation prompts in a folder that has no splits of its own."""
+logger = logging.getLogger(__name__)
 
 
 def open_corpus(source: str, data: Path) -> SpeechCorpus:
@@ -33,9 +34,10 @@ def open_corpus(source: str, data: Path) -> SpeechCorpus:
 class FolderCorpus(SpeechCorpus):
     """A folder of audio with transcripts.tsv: path, tab, text, and where wanted tab, speaker, tab, split.
 
-    Where the file gives no split, prompts are split by a checksum of their words, so that the same text is never
-    in both. Where the folder has a folder `labels`, frame labels are read from it (path with the suffix .txt: a
-    state for each 10 ms frame) instead of aligned.
+    Prompts without a split are split by their words, so that no phrase is in two splits (splits.split_prompts). Where
+    the file names splits but no test set, half of its validation set is that, and a warning says so. Where the folder
+    has a folder `labels`, frame labels are read from it (path with the suffix .txt: a state for each 10 ms frame)
+    instead of aligned.
 
     Args:
         folder: the folder.
@@ -59,38 +61,47 @@ class FolderCorpus(SpeechCorpus):
         """See SpeechCorpus.read_utterances."""
         path = self.folder / "transcripts.tsv"
         labels = self.folder / "labels"
-        found = []
+        found: list[tuple[Utterance, bool]] = []
         for number, line in enumerate(read_lines(path, "a speech folder holds audio and transcripts.tsv"), 1):
             name, *rest = line.split("\t")
             if not rest or len(rest) > 3 or not name:
                 raise DataError(f"{path}:{number}: expected path, tab, text (and speaker, split if wanted): {line!r}")
             text, speaker, split = (*rest, *[""] * (3 - len(rest)))
             if split not in ("", *SPLITS):
-                raise DataError(f"{path}:{number}: the split is {split!r}, must be train or validation")
-            found.append(
-                Utterance(
-                    name=name,
-                    audio=self.folder / name,
-                    transcript=text,
-                    speaker=speaker,
-                    split=split or split_of(text),  # type: ignore[arg-type]
-                    labels=(labels / name).with_suffix(".txt") if labels.is_dir() else None,
-                )
+                raise DataError(f"{path}:{number}: the split is {split!r}, must be train, validation or test")
+            utterance = Utterance(
+                name=name,
+                audio=self.folder / name,
+                transcript=text,
+                speaker=speaker,
+                split=split or "train",  # type: ignore[arg-type]
+                labels=(labels / name).with_suffix(".txt") if labels.is_dir() else None,
             )
+            found.append((utterance, bool(split)))
         if not found:
             raise DataError(f"{path} is empty; expected lines of path, tab, text")
-        return found
+        utterances = [utterance for utterance, _ in found]
+        unsplit = [place for place, (_, has_split) in enumerate(found) if not has_split]
+        utterances = _with_splits(utterances, unsplit, split_prompts)
+        if not any(each.split == "test" for each in utterances):
+            held_out = [place for place, each in enumerate(utterances) if each.split == "validation"]
+            utterances = _with_splits(utterances, held_out, halve)
+            tested = sum(each.split == "test" for each in utterances)
+            logger.warning("%s names no test set: %d of its %d validation lines are it", path, tested, len(held_out))
+        return utterances
 
 
-def split_of(transcript: str) -> Split:
-    """The split of a prompt, by its words alone."""
-    words = " ".join(re.findall(r"\w+", transcript.lower()))
-    bucket = int(hashlib.sha256(words.encode()).hexdigest()[:8], 16) % 100
-    return "validation" if bucket < VALIDATION_PERCENT else "train"
+def _with_splits(
+    utterances: Sequence[Utterance], places: Sequence[int], divide: Callable[[Sequence[str]], list[Split]]
+) -> list[Utterance]:
+    """The utterances with those at some places split by their transcripts."""
+    splits = divide([utterances[place].transcript for place in places])
+    found = dict(zip(places, splits, strict=True))
+    return [replace(each, split=found.get(place, each.split)) for place, each in enumerate(utterances)]
 
 
 class LibriSpeechCorpus(SpeechCorpus):
-    """LibriSpeech in its own layout, through torchaudio: train-clean-100, and dev-clean for validation."""
+    """LibriSpeech in its own layout, through torchaudio: train-clean-100, dev-clean and test-clean."""
 
     def __init__(self, data: Path) -> None:
         self.root = data / LIBRISPEECH_SOURCE.name
@@ -122,10 +133,10 @@ class LibriSpeechCorpus(SpeechCorpus):
 
 
 class SamromurCorpus(SpeechCorpus):
-    """Samrómur 21.05 in its published layout: metadata.tsv, and <train or dev>/<speaker>/<file>.flac."""
+    """Samrómur 21.05 in its published layout: metadata.tsv, and <train, dev or test>/<speaker>/<file>.flac."""
 
     aligner = MMS
-    STATUS: dict[str, Split] = {"train": "train", "dev": "validation"}  # noqa: RUF012
+    STATUS: dict[str, Split] = {"train": "train", "dev": "validation", "test": "test"}  # noqa: RUF012
     COLUMNS = ("speaker_id", "filename", "sentence_norm", "status")
 
     def __init__(self, data: Path) -> None:

@@ -6,8 +6,8 @@ from typing import Literal
 from datamodules.errors import DataError
 from datamodules.sources import FolderSource
 
-Split = Literal["train", "validation"]
-SPLITS: tuple[Split, ...] = ("train", "validation")
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 ESPEAK = "espeak"
 """The synthetic source: it needs no file of its own, only the package espeakng-loader and sentences to say."""
@@ -23,7 +23,7 @@ ASTERISK = FolderSource(
     needs=("transcripts.tsv",),
     instructions="unpack asterisk-core-sounds-en-wav there and write transcripts.tsv (path, tab, text) from its list",
 )
-SUBSETS: dict[Split, str] = {"train": "train-clean-100", "validation": "dev-clean"}
+SUBSETS: dict[Split, str] = {"train": "train-clean-100", "validation": "dev-clean", "test": "test-clean"}
 """The subset of LibriSpeech that serves as each split."""
 
 
@@ -52,17 +52,17 @@ class LibriSpeechSource(FolderSource):
 LIBRISPEECH_SOURCE = LibriSpeechSource(
     name="librispeech",
     task="speech",
-    description="LibriSpeech, 100 hours of read English: train-clean-100, validated on dev-clean",
+    description="LibriSpeech, 100 hours of read English: train-clean-100, validated on dev-clean, tested on test-clean",
     terms="CC-BY-4.0",
     needs=tuple(f"LibriSpeech/{subset}" for subset in SUBSETS.values()),
-    instructions="`rnnreg data fetch librispeech` gets it (7 GB), or unpack its two subsets of OpenSLR 12 there",
+    instructions="`rnnreg data fetch librispeech` gets it (7 GB), or unpack its three subsets of OpenSLR 12 there",
 )
 SAMROMUR = FolderSource(
     name="samromur",
     task="speech",
     description="Samrómur 21.05, 145 hours of read Icelandic: open, and in the paper's language",
     terms="CC-BY-4.0",
-    needs=("metadata.tsv", "train", "dev"),
+    needs=("metadata.tsv", "train", "dev", "test"),
     instructions="unpack Samrómur 21.05 (OpenSLR 112) there",
 )
 

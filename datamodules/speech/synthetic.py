@@ -17,8 +17,9 @@ from datamodules.speech.sources import SPLITS, Split
 VOICES: dict[Split, tuple[str, ...]] = {
     "train": ("en-us+m1", "en-us+f1", "en-us+m3", "en-us+f2"),
     "validation": ("en-us+m4", "en-us+f3"),
+    "test": ("en-us+m2", "en-us+f4"),
 }
-SENTENCES: dict[Split, int] = {"train": 120, "validation": 60}
+SENTENCES: dict[Split, int] = {"train": 120, "validation": 60, "test": 120}
 RATES, PITCHES, SNRS = (150, 175, 200), (35, 50, 65), (20.0, 15.0, 10.0)
 """Words per minute, pitch and dB of noise: each utterance takes the next of each."""
 SENTENCE_WORDS = (4, 7)
@@ -27,7 +28,7 @@ SENTENCE_WORDS = (4, 7)
 class EspeakCorpus(SpeechCorpus):
     """Short sentences of State of the Union addresses, spoken by espeak-ng; phoneme times are its own, exact.
 
-    Validation has other voices, and sentences of other addresses, than training. White noise is added.
+    Each split has other voices, and sentences of other addresses, than the others. White noise is added.
 
     Args:
         data: folder that holds the named sources: the sentences are in DATA/sotu.

@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from datamodules.order import epoch_generator, multiplied, permutation
 from datamodules.translation.encoded_pairs import Encoded, EncodedPairs, encoded_pairs
 from datamodules.translation.sources import BIBLE, MULTI30K, ParallelText, read_parallel_text
 from datamodules.translation.tokenization import tokenize
-from datamodules.vocabulary import EOS, Vocabulary
+from datamodules.vocabulary import EOS, UNK, Vocabulary
 
 POOL = 100_000
 """Sentence pairs shuffled at once: a corpus up to this size is kept encoded, a larger one streams through."""
@@ -113,9 +113,16 @@ class TranslationData(TaskData):
 
     @property
     def details(self) -> dict[str, Any]:
-        """Number of training pairs, counts of those that were left out, and sizes of the vocabularies."""
+        """Counts of training pairs used and left out, sizes of vocabularies, shares of unknown words in the targets."""
         vocabularies = {"source": len(self.source_vocabulary), "target": len(self.target_vocabulary)}
-        return {"pairs": self.survey.pairs, "left_out": self.survey.left_out, "vocabulary": vocabularies}
+        splits: dict[str, Iterable[Encoded]] = {"train": self.training, **self.sentences}
+        return {
+            "pairs": self.survey.pairs,
+            "left_out": self.survey.left_out,
+            "vocabulary": vocabularies,
+            "training_pairs_evaluated": min(self.survey.pairs, POOL),
+            "unknown_words": {split: unknown_share(pairs, self.target_vocabulary) for split, pairs in splits.items()},
+        }
 
     @property
     def units_per_epoch(self) -> int:
@@ -153,12 +160,23 @@ class TranslationData(TaskData):
         return self._exact("validation")
 
     def test_dataloader(self) -> list[DataLoader[PairBatch]]:
-        """The final evaluation: validation and test set."""
-        return [self._exact("validation"), self._exact("test")]
+        """The final evaluation: validation and test set, then the training set, of a large one its first POOL pairs."""
+        pairs = self.sentences.get("train") or list(itertools.islice(self.training, POOL))
+        training = PairBatches(pairs, self.batch_size, self.target_vocabulary.ids[EOS])
+        return [self._exact("validation"), self._exact("test"), _loader(training)]
 
     def _exact(self, split: str) -> DataLoader[PairBatch]:
         eos = self.target_vocabulary.ids[EOS]
         return _loader(PairBatches(self.sentences[split], self.batch_size, eos, texts=self.texts[split]))
+
+
+def unknown_share(pairs: Iterable[Encoded], vocabulary: Vocabulary) -> float:
+    """Share of unknown words among the tokens of the target sentences, `<eos>` included."""
+    unknown, tokens, id = 0, 0, vocabulary.ids[UNK]
+    for _, target in pairs:
+        unknown += target.count(id)
+        tokens += len(target) + 1
+    return unknown / tokens
 
 
 class PairBatches(IterableDataset[PairBatch]):

@@ -33,7 +33,7 @@ def test_reference_runs_then_a_check_that_passes_and_one_on_other_data(rnnreg, t
     code, out, err = rnnreg(*checking)
     assert code == 0, out + err
     assert "tiny: 2 of 2 runs match their reference bit for bit" in out
-    assert 'tests="3" failures="0" errors="0"' in (tmp_path / "junit.xml").read_text()
+    assert 'tests="4" failures="0" errors="0"' in (tmp_path / "junit.xml").read_text()
     assert len(list((tmp_path / "check").glob("*/tiny/seed-*/record.json"))) == 2
 
     text = (text_folder / "train.txt").read_text()

@@ -79,7 +79,7 @@ def test_a_run_reads_the_manifest_once_and_hashes_each_file_once(tiny, corpus, t
     read = FolderCorpus.read_utterances
     monkeypatch.setattr("datamodules.speech.corpus.sha256_of", lambda path: hashed.append(path.name) or sha256_of(path))
     monkeypatch.setattr(FolderCorpus, "read_utterances", lambda self: manifests.append(self.folder) or read(self))
-    files = sorted(["transcripts.tsv", *(f"{index}.{end}" for index in range(9) for end in ("wav", "txt"))])
+    files = sorted(["transcripts.tsv", *(f"{index}.{end}" for index in range(11) for end in ("wav", "txt"))])
     for seed in (1, 2):
         train(tiny, seed, options(tmp_path, "runs"), progress=silent)
         assert sorted(hashed) == files
@@ -97,17 +97,19 @@ def test_a_record_has_the_accuracies_the_baseline_and_what_was_left_out(rnnreg, 
     assert code == 0, err
     assert re.search(r"validation frame accuracy \(%\) \d", out)
     (record,) = Store(tmp_path / "runs").records()
-    assert set(record.metrics) == {"train_frame_accuracy_without_dropout", "validation_frame_accuracy"}
+    expected = ("train_frame_accuracy_without_dropout", "validation_frame_accuracy", "test_frame_accuracy")
+    assert set(record.metrics) == set(expected)
     assert "train_frame_accuracy" in record.curve[-1]
     assert record.unit == "frames"
-    assert record.details["utterances"] == {"train": 6, "validation": 3}
+    assert record.details["utterances"] == {"train": 6, "validation": 3, "test": 2}
     assert record.details["left_out"] == {"audio cannot be read": 1}
     assert list(record.details["left_out_utterances"]) == ["gone.wav"]
     assert 0 < record.details["baselines"]["majority class"]["validation_frame_accuracy"] < 100
     arrays = Store(tmp_path / "runs").log_probabilities(record)
-    assert {name: len(values) for name, values in arrays.items()} == {
-        "validation": record.details["frames"]["validation"]
-    }
+    frames = record.details["frames"]
+    assert {name: len(values) for name, values in arrays.items()} == {name: frames[name] for name in arrays}
+    right, counted = Store(tmp_path / "runs").items(record)["test_frame_accuracy"].sum(axis=0)
+    assert (100 * right / counted, counted) == (pytest.approx(record.metrics["test_frame_accuracy"]), frames["test"])
     assert np.all(arrays["validation"] <= 0)
 
 
@@ -129,7 +131,7 @@ def test_a_missing_source_costs_its_own_rows_only_and_tables_show_the_baselines(
     assert "1 of 3 runs failed, the others are kept: nowhere: nowhere/transcripts.tsv is missing" in err
     assert sorted({record.row for record in Store(tmp_path / "runs").records()}) == ["tiny", "tiny-linear"]
     assert re.search(
-        r"^\| majority class \| none \| – \| [\d.]+ \| [\d.]+ \| [\d.]+ \| no model \|$", out, re.MULTILINE
+        r"^\| majority class \| none \| – \| [\d.]+ \| [\d.]+ \| [\d.]+ \| [\d.]+ \| no model \|$", out, re.MULTILINE
     )
     assert "a baseline" in out
 

@@ -10,11 +10,14 @@ from support.devices import Stop, stop_after_one
 from support.factories import TINY_TRANSLATION
 
 from benchmark.grid.grid import silent
+from benchmark.store.records import Store
 from benchmark.tasks import translation
 from benchmark.tasks.base import Row
 from benchmark.training.options import Options
 from benchmark.training.train import train
 from datamodules.errors import UserError
+from datamodules.translation.tokenization import detokenize
+from models.metrics import corpus_bleu
 
 
 @pytest.fixture
@@ -35,7 +38,16 @@ def test_a_run_leaves_its_figures_signature_samples_and_log_probabilities(
     record = train(row, 1, options, progress=silent)
     assert set(record.metrics) >= {"validation_perplexity", "test_perplexity", "test_bleu"}
     assert record.details["bleu_signature"].startswith("nrefs:1|case:mixed|")
+    assert record.details["bleu_tokenized_signature"].startswith("nrefs:1|case:mixed|eff:no|tok:none|smooth:none|")
     assert record.details["pairs"] == 60
+    assert record.details["unknown_words"] == {"train": 0, "validation": 0, "test": 0}
+    assert 1 < record.metrics["train_perplexity_without_dropout"] < 50
+    items = Store(options.store).items(record)
+    hypotheses = [detokenize(words.split(), "fr") for words in items["hypotheses"].tolist()]
+    references = (translation_folder / "test.fr").read_text().splitlines()
+    bleu = corpus_bleu(hypotheses, [[one] for one in references]).score
+    assert bleu == pytest.approx(record.metrics["test_bleu"])
+    assert items["test_bleu_tokenized"].shape == (len(references), 10)
     assert record.details["left_out"] == {}
     assert set(record.details["samples"][0]) == {"source", "reference", "translation"}
     with np.load(options.store / record.run / "log_probabilities.npz") as arrays:

@@ -79,15 +79,16 @@ def phones(text: str) -> list[Phone]:
     return [Phone(x, QUIET + i * (TONE + QUIET), (i + 1) * (TONE + QUIET)) for i, x in enumerate(text.replace(" ", ""))]
 
 
-def write_corpus(folder: Path, labels: bool, train: int = 6, validation: int = 3) -> Path:
+def write_corpus(folder: Path, labels: bool, train: int = 6, validation: int = 3, test: int = 2) -> Path:
     """A folder of tones with transcripts.tsv, and where wanted label files."""
     folder.mkdir(parents=True)
     generator = random.Random(0)
     lines = []
-    for index in range(train + validation):
+    splits = ["train"] * train + ["validation"] * validation + ["test"] * test
+    for index, split in enumerate(splits):
         text = "".join(generator.choices(list(TONES), k=generator.randint(3, 7)))
         soundfile.write(folder / f"{index}.wav", spoken(text, seed=index), RATE)
-        lines.append(f"{index}.wav\t{text}\tme\t{'train' if index < train else 'validation'}\n")
+        lines.append(f"{index}.wav\t{text}\tme\t{split}\n")
         if labels:
             frames = len(log_mel(Audio(spoken(text), RATE), RATE))
             (folder / "labels").mkdir(exist_ok=True)

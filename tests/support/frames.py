@@ -5,9 +5,9 @@ import numpy as np
 from datamodules.speech.datamodule import SpeechData
 from datamodules.speech.preparation import Prepared
 
-SPLIT = ["train", "validation", "train", "train", "validation"]
-LENGTHS = [7, 4, 3, 12, 6]
-"""Split and frames of five utterances."""
+SPLIT = ["train", "validation", "train", "train", "validation", "test", "test"]
+LENGTHS = [7, 4, 3, 12, 6, 5, 8]
+"""Split and frames of seven utterances."""
 
 
 def prepared(lengths: list[int], splits: list[str], values: int = 2, states: int = 5) -> Prepared:
@@ -21,6 +21,7 @@ def prepared(lengths: list[int], splits: list[str], values: int = 2, states: int
         states=[str(state) for state in range(states)],
         left_out={},
         reasons={},
+        shared_phrases={},
         sha256="0" * 64,
     )
 

@@ -129,9 +129,9 @@ def test_ensembles_that_hardly_gain_are_no_reproduction(tmp_path: Path) -> None:
 
 
 def test_speech_needs_training_to_fall_and_validation_to_rise() -> None:
-    def speech(name: str, train: float, validation: float) -> list[Record]:
-        train_values, values = ((value, value + 0.1, value + 0.2) for value in (train, validation))
-        return runs(name, *values, metric="validation_frame_accuracy", train_frame_accuracy=train_values)
+    def speech(name: str, train: float, test: float, **more) -> list[Record]:
+        train_values, values = ((value, value + 0.1, value + 0.2) for value in (train, test))
+        return runs(name, *values, metric="test_frame_accuracy", train_frame_accuracy=train_values, **more)
 
     statement = next(claim.statement for claim in CLAIMS if claim.task == "speech")
     good = [
@@ -144,6 +144,17 @@ def test_speech_needs_training_to_fall_and_validation_to_rise() -> None:
     assert verdicts("espeak", bad)[statement].verdict == "undecided"
     bad += speech("espeak-large-dropout", 95, 65)
     assert verdicts("espeak", bad)[statement].in_short == "contradicted (espeak: 1 of 2)"
+
+    measured_off = [
+        record
+        for name, off in (("espeak-large", 90.0), ("espeak-large-dropout", 92.0))
+        for record in speech(name, 90 if off == 90 else 80, off - 25, train_frame_accuracy_without_dropout=(off,) * 3)
+    ]
+    found = verdicts("espeak", measured_off)[statement]
+    assert found.in_short == "contradicted (espeak: 1 of 2)"  # with dropout off, training accuracy does not fall
+    shown = {one.comparison: one.shown_only for one in found.findings if one.rows[0] == "espeak-large-dropout"}
+    assert shown["large, with → without dropout, training frame accuracy (%)"] == "measured with dropout on"
+    assert shown["large, with → without dropout, training frame accuracy (%), dropout off"] == ""
 
 
 def test_other_sizes_than_the_papers_are_shown_and_decide_nothing() -> None:

@@ -163,7 +163,7 @@ def test_samromur_in_its_layout_is_aligned_by_the_users_model(tmp_path, tones_mo
     corpus = open_corpus("samromur", tmp_path)
     corpus.fetch()
     prepared = prepare(corpus, str(tones_model), RATE, tmp_path)
-    assert prepared.splits == ["train", "train", "validation"]
+    assert prepared.splits == ["train", "train", "validation", "test"]
     assert {state.split(".")[0] for state in prepared.states} == {*TONES, "sil"}
     assert not prepared.left_out
     (root / "metadata.tsv").write_text("id\tsentence\n1\tx\n")

@@ -68,17 +68,19 @@ def test_order_is_that_of_seed_and_epoch_alone_and_lazy() -> None:
 
 def test_evaluation_reads_whole_utterances_in_one_order() -> None:
     data = make_data(prepared(LENGTHS, SPLIT), batch_size=1, unroll=5)
-    train, validation = data.test_dataloader()
+    validation, test, train = data.test_dataloader()
     assert [len(states) for _, states in validation] == [4, 6]
+    assert [len(states) for _, states in test] == [5, 8]
     assert sum(len(states) for _, states in train) == 7 + 3 + 12
     assert max(len(states) for _, states in train) <= 5
     assert data.units_per_epoch == 22
 
 
 def test_majority_class_is_that_of_the_training_set() -> None:
-    ready = prepared([4, 4], ["train", "validation"])
-    ready.labels[:] = [3, 3, 3, 1, 3, 1, 1, 1]
-    assert majority(ready) == {"train": 75, "validation": 25}
+    ready = prepared([4, 4, 2], ["train", "validation", "test"])
+    ready.labels[:] = [3, 3, 3, 1, 3, 1, 1, 1, 1, 3]
+    assert majority(ready) == {"train": 75, "validation": 25, "test": 50}
     baseline = make_data(ready).details["baselines"]["majority class"]
     assert baseline["train_frame_accuracy"] == 75
     assert baseline["validation_frame_accuracy"] == 25
+    assert baseline["test_frame_accuracy"] == 50

@@ -7,7 +7,8 @@ import soundfile
 from support.corpora import RATE, spoken
 
 from datamodules.errors import DataError
-from datamodules.speech.recorded import FolderCorpus, LibriSpeechCorpus, open_corpus, split_of
+from datamodules.speech.recorded import FolderCorpus, LibriSpeechCorpus, open_corpus
+from datamodules.speech.splits import halve, phrases, shared_phrases, split_prompts
 
 
 @pytest.mark.parametrize(
@@ -16,7 +17,7 @@ from datamodules.speech.recorded import FolderCorpus, LibriSpeechCorpus, open_co
         (None, "transcripts.tsv is missing; a speech folder holds audio and transcripts.tsv"),
         (b"", "transcripts.tsv is empty"),
         (b"a.wav one\n", r"transcripts.tsv:1: expected path, tab, text"),
-        (b"a.wav\tone\tme\ttest\n", "transcripts.tsv:1: the split is 'test', must be train or validation"),
+        (b"a.wav\tone\tme\tdev\n", "transcripts.tsv:1: the split is 'dev', must be train, validation or test"),
         (b"a.wav\t\xe9\n", "transcripts.tsv: cannot be read as UTF-8"),
     ],
 )
@@ -35,24 +36,61 @@ def test_missing_named_sources_say_what_to_do(tmp_path) -> None:
 
 
 def test_the_same_prompt_is_never_in_two_splits() -> None:
-    assert split_of("Thank you.") == split_of("thank  you")
-    splits = [split_of(f"prompt number {n}") for n in range(1000)]
-    assert 100 < splits.count("validation") < 200
+    prompts = [f"prompt number {n}" for n in range(1000)]
+    splits = split_prompts([*prompts, *(f"Prompt,  number {n}!" for n in range(1000))])
+    assert splits[:1000] == splits[1000:]
+    assert 100 < splits[:1000].count("validation") < 200
+    assert 100 < splits[:1000].count("test") < 200
+
+
+def test_prompts_that_share_a_phrase_are_in_one_split_and_the_order_of_lines_does_not_matter() -> None:
+    prompts = [f"{n} {n} {n} {n} and {n} and {n}" for n in range(200)]
+    prompts += [f"so {n} {n} {n} {n}" for n in range(200)]  # shares its phrase with the prompt of the same number
+    splits = split_prompts(prompts)
+    assert splits[:200] == splits[200:]
+    assert shared_phrases(zip(prompts, splits, strict=True)) == {"validation": 0, "test": 0}
+    assert split_prompts(prompts[::-1]) == splits[::-1]
+
+
+def test_a_phrase_in_all_prompts_leaves_whole_texts_apart_and_its_share_is_told() -> None:
+    prompts = [f"please call the number {n}" for n in range(100)]
+    splits = split_prompts(prompts)
+    assert set(splits) == {"train", "validation", "test"}
+    held_out = splits.count("test")
+    # Of the phrases "please call the number" and "call the number N", only the first is in the training set as well.
+    assert shared_phrases(zip(prompts, splits, strict=True))["test"] == pytest.approx(1 / (held_out + 1))
+
+
+def test_phrases_are_runs_of_four_words() -> None:
+    assert phrases("One, two three four FIVE.") == {"one two three four", "two three four five"}
+    assert phrases("Thank you!") == {"thank you"}
+
+
+def test_a_folder_without_a_test_set_has_half_of_its_validation_set_as_one(tmp_path, caplog) -> None:
+    lines = ["a.wav\tone\t\ttrain", *(f"{n}.wav\tnumber {n // 2}\t\tvalidation" for n in range(8))]
+    (tmp_path / "transcripts.tsv").write_text("\n".join(lines))
+    found = FolderCorpus(tmp_path).read_utterances()
+    splits = [each.split for each in found]
+    assert splits[0] == "train"
+    assert splits[1::2] == splits[2::2]  # the same text twice
+    assert splits.count("validation") == splits.count("test") == 4
+    assert "names no test set: 4 of its 8 validation lines are it" in caplog.text
+    assert halve(["one"]) == ["validation"]
 
 
 def test_librispeech_in_its_layout(tmp_path) -> None:
-    for subset, speaker in (("train-clean-100", 19), ("dev-clean", 84)):
+    for subset, speaker in (("train-clean-100", 19), ("dev-clean", 84), ("test-clean", 61)):
         folder = tmp_path / "librispeech" / "LibriSpeech" / subset / str(speaker) / "121"
         folder.mkdir(parents=True)
         soundfile.write(folder / f"{speaker}-121-0000.flac", spoken("abc"), RATE)
         (folder / f"{speaker}-121.trans.txt").write_text(f"{speaker}-121-0000 THANK YOU\n")
     corpus = LibriSpeechCorpus(tmp_path)
     corpus.fetch()
-    train, validation = corpus.utterances
+    train, validation, test = corpus.utterances
     assert (train.split, train.transcript, train.speaker) == ("train", "THANK YOU", "train-clean-100 19")
     assert isinstance(train.audio, Path)
     assert train.audio.is_file()
-    assert validation.split == "validation"
+    assert (validation.split, test.split) == ("validation", "test")
 
 
 def test_librispeech_that_cannot_be_had_is_one_line(tmp_path, monkeypatch) -> None:

@@ -12,6 +12,7 @@ from datamodules.speech.alignment import (
     Phone,
 )
 from datamodules.speech.espeak import Request, Spoken, speak
+from datamodules.speech.sources import SPLITS
 from datamodules.speech.synthetic import EspeakCorpus, phones_of, short_sentences
 
 
@@ -49,19 +50,19 @@ def test_short_sentences_are_clauses_of_plain_words() -> None:
     assert short_sentences(text) == ["Thank you all very much.", "and we will do it again!"]
 
 
-def test_synthetic_validation_has_other_voices_and_sentences(tmp_path, monkeypatch) -> None:
+def test_each_split_of_synthetic_speech_has_other_voices_and_sentences(tmp_path, monkeypatch) -> None:
     speeches = {name: [f"We have {word} of it." for word in words] for name, words in {
         "train": ("plenty", "some", "most", "all", "none"), "validation": ("all", "half", "much", "too much"),
+        "test": ("half", "little", "less"),
     }.items()}  # fmt: skip
     monkeypatch.setattr(synthetic, "read_members", lambda _, names: ["\n".join(speeches[Path(names[0]).stem])])
-    monkeypatch.setattr(synthetic, "STATE_OF_THE_UNION_SPLITS", {"train": ["train"], "validation": ["validation"]})
+    monkeypatch.setattr(synthetic, "STATE_OF_THE_UNION_SPLITS", {split: [split] for split in speeches})
     monkeypatch.setattr(Source, "verify", lambda *_: None)
     found = EspeakCorpus(tmp_path).read_utterances()
     for of in (lambda each: each.speaker, lambda each: each.transcript):
-        train, validation = ({of(each) for each in found if each.split == split} for split in ("train", "validation"))
-        assert train
-        assert validation
-        assert not train & validation
+        sides = [{of(each) for each in found if each.split == split} for split in SPLITS]
+        assert all(sides)
+        assert sum(map(len, sides)) == len(set().union(*sides))
     assert {each.snr for each in found} == set(synthetic.SNRS)
 
 

@@ -67,9 +67,9 @@ def test_output_delay_by_hand() -> None:
 
 def test_padding_counts_neither_in_loss_nor_in_metrics() -> None:
     """One batch of all utterances gives the sum over each alone."""
-    model, data = make_model(), make_data(prepared(LENGTHS, ["train"] * 5), batch_size=5)
+    model, data = make_model(), make_data(prepared(LENGTHS, ["train"] * 7), batch_size=7)
     (batch,) = data.train_dataloader()
-    assert (batch[1] == IGNORE_INDEX).sum() == 5 * 12 - sum(LENGTHS)
+    assert (batch[1] == IGNORE_INDEX).sum() == 7 * 12 - sum(LENGTHS)
     losses, right = [], 0
     for features, states in Utterances(data.ready, "train", 2):
         logits = model(features[:, None])[:, 0]
@@ -93,15 +93,20 @@ def test_final_evaluation_is_exact_whatever_the_batches(batch_size: int) -> None
     model, data = make_model(dropout=0.5), make_data(prepared(LENGTHS, SPLIT), batch_size)
     test = trainer()
     test.test(model, datamodule=data, verbose=False)
-    per_utterance = true_log_probabilities(model, data, "validation")
-    torch.testing.assert_close(model.log_probabilities["validation"], torch.cat(sorted(per_utterance, key=len)))
-    right = [
-        (model(features[:, None])[:, 0].argmax(dim=1) == states).float()
-        for features, states in Utterances(data.ready, "validation", 2)
-    ]
     metrics = {name: value.item() for name, value in test.callback_metrics.items()}
-    assert set(metrics) == {"train_frame_accuracy_without_dropout", "validation_frame_accuracy"}
-    assert metrics["validation_frame_accuracy"] == pytest.approx(100 * torch.cat(right).mean().item())
+    assert set(metrics) == {f"{name}_frame_accuracy" for name in ("validation", "test")} | {
+        "train_frame_accuracy_without_dropout"
+    }
+    for split in ("validation", "test"):
+        per_utterance = true_log_probabilities(model, data, split)
+        torch.testing.assert_close(model.log_probabilities[split], torch.cat(sorted(per_utterance, key=len)))
+        right = [
+            (model(features[:, None])[:, 0].argmax(dim=1) == states).float()
+            for features, states in sorted(Utterances(data.ready, split, 2), key=lambda item: len(item[1]))
+        ]
+        assert metrics[f"{split}_frame_accuracy"] == pytest.approx(100 * torch.cat(right).mean().item())
+        counts = [[int(of_one.sum()), len(of_one)] for of_one in right]
+        assert model.items[f"{split}_frame_accuracy"].tolist() == counts
 
 
 def test_of_a_large_set_every_nth_log_probability_is_kept(monkeypatch) -> None:
@@ -114,7 +119,7 @@ def test_of_a_large_set_every_nth_log_probability_is_kept(monkeypatch) -> None:
 
 def test_train_accuracy_is_with_dropout_on_and_the_other_with_it_off() -> None:
     """With the weights held still and so much dropped that no input gets through, only biases are left."""
-    ready = prepared([200, 50], ["train", "validation"], states=2)
+    ready = prepared([200, 50, 50], ["train", "validation", "test"], states=2)
     model = make_model(states=["0", "1"], layers=0, output_delay=0, dropout=0.999999, lr=1e-30)
     with torch.no_grad():
         model.output.weight.copy_(torch.tensor([[-5.0, 0], [5, 0]]))

@@ -12,6 +12,7 @@ from benchmark.tasks import captioning
 from benchmark.tasks.base import NOT_IN_PAPER
 from datamodules.base import IGNORE_INDEX
 from datamodules.captioning.datamodule import CaptionBatch, CaptionData, ShuffledAnew
+from datamodules.captioning.sources import SPLITS
 from datamodules.vocabulary import EOS, UNK
 from models import captioner
 from models.backbone import RegularizedLSTM
@@ -162,8 +163,11 @@ def test_captions_of_an_average_follow_the_mean_of_the_probabilities(monkeypatch
 def test_score_keeps_samples_and_the_signature(monkeypatch) -> None:
     monkeypatch.setattr(captioner, "SAMPLES", 3)
     captioned = [(f"{number}.png", ("a red box there", "the box"), "a red box there") for number in range(8)]
-    metrics, details = score(captioned)
-    assert metrics == {"test_bleu": pytest.approx(100)}
+    found = score(captioned)
+    details = found.details
+    assert found.metrics == {"test_bleu": pytest.approx(100)}
+    assert found.items["hypotheses"].tolist() == ["a red box there"] * 8
+    assert found.items["test_bleu"].tolist() == [[4, 3, 2, 1, 4, 3, 2, 1, 4, 4]] * 8
     assert [sample["picture"] for sample in details["samples"]] == ["0.png", "2.png", "4.png"]
     assert details["samples"][0]["references"] == ["a red box there", "the box"]
     assert "nrefs:2" in details["bleu_signature"]
@@ -186,6 +190,9 @@ def test_final_evaluation_on_pictures(picture_folder: Path, tmp_path: Path) -> N
             one = model._log_probabilities(data.collate(data.captions[split].items[1:2]))
             begin = len(tokens[0]) + 1
             assert found[begin : begin + len(one)].tolist() == pytest.approx(one.tolist(), rel=1e-4)
+        training = model._log_probabilities(data.collate(data.captions["train"].items))
+    expected = math.exp(-training.double().mean().item())
+    assert metrics["train_perplexity_without_dropout"] == pytest.approx(expected, rel=1e-5)
     expected = math.exp(-model.log_probabilities["test"].double().mean().item())
     assert metrics["test_perplexity"] == pytest.approx(expected, rel=1e-5)
     assert 0 <= metrics["test_bleu"] <= 100
@@ -205,7 +212,10 @@ def test_vocabulary_and_data_checksum(picture_folder: Path, tmp_path: Path) -> N
     other.setup()
     assert other.sha256 != data.sha256
     assert len(other.vocabulary) < len(data.vocabulary)
-    assert other.details["test words unknown"] > 0
+    for split in SPLITS:
+        words = [word for one in other.examples[split] for text in one.captions for word in [*text.split(), EOS]]
+        unknown = sum(word not in other.vocabulary.ids for word in words)
+        assert other.details["unknown_words"][split] == pytest.approx(unknown / len(words)) != 0
 
 
 def test_order_is_anew_each_epoch_and_the_same_for_the_same_epoch() -> None:
