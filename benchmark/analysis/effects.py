@@ -10,10 +10,12 @@ from benchmark.analysis.intervals import (
     FEWEST_ITEMS,
     Component,
     Interval,
+    bleu_influences,
     difference,
     interval,
     items,
     perplexity_influences,
+    rate_influences,
     seeds,
     seeds_and_items,
 )
@@ -131,25 +133,43 @@ def compare(before: RowResults, after: RowResults, metric: Metric, confidence: f
     if not one or not other:
         return None
     moved = [item_influences(results, metric) for results in (before, after)]
-    over_items = None
-    if moved[0] is not None and moved[1] is not None and moved[0].shape == moved[1].shape >= (FEWEST_ITEMS,):
-        over_items = items(moved[1] - moved[0])
-    return Effect(metric, one, other, over_items, confidence)
+    return Effect(metric, one, other, over_items(moved, (-1, 1)), confidence)
 
 
 def item_influences(results: RowResults, metric: Metric) -> np.ndarray | None:
-    """The amount by which each block of test tokens moves a row's mean perplexity [blocks].
+    """The amount by which each test item moves the mean of a metric over a row's runs [items].
 
-    None for other metrics, whose runs do not keep what they give for each item, and for rows whose log-probabilities
-    are not in the store.
+    Items are blocks of tokens for perplexity, sentences or pictures for BLEU, utterances for frame accuracy. None where
+    a run has not kept what it gave for each of them.
 
     Raises:
-        CorruptRecord: log-probabilities are damaged.
+        CorruptRecord: what a run has kept is damaged.
     """
-    if metric.name != f"{metric.split}_perplexity":
+    if metric.name == f"{metric.split}_perplexity":
+        found = [perplexity_influences(array) for array in results.log_probabilities(metric.split)]
+    elif metric.name.endswith("_bleu"):
+        found = [bleu_influences(counts) for counts in results.items(metric.name)]
+    elif metric.name.endswith("_frame_accuracy"):
+        found = [rate_influences(right, counted) for right, counted in (each.T for each in results.items(metric.name))]
+    else:
         return None
-    found = [perplexity_influences(array) for array in results.log_probabilities(metric.split)]
     if not found or len(found) < len(results.records) or len({array.shape for array in found}) > 1:
         return None
     mean: np.ndarray = np.mean(found, axis=0)
     return mean
+
+
+def over_items(influences: Sequence[np.ndarray | None], weights: Sequence[float]) -> Component | None:
+    """The error over test items of a weighted sum of means.
+
+    Args:
+        influences: those of each mean, see `item_influences`.
+        weights: weight of each mean.
+
+    Returns:
+        None where one of them is not known, they are of different items, or there are too few to tell.
+    """
+    known = [each for each in influences if each is not None]
+    if len(known) < len(influences) or len({each.shape for each in known}) > 1 or len(known[0]) < FEWEST_ITEMS:
+        return None
+    return items(np.asarray(weights) @ np.stack(known))

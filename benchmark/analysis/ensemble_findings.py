@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from benchmark.analysis.findings import RELATIVE_INTEREST, Finding, Group, test_perplexity
-from benchmark.analysis.intervals import Component, Interval, difference, interval, jackknife, seeds
-from benchmark.analysis.results import NOT_RUN, RowResults, Sample, model_name, plain
+from benchmark.analysis.intervals import Interval
+from benchmark.analysis.results import NOT_RUN, RowResults, model_name, plain
+from benchmark.analysis.shares import share_of_the_way
 from benchmark.analysis.subsets import EnsembleGain, ensemble_gain
 from benchmark.analysis.verdicts import Verdict, decide
 from benchmark.tasks import registry
@@ -40,8 +41,13 @@ def _ensemble(single: RowResults, ensemble: RowResults, metric: Metric, confiden
         return Finding(comparison, NOT_RUN, "undecided", names)
     gain, papers = ensemble_gain(arrays, members), papers_ensemble_gain(single, members)
     smallest = papers / 2 if papers else RELATIVE_INTEREST
+    wide = gain.interval_with_items(confidence)
     return Finding(
-        comparison, _ensemble_figures(gain, papers, confidence), decide(gain.interval(confidence), smallest), names
+        comparison,
+        _ensemble_figures(gain, papers, confidence),
+        decide(gain.interval(confidence), smallest),
+        names,
+        decide(wide, smallest) if wide else None,
     )
 
 
@@ -63,6 +69,8 @@ def _ensemble_figures(gain: EnsembleGain, papers: float | None, confidence: floa
     figures = f"{gain.single:.1f} → {gain.mean:.1f}{spread}, {-gain.share:+.1%}"
     if ends := gain.interval(confidence):
         figures += f" ({-ends[1]:+.1%} to {-ends[0]:+.1%})"
+    if wide := gain.interval_with_items(confidence):
+        figures += f"; over models and test items {-wide[1]:+.1%} to {-wide[0]:+.1%}"
     return figures + (f"; the paper's {-papers:+.1%}" if papers else "")
 
 
@@ -80,39 +88,26 @@ def _share_of_ten(
         yield Finding(metric.label, NOT_RUN, "undecided", names)
         return
     papers_share = (papers[1] - papers[0]) / (papers[2] - papers[0])
-    share = (one.mean - ours.mean) / (one.mean - ten.mean)
     figures = (
         f"one without {one.mean:.{metric.digits}f}, ensemble {ten.mean:.{metric.digits}f}, one with "
-        f"{ours.show(metric.digits)}: {share:.0%} of the way, the paper's {papers_share:.0%}"
+        f"{ours.show(metric.digits)}"
     )
-    ends = _share_interval(single, ours, ensemble, metric, confidence)
-    if ends is None:
-        yield Finding(metric.label, f"{figures}; an ensemble's {metric.label} has no interval", "undecided", names)
+    share = share_of_the_way(*rows, metric)
+    if share is None:
+        yield Finding(metric.label, f"{figures}: the ensemble is like one model, there is no way", "undecided", names)
         return
-    figures += f", interval {ends[0]:.0%} to {ends[1]:.0%}"
-    yield Finding(metric.label, figures, _share_verdict(ends, papers_share), names)
+    figures += f": {share.value:.0%} of the way, the paper's {papers_share:.0%}"
+    ends, wide = share.interval(confidence), share.interval_with_items(confidence)
+    figures += f", interval {ends[0]:.0%} to {ends[1]:.0%}" if ends else "; a single run has no interval"
+    figures += f", over seeds and test items {wide[0]:.0%} to {wide[1]:.0%}" if wide else ""
+    verdicts = [_share_verdict(one, papers_share) for one in (ends, wide)]
+    yield Finding(metric.label, figures, verdicts[0], names, verdicts[1] if wide else None)
 
 
-def _share_verdict(ends: Interval, papers: float) -> Verdict:
+def _share_verdict(ends: Interval | None, papers: float) -> Verdict:
     """Whether a share of the way is, or is not, at least half of the paper's."""
+    if ends is None:
+        return "undecided"
     if ends[0] > papers / 2:
         return "reproduced"
     return "contradicted" if ends[1] < papers / 2 else "undecided"
-
-
-def _share_interval(
-    single: RowResults, regularized: Sample, ensemble: RowResults, metric: Metric, confidence: float
-) -> Interval | None:
-    """Interval of the share of the way from one model to an ensemble; None where the ensemble's error is unknown.
-
-    The jackknife over the members gives the error of both ends of the way; the runs of the regularized model, to first
-    order, that of its place on it.
-    """
-    arrays = single.log_probabilities(metric.split)
-    if len(arrays) < ensemble.row.members or metric.name != f"{metric.split}_perplexity" or not regularized.sd:
-        return None
-    gain, ours = ensemble_gain(arrays, ensemble.row.members), regularized.mean
-    ends = jackknife([(one - ours) / (one - many) for one, many in gain.without_each])
-    place = seeds(regularized.values)
-    place = Component(place.variance / (gain.single - gain.mean) ** 2, place.degrees)
-    return interval((gain.single - ours) / (gain.single - gain.mean), difference(ends, place), confidence)

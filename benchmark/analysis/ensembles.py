@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.analysis.results import gather
+from benchmark.analysis.subsets import Mixture, perplexity
 from benchmark.store.provenance import describe_commit, describe_versions
 from benchmark.store.records import CHECKPOINT, Record, Store, checksum_arrays, run_name
 from benchmark.tasks import registry
@@ -123,13 +124,11 @@ def perplexities(members: Sequence[Mapping[str, np.ndarray]], name: str) -> dict
     shapes = {tuple((split, len(values)) for split, values in sorted(member.items())) for member in members}
     if len(shapes) != 1 or () in shapes:
         raise UserError(f"{name}: its members were not evaluated on the same tokens; train them again")
-    found = {}
-    for split in members[0]:
-        total = np.full(len(members[0][split]), -np.inf)
-        for member in members:
-            np.logaddexp(total, member[split].astype(np.float64), out=total)
-        found[f"{split}_perplexity"] = float(np.exp(np.log(len(members)) - total.mean()))
-    return found
+    every = range(len(members))
+    return {
+        f"{split}_perplexity": perplexity(Mixture([one[split] for one in members]).log_probabilities(every))
+        for split in members[0]
+    }
 
 
 def _evaluate(row: Row, checkpoints: Sequence[Path], data: Path, device: str) -> Evaluation:

@@ -145,3 +145,24 @@ def rate_influences(right: np.ndarray, counted: np.ndarray) -> np.ndarray:
     """
     influences: np.ndarray = 100 * (right - right.sum() / counted.sum() * counted) / counted.sum()
     return influences
+
+
+def bleu_influences(counts: np.ndarray) -> np.ndarray:
+    """The amount by which each sentence moves the BLEU of a corpus, to first order; they sum to zero.
+
+    Args:
+        counts: of each sentence, see models.metrics.CorpusBleu [sentences, 10].
+
+    Returns:
+        [sentences], in points of BLEU. Zeros where no four words in a row are right, as BLEU is then smoothed or 0.
+    """
+    each = counts.astype(np.float64)
+    correct, total, found, true = each[:, :4], each[:, 4:8], each[:, 8], each[:, 9]
+    if not correct.sum(axis=0).all():
+        return np.zeros(len(each))
+    precision = (correct / correct.sum(axis=0) - total / total.sum(axis=0)).mean(axis=1)
+    ratio = true.sum() / found.sum()
+    brevity = ratio * (found / found.sum() - true / true.sum()) if ratio > 1 else 0.0
+    score = 100 * np.exp(np.log(correct.sum(axis=0) / total.sum(axis=0)).mean() + min(0.0, 1 - ratio))
+    influences: np.ndarray = score * (precision + brevity)
+    return influences

@@ -108,6 +108,15 @@ class RowResults:
         kept = [self.store.log_probabilities(one) for one in self.records if self.store.has_log_probabilities(one)]
         return [arrays[split] for arrays in kept if split in arrays]
 
+    def items(self, name: str) -> list[np.ndarray]:
+        """Counts of each test item [items, counts] that a metric is made of, of each run that has kept them.
+
+        Raises:
+            CorruptRecord: they are damaged.
+        """
+        kept = [self.store.items(one) for one in self.records] if self.store else []
+        return [arrays[name] for arrays in kept if name in arrays]
+
     def sample(self, name: str) -> Sample | None:
         """A metric over the seeds, of the last epoch if it is not a final metric. None if no run has it."""
         last = [{**(record.curve[-1] if record.curve else {}), **record.metrics} for record in self.records]

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.analysis.intervals import Interval, interval, jackknife
+from benchmark.analysis.intervals import (
+    FEWEST_ITEMS,
+    Component,
+    Interval,
+    interval,
+    items,
+    jackknife,
+    perplexity_influences,
+    seeds_and_items,
+)
 
 MOST_SUBSETS = 300
 """Subsets of members that are evaluated; of more, this many are drawn, always the same."""
@@ -23,6 +32,8 @@ class EnsembleGain:
     """Perplexity of each subset of members."""
     without_each: tuple[tuple[float, float], ...]
     """Both figures, of one model and of an ensemble, without each of the models in turn: for the jackknife."""
+    influences: tuple[np.ndarray, np.ndarray]
+    """The amount by which each block of tokens moves both figures, see intervals.perplexity_influences."""
 
     @property
     def mean(self) -> float:
@@ -39,11 +50,24 @@ class EnsembleGain:
         """The part of one model's perplexity that the ensemble takes away, from 0 to 1."""
         return 1 - self.mean / self.single
 
-    def interval(self, confidence: float) -> Interval | None:
-        """Interval of the share over models, by the jackknife; None for fewer than three."""
+    @property
+    def over_models(self) -> Component | None:
+        """The error of the share over models, by the jackknife; None for fewer than three."""
         if len(self.without_each) < 3:
             return None
-        return interval(self.share, jackknife([1 - many / one for one, many in self.without_each]), confidence)
+        return jackknife([1 - many / one for one, many in self.without_each])
+
+    def interval(self, confidence: float) -> Interval | None:
+        """Interval of the share over models; None for fewer than three."""
+        return interval(self.share, self.over_models, confidence) if self.over_models else None
+
+    def interval_with_items(self, confidence: float) -> Interval | None:
+        """Interval of the share over models and test items; None for fewer than three models or too few items."""
+        single, ensemble = self.influences
+        if self.over_models is None or len(single) < FEWEST_ITEMS:
+            return None
+        over_items = items(self.mean / self.single**2 * single - ensemble / self.single)
+        return interval(self.share, seeds_and_items(self.over_models, over_items), confidence)
 
 
 def ensemble_gain(log_probabilities: Sequence[np.ndarray], members: int) -> EnsembleGain:
@@ -56,17 +80,21 @@ def ensemble_gain(log_probabilities: Sequence[np.ndarray], members: int) -> Ense
         log_probabilities: of the true tokens [tokens], of each model.
         members: models of an ensemble, at most as many as there are.
     """
-    models = len(log_probabilities)
-    probabilities = np.exp(np.stack([one.astype(np.float64) for one in log_probabilities]))
-    single = np.exp(-np.log(probabilities).mean(axis=1))
+    models, mixture = len(log_probabilities), Mixture(log_probabilities)
+    single = np.array([perplexity(one) for one in log_probabilities])
     chosen = subsets(models, members)
-    ensembles = [perplexity(probabilities[list(subset)]) for subset in chosen]
+    averaged = [mixture.log_probabilities(subset) for subset in chosen]
+    ensembles = [perplexity(one) for one in averaged]
     without_each = []
     for left_out in range(models):
         kept = [value for subset, value in zip(chosen, ensembles, strict=True) if left_out not in subset]
-        many = float(np.mean(kept)) if kept else perplexity(np.delete(probabilities, left_out, axis=0))
+        others = [model for model in range(models) if model != left_out]
+        many = float(np.mean(kept)) if kept else perplexity(mixture.log_probabilities(others))
         without_each.append((float(np.delete(single, left_out).mean()), many))
-    return EnsembleGain(float(single.mean()), tuple(ensembles), tuple(without_each))
+    influences = [
+        np.mean([perplexity_influences(one) for one in several], axis=0) for several in (log_probabilities, averaged)
+    ]
+    return EnsembleGain(float(single.mean()), tuple(ensembles), tuple(without_each), (influences[0], influences[1]))
 
 
 def subsets(models: int, members: int) -> list[tuple[int, ...]]:
@@ -80,6 +108,25 @@ def subsets(models: int, members: int) -> list[tuple[int, ...]]:
     return list(drawn)
 
 
-def perplexity(probabilities: np.ndarray) -> float:
-    """Perplexity of the mean of probabilities [members, tokens] of the true tokens."""
-    return float(np.exp(-np.log(probabilities.mean(axis=0)).mean()))
+class Mixture:
+    """Models that give the same tokens probabilities, to be averaged over any of them.
+
+    Args:
+        log_probabilities: natural logarithms of the probability of each true token [tokens], of each model.
+    """
+
+    def __init__(self, log_probabilities: Sequence[np.ndarray]) -> None:
+        stacked = np.stack([one.astype(np.float64) for one in log_probabilities])
+        self._highest = stacked.max(axis=0)
+        self._probabilities = np.exp(stacked - self._highest)
+        """Parts of the highest probability, which may itself be too small for a number."""
+
+    def log_probabilities(self, members: Sequence[int]) -> np.ndarray:
+        """Natural logarithms of the mean of some models' probabilities [tokens]."""
+        mean: np.ndarray = np.log(self._probabilities[list(members)].mean(axis=0)) + self._highest
+        return mean
+
+
+def perplexity(log_probabilities: np.ndarray) -> float:
+    """Perplexity of natural log-probabilities [tokens] of true tokens."""
+    return float(np.exp(-log_probabilities.astype(np.float64).mean()))

@@ -1,0 +1,136 @@
+"""Errors over sentences, utterances and pictures: hand computations, and the share of repetitions that hold the truth."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sacrebleu.metrics.bleu import BLEU
+from support.factories import make_record
+
+from benchmark.analysis.effects import compare
+from benchmark.analysis.intervals import bleu_influences, difference, interval, items, seeds, seeds_and_items
+from benchmark.analysis.results import RowResults, gather
+from benchmark.analysis.shares import share_of_the_way, slopes
+from benchmark.store.records import Store, checksum_arrays
+from benchmark.tasks import registry
+from benchmark.tasks.base import Row
+
+PLAIN, REGULARIZED, AVERAGE = (registry.find(f"flickr8k-1k{name}") for name in ("", "-dropout", "-average"))
+BLEU_METRIC = next(metric for metric in PLAIN.config.headline if metric.name == "test_bleu")
+
+
+def bleu(counts: np.ndarray) -> float:
+    total = counts.sum(axis=0)
+    return BLEU.compute_bleu(list(total[:4]), list(total[4:8]), int(total[8]), int(total[9])).score
+
+
+def sentences(generator: np.random.Generator, rate: np.ndarray, words: int = 12, reference: int = 13) -> np.ndarray:
+    """Counts of sentences of which each word is right with a probability of its own."""
+    totals = np.broadcast_to(words - np.arange(4), (len(rate), 4))
+    right = generator.binomial(totals, rate[:, None] ** np.arange(1, 5))
+    lengths = np.broadcast_to([words, reference], (len(rate), 2))
+    return np.concatenate([right, totals, lengths], axis=1)
+
+
+@pytest.mark.parametrize("reference", [9, 15])
+def test_the_influence_of_a_sentence_is_the_derivative_of_bleu_by_its_weight(reference: int) -> None:
+    """With hypotheses that are longer than the references and with shorter ones."""
+    counts = sentences(np.random.default_rng(0), np.array([0.9, 0.6, 0.4]), reference=reference)
+    found = bleu_influences(counts)
+    assert found.sum() == pytest.approx(0)
+    many = 10**6
+    for place in range(3):
+        more = bleu(np.concatenate([counts * many, counts[place : place + 1]]))
+        assert found[place] == pytest.approx((more - bleu(counts)) * many, rel=1e-3)
+
+
+def test_a_corpus_without_four_right_words_in_a_row_has_no_influences() -> None:
+    counts = sentences(np.random.default_rng(0), np.full(20, 0.5))
+    counts[:, 3] = 0
+    assert not bleu_influences(counts).any()
+
+
+def test_bleu_over_seeds_and_sentences_covers_what_it_says() -> None:
+    """Each sentence has a difficulty, dropout an effect of its own on it, each run an error."""
+    runs, count, repetitions = 3, 100, 1000
+    generator = np.random.default_rng(1409_2329)
+
+    def rates(tested: int) -> tuple[np.ndarray, np.ndarray]:
+        difficulty = generator.normal(0.6, 0.1, tested)
+        return difficulty, difficulty + generator.normal(0.02, 0.03, tested)
+
+    def run(rate: np.ndarray) -> np.ndarray:
+        return sentences(generator, np.clip(rate + generator.normal(0, 0.01), 0.05, 0.95))
+
+    many = 20_000
+    true = float(np.mean([bleu(run(after)) - bleu(run(before)) for before, after in (rates(many) for _ in range(100))]))
+    held = 0
+    for _ in range(repetitions):
+        made = [[run(rate) for _ in range(runs)] for rate in rates(count)]
+        found = [[bleu(counts) for counts in row] for row in made]
+        before, after = (np.mean([bleu_influences(counts) for counts in row], axis=0) for row in made)
+        error = seeds_and_items(difference(*map(seeds, found)), items(after - before))
+        low, high = interval(float(np.mean(found[1]) - np.mean(found[0])), error)
+        held += low <= true <= high
+    assert 0.94 - 3 * math.sqrt(0.95 * 0.05 / repetitions) <= held / repetitions <= 0.985
+
+
+def kept(store: Store, row: Row, seed: int, name: str, counts: np.ndarray, **changes) -> None:
+    arrays = {name: counts.astype(np.int32)}
+    score = bleu(counts) if name == "test_bleu" else 100 * counts[:, 0].sum() / counts[:, 1].sum()
+    store.write(
+        make_record(row, seed, metrics={name: score}, items_sha256=checksum_arrays(arrays), **changes), {}, arrays
+    )
+
+
+def test_frame_accuracy_has_an_interval_over_utterances(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    rows = [registry.find("espeak-large"), registry.find("espeak-large-dropout")]
+    for row, right in zip(rows, (5, 6), strict=True):
+        for seed in (1, 2):
+            frames = np.full((12, 2), (right, 10))
+            frames[0, 0] += 2 * (right - 5)  # dropout gains one frame in each utterance, and three in the first
+            kept(store, row, seed, "test_frame_accuracy", frames)
+    before, after = gather(rows, store.records(), store=store)
+    (metric,) = before.row.config.primary_metrics()
+    effect = compare(before, after, metric)
+    assert effect is not None
+    assert effect.change == pytest.approx(100 * 14 / 120)
+    assert effect.over_items is not None
+    moved = 100 * (np.array([3.0] + [1.0] * 11) - 14 / 12) / 120
+    assert effect.over_items.variance == pytest.approx(np.square(moved).sum() * 12 / 11)
+    assert effect.interval_with_items is not None
+
+    alone = replace(after, records=(*after.records, make_record(rows[1], 3, metrics={"test_frame_accuracy": 70.0})))
+    assert compare(before, alone, metric).over_items is None  # type: ignore[union-attr]
+
+
+def test_a_share_of_the_way_by_bleu_has_both_intervals(tmp_path: Path) -> None:
+    store, generator = Store(tmp_path), np.random.default_rng(3)
+    rate = generator.uniform(0.4, 0.8, 60)
+    for seed in range(1, 11):
+        kept(store, PLAIN, seed, "test_bleu", sentences(generator, rate))
+        if seed < 4:
+            kept(store, REGULARIZED, seed, "test_bleu", sentences(generator, rate + 0.03))
+    details = {"members": list(range(1, 11))}
+    kept(store, AVERAGE, 0, "test_bleu", sentences(generator, rate + 0.06), details=details, curve=[])
+    rows: list[RowResults] = gather([PLAIN, REGULARIZED, AVERAGE], store.records(), store=store)
+    share = share_of_the_way(*rows, BLEU_METRIC)
+    assert share is not None
+    one, ours, ten = (results.sample("test_bleu").mean for results in rows)  # type: ignore[union-attr]
+    assert share.value == pytest.approx((ours - one) / (ten - one))
+    narrow, wide = share.interval(0.95), share.interval_with_items(0.95)
+    assert narrow is not None
+    assert wide is not None
+    assert wide[0] < narrow[0] < share.value < narrow[1] < wide[1]
+    assert share_of_the_way(rows[0], rows[1], rows[0], BLEU_METRIC) is None  # no way from one to the other
+
+
+def test_the_slopes_of_a_share_are_its_derivatives() -> None:
+    means, step = np.array([20.0, 22.0, 24.0]), 1e-6
+    found = slopes(*means)
+    for place in range(3):
+        one, ours, ten = means + step * np.eye(3)[place]
+        assert found[place] == pytest.approx(((one - ours) / (one - ten) - 0.5) / step, rel=1e-4)
