@@ -1,7 +1,7 @@
 """The effect of changing one row into another on a metric, with its intervals."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -115,12 +115,28 @@ def pairs(group: Sequence[RowResults]) -> Iterator[Pair]:
         yield Pair(size, plain(group, size, regularized=False), plain(group, size, regularized=True))
 
 
-def dropout_effects(group: Sequence[RowResults]) -> Iterator[tuple[Pair, Effect]]:
-    """The effect of dropout at each size that has been run without it and with it, for each primary metric."""
+def dropout_effects(
+    group: Sequence[RowResults], metrics: Sequence[Metric] | None = None
+) -> Iterator[tuple[Pair, Effect]]:
+    """The effect of dropout at each size that has been run without it and with it.
+
+    Args:
+        group: the rows of one source.
+        metrics: what it is measured by; the primary metrics if None.
+    """
     for pair in pairs(group):
-        for metric in group[0].row.config.primary_metrics():
+        for metric in group[0].row.config.primary_metrics() if metrics is None else metrics:
             if effect := pair.effect(metric):
                 yield pair, effect
+
+
+def known_words(group: Sequence[RowResults]) -> list[Metric]:
+    """The primary perplexities of a group without unknown words, which runs have where there are many of these."""
+    return [
+        replace(metric, name=f"{metric.name}_known_words", label=f"{metric.label}, known words")
+        for metric in group[0].row.config.primary_metrics()
+        if metric.name.endswith("_perplexity")
+    ]
 
 
 def compare(before: RowResults, after: RowResults, metric: Metric, confidence: float = CONFIDENCE) -> Effect | None:

@@ -54,7 +54,8 @@ def _svg(figure: Figure) -> str:
 def learning_curves(group: Sequence[RowResults], title: str) -> Figure | None:
     """Training and validation metric by epoch, a panel per size, with and without dropout.
 
-    Lines are means over seeds, bands the range from the lowest to the highest run.
+    Lines are means over seeds, bands the range from the lowest to the highest run. A point at the last epoch is the
+    training metric of the final model with dropout off, which is measured as that of the validation set is.
 
     Args:
         group: rows of one task on one source.
@@ -83,6 +84,7 @@ def learning_curves(group: Sequence[RowResults], title: str) -> Figure | None:
             if results:
                 _curve(axis, results, config.training.name, color, "--", f"training, {word}")
                 _curve(axis, results, validation.name, color, "-", f"validation, {word}")
+                _final(axis, results, config.training_without_dropout(), color, f"training, {word}, measured without")
         axis.set_title(f"{pair.size} ({_seeds(pair)})")
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -252,3 +254,11 @@ def _curve(axis: Axes, results: RowResults, name: str, color: str, dashes: str, 
         epochs, [statistics.fmean(values) for values in at_epoch], dashes, color=color, label=label, linewidth=1.8
     )
     axis.fill_between(epochs, list(map(min, at_epoch)), list(map(max, at_epoch)), color=color, alpha=0.15, linewidth=0)
+
+
+def _final(axis: Axes, results: RowResults, metric: Metric, color: str, label: str) -> None:
+    """A point at the last epoch, with a bar from the lowest to the highest run, if runs have the metric."""
+    if sample := results.sample(metric.name):
+        last = results.records[0].curve[-1]["epoch"]
+        axis.vlines(last, min(sample.values), max(sample.values), color=color, alpha=0.4, linewidth=4)
+        axis.plot(last, sample.mean, "o", color=color, markerfacecolor=PAPER, label=label)

@@ -14,6 +14,7 @@ from benchmark.analysis.claims import judge
 from benchmark.analysis.results import RowResults, by_source, data_set
 from benchmark.reports import tables
 from benchmark.reports.figures import INK, PAPER
+from benchmark.reports.footnotes import footnote
 from benchmark.store.records import Record
 
 SAMPLES_SHOWN = 5
@@ -62,7 +63,7 @@ def _source(
         "heading": data_set(group).heading,
         "results": tables.results_table(group),
         "effects": tables.effect_table(group),
-        "footnote": tables.footnote(group),
+        "footnote": footnote(group),
         "curves": svg.get(name),
         "ensembles": svg.get(f"{name}-ensembles"),
         "picture": base64.b64encode(picture).decode() if picture else None,

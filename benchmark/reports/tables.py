@@ -2,13 +2,12 @@
 
 import csv
 import io
-import json
 import math
 import statistics
 from collections.abc import Sequence
 
 from benchmark.analysis.claims import HOW_TO_READ, Judgment, judge
-from benchmark.analysis.effects import Effect, Pair, dropout_effects, pairs
+from benchmark.analysis.effects import Effect, Pair, dropout_effects, known_words, pairs
 from benchmark.analysis.findings import Finding
 from benchmark.analysis.intervals import prediction
 from benchmark.analysis.results import (
@@ -22,6 +21,7 @@ from benchmark.analysis.results import (
     trivial_baselines,
 )
 from benchmark.formatting import Table
+from benchmark.reports.footnotes import footnote
 from benchmark.tasks.base import Metric
 
 FRONT_PAGE = ("ptb", "asterisk-en", "multi30k", "flickr8k-1k")
@@ -184,7 +184,8 @@ def effect_table(group: Sequence[RowResults]) -> Table:
         "over seeds and test items", "runs",
     )  # fmt: skip
     body = []
-    for pair, effect in dropout_effects(group):
+    effects = [*dropout_effects(group), *dropout_effects(group, known_words(group))]
+    for pair, effect in sorted(effects, key=lambda found: sizes(group).index(found[0].size)):
         name = (pair.regularized and pair.regularized.row.label) or pair.size
         digits = effect.metric.digits
         cells = (effect.before.show(digits), effect.after.show(digits), effect.show(), _share(effect))
@@ -239,28 +240,6 @@ def claims_summary(table: Sequence[RowResults]) -> str:
     return (
         f"{summary}\n\nIn parentheses: the data set and, if a claim holds only in part, how many of its comparisons do."
     )
-
-
-def footnote(group: Sequence[RowResults]) -> str:
-    """The text under a source's tables: how they are to be read, excluded data, devices and hours."""
-    config, records = group[0].row.config, [record for results in group for record in results.records]
-    training = config.training.label.capitalize()
-    text = f"Mean ± standard deviation over seeds. {training} is that of the last epoch, measured with dropout on."
-    if "validation_perplexity_authors_convention" in {name for record in records for name in record.metrics}:
-        text += " Perplexity is exact, over every predicted token; the CSV also has that of the authors' convention."
-    excluded = {json.dumps(record.excluded) for record in records if record.excluded}
-    for reasons in sorted(excluded):
-        counted = ", ".join(f"{count} ({reason})" for reason, count in json.loads(reasons).items())
-        text += f" Left out of the data: {counted}."
-    if ensembles := [record for record in records if record.is_ensemble]:
-        text += " An ensemble's probability of a word is the mean of its members' probabilities; it has no spread."
-        records = [record for record in records if record not in ensembles]
-    for device, precision in sorted({(record.device, record.precision) for record in records}):
-        here = [record for record in records if (record.device, record.precision) == (device, precision)]
-        hours = sum(record.wall_seconds for record in here) / 3600
-        arithmetic = f" in {precision}" if precision != "32" else ""
-        text += f" {len(here)} run{'s' * (len(here) != 1)} on {device}{arithmetic}: {hours:.1f} h in total."
-    return text
 
 
 def as_csv(table: Sequence[RowResults]) -> str:

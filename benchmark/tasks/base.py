@@ -240,6 +240,9 @@ class Row:
     """The paper's figures; None if the paper has no such row."""
     note: str = ""
     """Remark for the reader, in a few words."""
+    tried: str = ""
+    """Settings that were tried on validation data before these were chosen, in words; empty if there is no record of
+    any. They are the same for the rows without dropout and with it, except for dropout itself."""
     label: str = ""
     """Name of its model in tables; the size if empty."""
     seeds: int = 1
