@@ -1,5 +1,6 @@
 """How files are written: as a whole or not at all."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -10,17 +11,42 @@ from datamodules.errors import UserError
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, lasting: bool = True) -> Iterator[Path]:
     """Write a new version of a file to the path given, beside it; once that is complete it takes the file's place.
 
     If writing fails or is cut short, as on a full disk, the file stays as it was.
+
+    Args:
+        path: the file.
+        lasting: whether it must survive a power failure, for which the disk is waited for.
+
+    Raises:
+        UserError: the file cannot be written.
     """
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield scratch
+        if lasting:
+            _sync(scratch)
         scratch.replace(path)
+        if lasting:
+            _sync(path.parent)
+    except OSError as error:
+        raise unwritable(path, error) from error
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such thing
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def writable(folder: Path) -> Path:
@@ -33,5 +59,19 @@ def writable(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror}; name another folder with --store") from error
+        raise unwritable(folder, error) from error
     return folder
+
+
+ADVICE = {
+    errno.ENOSPC: "make room and rerun the same command to resume",
+    errno.EDQUOT: "make room and rerun the same command to resume",
+    errno.ENAMETOOLONG: "give the row or the folder a shorter name",
+}
+"""What a user can do about an error of the operating system; about others, name another folder."""
+
+
+def unwritable(path: Path, error: OSError) -> UserError:
+    """The error for a file or folder that the operating system does not let us write."""
+    advice = ADVICE.get(error.errno or 0, "name another folder with --store")
+    return UserError(f"cannot write to {path}: {error.strerror or error}; {advice}")

@@ -1,7 +1,7 @@
 """The interface of every task's model."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -41,6 +41,9 @@ class TaskModel(LightningModule):
         decay: divisor of the learning rate before each later epoch.
     """
 
+    carried: ClassVar[tuple[str, ...]] = ()
+    """Attributes by which a training step depends on the one before, tensors in tuples or None: a checkpoint within an
+    epoch keeps them."""
     log_probabilities: dict[str, Tensor]
     """Natural log-probabilities [tokens] of the true tokens, for each split that ensembles are evaluated on."""
     details: dict[str, Any]

@@ -37,6 +37,8 @@ class LanguageModel(TokenModel):
         arguments: the recurrent stack; the embedding has the size of its layers.
     """
 
+    carried = ("state",)
+
     def __init__(
         self,
         vocabulary: Sequence[str],

@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from benchmark.files import replacing
+from benchmark.files import replacing, unwritable
 from datamodules.errors import UserError
 
 TIMEOUT_SECONDS = 3
@@ -61,9 +61,7 @@ class RunLock:
         except Timeout as error:
             raise RunLocked(f"{self.row} seed {self.seed} is being trained by {self.holder}") from error
         except OSError as error:
-            raise UserError(
-                f"cannot write to {self.store}: {error.strerror}; name another folder with --store"
-            ) from error
+            raise unwritable(self.store, error) from error
         try:
             yield
         finally:
@@ -79,13 +77,29 @@ class RunLock:
             lock.acquire(timeout=0)
         except Timeout:
             return True
+        except OSError:  # another user's, who does not share the store
+            return False
         lock.release()
         return False
 
-    def report_progress(self, epochs_done: float, epochs: int) -> None:
-        """Report how many epochs are done, with fractions; on a full disk the report is lost, not the run."""
-        report = {"epoch": epochs_done, "epochs": epochs, "host": socket.gethostname(), "process": os.getpid()}
-        with suppress(OSError), replacing(self._report_path) as scratch:
+    def report_progress(self, epochs_done: float, epochs: int, *, kept: float | None = None) -> None:
+        """Report how many epochs are done, with fractions; on a full disk the report is lost, not the run.
+
+        Args:
+            epochs_done: epochs that are done.
+            epochs: epochs of the whole run.
+            kept: how many of them a checkpoint has; if not given, as many as reported last, or the whole ones.
+        """
+        last = self._report().get("kept", 0)
+        known = last if int(epochs_done) <= last <= epochs_done else int(epochs_done)
+        report = {
+            "epoch": epochs_done,
+            "epochs": epochs,
+            "kept": known if kept is None else kept,
+            "host": socket.gethostname(),
+            "process": os.getpid(),
+        }
+        with suppress(UserError), replacing(self._report_path, lasting=False) as scratch:
             scratch.write_text(json.dumps(report), encoding="utf-8")
 
     def clear_progress(self) -> None:
@@ -101,9 +115,9 @@ class RunLock:
 
     @property
     def fraction_kept(self) -> float:
-        """Fraction of the run that is not lost if it is stopped now: its whole epochs."""
-        epochs_done, epochs = self.progress
-        return int(epochs_done) / epochs if epochs else 0.0
+        """Fraction of the run that is not lost if it is killed now: that of its last checkpoint."""
+        report = self._report()
+        return report.get("kept", 0) / report["epochs"] if report.get("epochs") else 0.0
 
     @property
     def holder(self) -> str:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import torch
-
+from benchmark.store.checkpoints import read_checkpoint
 from benchmark.store.records import CHECKPOINT
 from benchmark.tasks.base import Row
 from datamodules.base import TaskData
@@ -43,8 +42,8 @@ def load_members(row: Row, checkpoints: Sequence[Path], datamodule: TaskData, de
     for path in checkpoints:
         model = build_model(row, datamodule)
         try:
-            model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
-        except Exception as error:  # a broken file may raise anything
+            model.load_state_dict(read_checkpoint(path)["state_dict"])
+        except RuntimeError as error:  # weights of another shape
             raise UserError(
                 f"{path} cannot be loaded ({type(error).__name__}: {error}); train the run again"
             ) from error
@@ -65,14 +64,12 @@ def find_trained(row: str, seed: int, store: Path, kind: type[Model]) -> Model:
         UserError: there is no such run, there are several, or its checkpoint does not hold such a model.
     """
     path = _find_checkpoint(row, seed, store)
+    content = read_checkpoint(path)
+    if content["model"] != kind.__name__:
+        raise UserError(f"{path} holds a {content['model']}, not a {kind.__name__}; that is for another command")
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["model"]
-        if held != kind.__name__:
-            raise UserError(f"{path} holds a {held}, not a {kind.__name__}; that is for another command")
         return kind.load_from_checkpoint(path, map_location="cpu", weights_only=True)
-    except UserError:
-        raise
-    except Exception as error:  # a broken file may raise anything
+    except Exception as error:  # written by other code
         raise UserError(f"{path} cannot be loaded ({type(error).__name__}: {error})") from error
 
 

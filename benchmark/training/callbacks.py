@@ -1,18 +1,15 @@
-"""Additions to Lightning's loop: learning curve, random numbers for each epoch, complete checkpoints, progress."""
+"""Additions to Lightning's loop: learning curve, random numbers for each epoch, progress."""
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
-from lightning.pytorch.plugins import TorchCheckpointIO
 from typing_extensions import override
 
-from benchmark.files import replacing
 from benchmark.formatting import duration
 from benchmark.store.locks import RunLock
 from datamodules.errors import UserError
@@ -50,14 +47,17 @@ class CurveRecorder(Checkpoint):
     Args:
         seed: seed of the run.
         units_per_epoch: units that throughput counts in an epoch.
-        lock: takes the progress of the run, within epochs too.
-        progress: called after each epoch.
+        lock: takes the progress of the run within epochs.
     """
 
-    def __init__(self, seed: int, units_per_epoch: int, lock: RunLock, progress: Progress | None) -> None:
-        self.seed, self.units_per_epoch, self.lock, self.progress = seed, units_per_epoch, lock, progress
+    def __init__(self, seed: int, units_per_epoch: int, lock: RunLock) -> None:
+        self.seed, self.units_per_epoch, self.lock = seed, units_per_epoch, lock
         self.epochs: list[dict[str, float]] = []
-        self._lr = self._begin = self._trained = self._reported = 0.0
+        self._lr = self._begin = self._trained = self._reported = self._elapsed = 0.0
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._begin = time.perf_counter() - self._elapsed  # of an epoch that is resumed
 
     @override
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -78,8 +78,7 @@ class CurveRecorder(Checkpoint):
             self._log(trainer, {"training_loss": float(outputs["loss"]) * trainer.world_size})
         if trainer.is_global_zero and (now := time.perf_counter()) - self._reported > SECONDS_BETWEEN_REPORTS:
             self._reported = now
-            part = (batch_idx + 1) / (trainer.num_training_batches + 1)  # validation and checkpoint are left
-            self.lock.report_progress(trainer.current_epoch + part, trainer.max_epochs or 0)
+            self.lock.report_progress(position(trainer, batch_idx + 1), trainer.max_epochs or 0)
 
     @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -114,10 +113,6 @@ class CurveRecorder(Checkpoint):
             }
         )
         self._log(trainer, {name: self.epochs[-1][name] for name in ("lr", "seconds", "throughput")})
-        if trainer.is_global_zero:
-            self.lock.report_progress(len(self.epochs), trainer.max_epochs or 0)
-            if self.progress:
-                self.progress(len(self.epochs), trainer.max_epochs or 0)
 
     def _log(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         for logger in trainer.loggers:
@@ -125,20 +120,17 @@ class CurveRecorder(Checkpoint):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        return {"epochs": self.epochs}
+        now = self._trained if self._trained > self._begin else time.perf_counter()  # validation begins anew
+        return {"epochs": self.epochs, "lr": self._lr, "elapsed": now - self._begin}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.epochs = state_dict["epochs"]
+        self.epochs, self._lr, self._elapsed = (state_dict[name] for name in ("epochs", "lr", "elapsed"))
 
 
-class CompleteCheckpoints(TorchCheckpointIO):
-    """Replaces a checkpoint by a complete one only: if a full disk cuts it short, the last one stays as it was."""
-
-    @override
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        with replacing(Path(path)) as scratch:
-            super().save_checkpoint(checkpoint, scratch, storage_options)
+def position(trainer: Trainer, batches: int) -> float:
+    """Epochs done after so many batches of this one, of which validation and checkpoint are a part too."""
+    return trainer.current_epoch + batches / (trainer.num_training_batches + 1)
 
 
 def mix(seed: int, epoch: int, rank: int = 0) -> int:

@@ -20,6 +20,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from benchmark.files import replacing
+from benchmark.training.endings import Interrupted
 from datamodules.errors import UserError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -82,7 +83,7 @@ def on_devices(devices: int, function: Callable[..., Result], *arguments: object
     Raises:
         UserError: the function raised it in a process, and it arrives here as the same class; or a process failed
             otherwise or was killed. The other processes are ended.
-        KeyboardInterrupt: the user stopped the run.
+        Interrupted: a signal came; the processes have been given time to keep their state.
     """
     for name in list(logging.root.manager.loggerDict):
         if name.startswith("torch.distributed.elastic"):  # what the agent has to say is raised below, in one line
@@ -105,9 +106,9 @@ def on_devices(devices: int, function: Callable[..., Result], *arguments: object
             results: dict[int, Result] = elastic_launch(config, call)(errors, function, *arguments)
             return results[0]
         except ChildFailedError as error:
-            raise first_user_error(errors) or died(error, devices) from error
+            raise first_error(errors) or died(error, devices) from error
         except SignalException as error:
-            raise KeyboardInterrupt from error
+            raise Interrupted(number=error.sigval) from error
         finally:
             if threading.current_thread() is threading.main_thread():
                 for number, handler in handlers.items():
@@ -117,20 +118,19 @@ def on_devices(devices: int, function: Callable[..., Result], *arguments: object
 def call(errors: Path, function: Callable[..., Result], *arguments: object) -> Result:
     """Call the function in one of the processes; leave a UserError in a file, since the agent carries only text."""
     follow_parent()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches all processes; the one that started them answers it
     try:
         return function(*arguments)
-    except UserError as error:
+    except (UserError, Interrupted) as error:
         with replacing(errors / str(rank())) as scratch:
             scratch.write_bytes(pickle.dumps(error))
         raise
 
 
-def first_user_error(errors: Path) -> UserError | None:
-    """The mistake of the user that a process ran into, of the lowest rank if there are several."""
+def first_error(errors: Path) -> UserError | Interrupted | None:
+    """The mistake of the user or the signal that ended a process, of the lowest rank if there are several."""
     for path in sorted(errors.glob("[0-9]*"), key=lambda path: int(path.name)):
         error = pickle.loads(path.read_bytes())  # written by this run's own processes, above
-        assert isinstance(error, UserError)
+        assert isinstance(error, UserError | Interrupted)
         return error
     return None
 
@@ -141,7 +141,7 @@ def died(error: ChildFailedError, devices: int) -> UserError:
     message = failure.message["message"] if isinstance(failure.message, dict) else failure.message
     cause = f"was killed ({failure.signal_name()})" if failure.exitcode < 0 else f"failed: {message}"
     return UserError(
-        f"process {first} of {devices} {cause}; the last finished epoch is kept; rerun the same command to resume"
+        f"process {first} of {devices} {cause}; its last checkpoint is kept; rerun the same command to resume"
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from jsonargparse.typing import PositiveInt
+from jsonargparse.typing import PositiveFloat, PositiveInt
 
 Precision = Literal["32", "bf16-mixed"]
 
@@ -25,6 +25,8 @@ class Options:
     """Devices of one run on each machine: GPUs, or processes on a CPU, which share its batches."""
     precision: Precision = "32"
     """Arithmetic of products, by Lightning's names: 32, or bf16-mixed (weights, cell states and losses stay in 32)."""
+    checkpoint_minutes: PositiveFloat = 10.0
+    """Minutes between checkpoints within an epoch; there is one after each epoch and when a run is stopped."""
     num_nodes: PositiveInt = 1
     """Machines of one run, on each of which srun or torchrun starts it."""
     validate_every: PositiveInt = 1

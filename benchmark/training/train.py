@@ -3,12 +3,11 @@
 import datetime
 import logging
 import os
-import pickle
+import signal
 import statistics
 import sys
 import time
 import warnings
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
@@ -18,10 +17,10 @@ import numpy as np
 import torch
 from lightning import Trainer
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 
 from benchmark.files import writable
+from benchmark.store.checkpoints import newest_checkpoint
 from benchmark.store.locks import RunLock
 from benchmark.store.provenance import (
     describe_commit,
@@ -34,20 +33,15 @@ from benchmark.store.records import CHECKPOINT, Record, Store, checksum_arrays, 
 from benchmark.tasks.base import Row
 from benchmark.tasks.trained import build_model
 from benchmark.tracking.logger import log_record, make_logger
-from benchmark.training.callbacks import CompleteCheckpoints, CurveRecorder, EpochLines, Progress, mix
+from benchmark.training.callbacks import CurveRecorder, EpochLines, Progress, mix
+from benchmark.training.checkpoints import CheckpointFiles, StateKeeper, resume_within_epochs
 from benchmark.training.devices import check_devices, on_devices, rank, started_together
+from benchmark.training.endings import Interrupted, Request, noted
 from benchmark.training.options import Options, Precision
 from benchmark.training.precision import on_gpu, precision_plugin, require_precision
 from datamodules.base import TaskData
 from datamodules.cache import cores
-from datamodules.errors import UserError
 from models.base import TaskModel
-
-
-class Interrupted(UserError):
-    """The user stopped a run; its state is kept and the message says how to resume it."""
-
-    exit_code = 130
 
 
 def train(
@@ -55,7 +49,7 @@ def train(
 ) -> Record:
     """Train and evaluate one run, or return its record when the store has it already.
 
-    A run that was stopped resumes after its last finished epoch.
+    A run that was stopped resumes from its last checkpoint and ends as if it had not been stopped.
 
     Args:
         row: the row to train.
@@ -67,7 +61,7 @@ def train(
     Raises:
         RunLocked: another process is training it.
         CorruptRecord: the store has a record of it that cannot be trusted.
-        Interrupted: the user stopped it.
+        Interrupted: a signal stopped it; its state is kept.
         DataError: the data is missing or unusable.
         UserError: the output folder or the checkpoint is unusable, the number of devices is impossible, or the training
             diverged.
@@ -82,9 +76,8 @@ def train(
         row.config.datamodule(options.data).prepare_data()  # once, not by every process
         try:
             return on_devices(options.devices, train_locked, *arguments)
-        except KeyboardInterrupt as stop:
-            epochs_done, epochs = lock.progress
-            raise interrupted(int(epochs_done), epochs) from stop
+        except Interrupted as stop:
+            raise interrupted(lock, stop.number) from stop
 
 
 def train_locked(
@@ -98,8 +91,8 @@ def train_locked(
     if record := store.find(run):
         require_precision(record, options.precision)
         return record
-    training = build(row, seed, options, lock, progress, data, run)
-    with interrupts_reported(training):
+    with noted(insist=not started_together()) as request, interrupts_reported(lock):
+        training = build(row, seed, options, lock, progress, data, run, request)
         fit(training)
         seconds = evaluate(training)
     arrays = log_probabilities(training.model)
@@ -153,7 +146,14 @@ def set_up_data(row: Row, seed: int, options: Options) -> TaskData:
 
 
 def build(
-    row: Row, seed: int, options: Options, lock: RunLock, progress: Progress | None, data: TaskData, run: str
+    row: Row,
+    seed: int,
+    options: Options,
+    lock: RunLock,
+    progress: Progress | None,
+    data: TaskData,
+    run: str,
+    request: Request,
 ) -> Training:
     """Build the model, initialized by the seed, and the trainer; find the checkpoint to resume from.
 
@@ -163,11 +163,16 @@ def build(
     folder = writable(options.store / run)
     torch.manual_seed(mix(seed, 0))
     model = build_model(row, data)
-    checkpoint = check_checkpoint(folder / CHECKPOINT, model)
+    said: list[str] = []
+    checkpoint = newest_checkpoint(folder, said)
+    for line in said:
+        logging.getLogger("rnnreg").warning(line)
+    resume_within_epochs(data)
     shows_bar = progress is None and sys.stderr.isatty() and rank() == 0
     if progress is None and not shows_bar:
         progress = EpochLines()
-    curve = CurveRecorder(seed, data.units_per_epoch, lock, progress)
+    curve = CurveRecorder(seed, data.units_per_epoch, lock)
+    keeper = StateKeeper(folder / CHECKPOINT, run, request, options.checkpoint_minutes, lock, progress)
     logger = make_logger(options.wandb, row, seed, run, folder) if rank() == 0 else False
     trainer = Trainer(
         accelerator=options.accelerator,
@@ -176,7 +181,7 @@ def build(
         strategy="ddp" if options.processes > 1 else "auto",
         # A job of a cluster does not make a run one of several processes.
         plugins=[
-            CompleteCheckpoints(),
+            CheckpointFiles(),
             precision_plugin(options),
             *([] if options.processes > 1 else [LightningEnvironment()]),
         ],
@@ -184,7 +189,7 @@ def build(
         max_epochs=row.config.epochs,
         gradient_clip_val=row.config.clip,
         check_val_every_n_epoch=options.validate_every,
-        callbacks=[curve, ModelCheckpoint(folder, "last", enable_version_counter=False, save_on_train_epoch_end=True)],
+        callbacks=[curve, keeper],
         logger=logger,
         log_every_n_steps=1,  # CurveRecorder logs what there is within an epoch
         default_root_dir=folder,
@@ -242,22 +247,26 @@ def make_record(training: Training, evaluation_seconds: float, log_probabilities
 
 
 @contextmanager
-def interrupts_reported(training: Training) -> Iterator[None]:
-    """Turn Lightning's answer to Ctrl-C, an exit after it has shut down in order, into `Interrupted`."""
+def interrupts_reported(lock: RunLock) -> Iterator[None]:
+    """Say where a signal, or KeyboardInterrupt, stopped the run; Lightning exits after the latter."""
     try:
         yield
+    except Interrupted as stop:
+        raise interrupted(lock, stop.number) from stop
     except SystemExit as stop:
         if not isinstance(stop.__context__, KeyboardInterrupt):  # a cluster's signal, which its launcher handles
             raise
-        raise interrupted(len(training.curve.epochs), training.row.config.epochs) from stop
+        raise interrupted(lock) from stop
 
 
-def interrupted(epochs_done: int, epochs: int) -> Interrupted:
-    """The error for a run that the user stopped after so many epochs."""
-    return Interrupted(
-        f"interrupted after epoch {epochs_done} of {epochs}; the last finished epoch is kept; "
-        "rerun the same command to resume"
-    )
+def interrupted(lock: RunLock, number: int = signal.SIGINT) -> Interrupted:
+    """The end of a run by a signal, with what is kept of it."""
+    fraction, epochs = lock.fraction_kept, lock.progress[1]
+    if not fraction:
+        return Interrupted("interrupted before its first checkpoint; rerun the same command to begin anew", number)
+    epoch = int(fraction * epochs + 1e-9) + 1
+    where = f"in epoch {epoch} of {epochs}" if epoch <= epochs else "in the final evaluation"
+    return Interrupted(f"interrupted {where}; its state is kept; rerun the same command to resume", number)
 
 
 def quieten() -> None:
@@ -267,28 +276,8 @@ def quieten() -> None:
         ".*was called on a metric that|.*`isinstance\\(treespec, LeafSpec\\)`.*",
         ".*`srun` command is available.*",
         ".*sync_dist=True.*",  # metrics are computed over all devices before they are logged
+        ".*your dataloader is not resumable.*",  # see Resuming
     ):
         warnings.filterwarnings("ignore", message)
     for library in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(library).setLevel(logging.ERROR)
-
-
-def check_checkpoint(path: Path, model: TaskModel) -> Path | None:
-    """The checkpoint to resume from, None if there is none yet.
-
-    Raises:
-        UserError: the checkpoint is incomplete, or belongs to another model or vocabulary.
-    """
-    if not path.exists():
-        return None
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        saved = checkpoint["state_dict"] and checkpoint["hyper_parameters"]
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"{path} is not a whole checkpoint ({type(error).__name__}); delete it to train this run from the start"
-        ) from error
-    own = dict(model.hparams)
-    if other := [name for name in sorted({*own, *saved}) if own.get(name) != saved.get(name)]:
-        raise UserError(f"{path} is of another run: its {', '.join(other)} differ; delete it to train this run anew")
-    return path

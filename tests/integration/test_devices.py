@@ -118,7 +118,7 @@ def test_a_killed_rank_ends_the_run_with_a_message_and_the_run_goes_on(text_fold
     fate = tmp_path / "fate"
     fate.touch()
     monkeypatch.setenv("FATE", str(fate))
-    with pytest.raises(UserError, match=r"process 1 of 2 was killed \(SIGKILL\); the last finished epoch is kept"):
+    with pytest.raises(UserError, match=r"process 1 of 2 was killed \(SIGKILL\); its last checkpoint is kept"):
         train(row, 1, options(tmp_path, "killed", 2), progress=silent)
     assert not fate.exists()
     assert not list(Store(tmp_path / "killed").records())
@@ -187,9 +187,7 @@ def test_a_locked_run_on_several_devices_says_who_trains_it(tiny_row, tmp_path) 
 
 
 def test_an_interrupt_on_several_devices_says_what_is_kept(tiny_row, tmp_path) -> None:
-    with pytest.raises(
-        Interrupted, match=r"^interrupted after epoch 1 of 2; the last finished epoch is kept; rerun "
-    ) as stop:
+    with pytest.raises(Interrupted, match=r"^interrupted in epoch 2 of 2; its state is kept; rerun ") as stop:
         train(tiny_row, 1, options(tmp_path, "runs", 2), progress=interrupt_after_one)
     assert stop.value.exit_code == 130
 

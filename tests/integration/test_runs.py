@@ -1,5 +1,6 @@
 """One run at a time: its record, the same numbers again, resuming, and files that are broken."""
 
+import os
 import re
 import signal
 from dataclasses import asdict
@@ -94,19 +95,18 @@ def test_an_interrupted_run_resumes_and_ends_as_if_it_had_not_been(tiny_row, tmp
     def interrupted_step(self, batch, batch_idx):
         steps.append(batch_idx)
         if len(steps) == limit:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)
         return step(self, batch, batch_idx)
 
     monkeypatch.setattr(LanguageModel, "training_step", interrupted_step)
-    handler = signal.getsignal(signal.SIGINT)
-    with pytest.raises(Interrupted, match="interrupted after epoch 2 of 3; the last finished epoch is kept; rerun"):
+    with pytest.raises(Interrupted, match=r"^interrupted in epoch 3 of 3; its state is kept; rerun the same") as stop:
         train(row, 1, options(tmp_path / "stopped"), progress=silent)
-    signal.signal(signal.SIGINT, handler)
+    assert stop.value.exit_code == 130
 
     steps.clear()
     limit = -1
     resumed = train(row, 1, options(tmp_path / "stopped"), progress=silent)
-    assert len(steps) == len(per_epoch.train_dataloader())
+    assert len(steps) == len(per_epoch.train_dataloader()) - 3
     assert resumed.metrics == whole.metrics
     timing = {"seconds", "throughput"}
     for point, expected in zip(resumed.curve, whole.curve, strict=True):
@@ -118,7 +118,7 @@ def test_an_interrupted_run_resumes_and_ends_as_if_it_had_not_been(tiny_row, tmp
 def test_a_run_says_how_far_it_is_within_an_epoch_too(tiny_row, tmp_path, monkeypatch, capsys) -> None:
     told: list[float] = []
     monkeypatch.setattr("benchmark.training.callbacks.SECONDS_BETWEEN_REPORTS", 0.0)
-    monkeypatch.setattr(RunLock, "report_progress", lambda self, epoch, epochs: told.append(epoch))
+    monkeypatch.setattr(RunLock, "report_progress", lambda self, epoch, epochs, kept=None: told.append(epoch))
     monkeypatch.setattr("sys.stderr.isatty", lambda: False)
     train(tiny_row, 1, options(tmp_path))
     data = tiny_row.config.datamodule(tmp_path)
@@ -146,7 +146,8 @@ def test_a_corrupt_checkpoint_or_record_is_refused_by_name(tiny_row, tmp_path) -
     with pytest.raises(UserError, match=re.escape(str(path))):
         train(tiny_row, 1, options(tmp_path), progress=silent)
     path.unlink()
-    (folder / "last.ckpt").write_bytes((folder / "last.ckpt").read_bytes()[:1000])
+    for name in ("last.ckpt", "before.ckpt"):
+        (folder / name).write_bytes((folder / name).read_bytes()[:1000])
     with pytest.raises(
         UserError, match=r"last.ckpt is not a whole checkpoint .*; delete it to train this run from the start"
     ):

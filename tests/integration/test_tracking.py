@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import os
 import signal
 import socket
 from dataclasses import replace
@@ -82,14 +83,12 @@ def test_a_resumed_run_goes_on_in_its_own_curve(tiny_row: Row, tmp_path: Path, m
     def interrupted(self, batch, index):
         calls.append(index)
         if calls.count(0) == 2:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)
         return step(self, batch, index)
 
     monkeypatch.setattr(LanguageModel, "training_step", interrupted)
-    handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(Interrupted):
         train(tiny_row, 1, options(tmp_path), progress=silent)
-    signal.signal(signal.SIGINT, handler)
     wandb_files.finish()
     monkeypatch.setattr(LanguageModel, "training_step", step)
     record = train(tiny_row, 1, options(tmp_path), progress=silent)

@@ -1,0 +1,104 @@
+"""How a process ends before its work is done: by a signal, which leaves time to keep what there is."""
+
+import getpass
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that ask a process to end: Ctrl-C, `kill` and job schedulers, and the end of a terminal."""
+
+KEPT = "interrupted; finished runs and the state of the others are kept; rerun the same command to resume"
+
+
+class Interrupted(BaseException):
+    """A signal has asked the process to end; the message says what is kept.
+
+    Like KeyboardInterrupt it is no Exception, so that code which handles errors lets it pass.
+    """
+
+    def __init__(self, message: str = KEPT, number: int = signal.SIGINT) -> None:
+        super().__init__(message)
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of a command that it ends, as shells give it: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
+        return 128 + self.number
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    raise Interrupted(number=number)
+
+
+def _replaceable(number: int) -> bool:
+    """Whether nobody else handles a signal: `nohup` ignores SIGHUP, and Ray and SLURM's jobs have handlers."""
+    return signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler, _raise)
+
+
+def raise_on_signals() -> None:
+    """Raise `Interrupted` on a signal, from now on."""
+    if threading.current_thread() is threading.main_thread():
+        for number in filter(_replaceable, SIGNALS):
+            signal.signal(number, _raise)
+
+
+class Request:
+    """Notes a signal, so that a training can end at the next step with its state kept.
+
+    Args:
+        insist: whether a second signal ends the process where it is, for a user who does not want to wait.
+    """
+
+    def __init__(self, insist: bool) -> None:
+        self.insist = insist
+        self.number = 0
+        """The signal that came; 0 if none has."""
+        self._taken: dict[int, Any] = {}
+
+    def listen(self) -> None:
+        """Take the signals that nobody else handles, again if another library has taken them since."""
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                if number not in self._taken and _replaceable(number):
+                    self._taken[number] = signal.getsignal(number)
+                if number in self._taken:
+                    signal.signal(number, self._note)
+
+    def release(self) -> None:
+        """Give the signals back."""
+        for number, handler in self._taken.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.number and self.insist:
+            raise Interrupted(number=number)
+        self.number = number
+
+
+@contextmanager
+def noted(*, insist: bool = True) -> Iterator[Request]:
+    """Note signals instead of ending by them; see Request."""
+    request = Request(insist)
+    request.listen()
+    try:
+        yield request
+    finally:
+        request.release()
+
+
+def complete_environment() -> None:
+    """Give libraries the home folder and the user's name that they ask for, where a container has neither.
+
+    The folder does not exist, so that nothing is kept in it or read from it.
+    """
+    if os.path.expanduser("~") == "~":  # noqa: PTH111  Path raises an error instead
+        os.environ["HOME"] = "/nonexistent"
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = str(os.getuid())
