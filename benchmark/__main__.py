@@ -1,6 +1,21 @@
 """`python -m benchmark` is `rnnreg`."""
 
-from benchmark.cli import main
+import sys
+
+from benchmark.training.endings import Interrupted, signals_raised
+
+
+def main() -> int:
+    """Import the command line and call it; a signal in between is one line too."""
+    try:
+        with signals_raised():
+            from benchmark import cli
+
+            return cli.main()
+    except (Interrupted, KeyboardInterrupt) as stop:
+        print("rnnreg: error: interrupted", file=sys.stderr)
+        return Interrupted.exit_code_of(stop)
+
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -1,22 +1,27 @@
 """The command line, `rnnreg`: parses, calls a command, and turns every mistake of the user's into one line."""
 
+import io
 import logging
 import os
 import re
 import select
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 
 from benchmark.commands import COMMANDS
 from benchmark.commands.arguments import Group, add_arguments, collect, docstring
+from benchmark.files import ADVICE
+from benchmark.training.endings import KEPT, Interrupted, complete_environment, signals_raised
 from datamodules.errors import UserError
 
 MISUSED = 2
 """Exit code of a command line that cannot be understood."""
-INTERRUPTED = 128 + signal.SIGINT
+FAILED = 1
 READER_LEFT = 128 + signal.SIGPIPE
 
 NUMBERS = {
@@ -29,36 +34,87 @@ NUMBERS = {
 """Reader's words for jsonargparse's types of restricted numbers."""
 
 
+TRACEBACK = "RNNREG_TRACEBACK"
+"""Environment variable that, set to anything, shows the traceback of an error that nobody has foreseen."""
+
+LONGEST_WORD = 10_000
+"""Most characters of a word on the command line: the parser recurses into what looks like JSON."""
+
+LONGEST_MESSAGE = 2000
+"""Most characters of an error's line: a message may quote what the user gave, however long."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 when the command has done its work, 2 when the command line cannot be understood, 130 when interrupted, 141
-        when the reader of its output ended first, otherwise the `exit_code` of the error that ended the command, which
-        is 1 for most.
+        0 when the command has done its work, 2 when the command line cannot be understood, 130, 143 or 129 when
+        interrupted, by Ctrl-C, SIGTERM or SIGHUP, 141 when the reader of its output ended first, otherwise the
+        `exit_code` of the error that ended the command, which is 1 for most.
     """
     logging.basicConfig(format="rnnreg: %(message)s", level=logging.WARNING)
     logging.raiseExceptions = False  # a library that cannot write its log, on a full disk, is no cause for a traceback
-    words = [_underscored(word) for word in (sys.argv[1:] if argv is None else argv)]
+    complete_environment()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that is not UTF-8 shows escapes
+            stream.reconfigure(errors="backslashreplace")
+    words = [_spelled(word) for word in (sys.argv[1:] if argv is None else argv)]
     try:
+        with signals_raised():
+            return _call(words)
+    except UserError as error:
+        return _fail(str(error), error.exit_code)
+    except (Interrupted, KeyboardInterrupt) as stop:
+        return _fail(str(stop) or KEPT, Interrupted.exit_code_of(stop))
+    except Exception as error:  # whatever nobody has foreseen is one line too
+        if isinstance(error, BrokenPipeError) and _reader_left():
+            _give_up_output()
+            return READER_LEFT
+        if os.environ.get(TRACEBACK):
+            raise
+        return _fail(_unforeseen(error), FAILED)
+
+
+def _call(words: Sequence[str]) -> int:
+    """Parse the command line and call its command."""
+    try:
+        if (longest := max(map(len, words), default=0)) > LONGEST_WORD:
+            raise UserError(f"a word on the command line has {longest:,} characters; at most {LONGEST_WORD:,} are read")
         parser, groups = _parser(words)
         parsed = parser.parse_args(words)
     except (ArgumentError, UserError) as error:
         return _fail(_readable(str(error), words), MISUSED)
+    except (RecursionError, ValueError, OverflowError) as error:  # nested too deeply, too large
+        return _fail(f"the command line cannot be understood: {type(error).__name__}: {error}", MISUSED)
     try:
         code = COMMANDS[parsed.command](**collect(vars(parsed[parsed.command]), groups))
+    except SystemExit as error:  # a user's own module may call sys.exit()
+        raise UserError(
+            f"ended by sys.exit({error.code}) in code that it ran; what it was asked is not done"
+        ) from error
+    sys.stdout.flush()
+    return code
+
+
+def _unforeseen(error: Exception) -> str:
+    """An error of the machine, or of the suite, for the user."""
+    if isinstance(error, OSError) and error.strerror:
+        _give_up_output()  # if that is what cannot be written, Python's own try at the end would be a traceback
+        advice = ADVICE.get(error.errno or 0)
+        return f"{error.filename or 'output'}: {error.strerror}" + (f"; {advice}" if advice else "")
+    if isinstance(error, MemoryError):
+        return "out of memory; a smaller batch_size or hidden_size, or fewer --jobs, may help"
+    places = traceback.extract_tb(error.__traceback__)
+    place = f"{Path(places[-1].filename).name}:{places[-1].lineno}"
+    return f"{type(error).__name__}: {error} (at {place}; set {TRACEBACK}=1 for the traceback)"
+
+
+def _give_up_output() -> None:
+    """Let Python's last flush of standard output go nowhere if it would fail."""
+    try:
         sys.stdout.flush()
-        return code
-    except UserError as error:
-        return _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        kept = "interrupted; finished runs and the last epoch of the others are kept; rerun the same command to resume"
-        return _fail(kept, INTERRUPTED)
-    except BrokenPipeError:
-        if not _reader_left():
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more as it ends
-        return READER_LEFT
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _reader_left() -> bool:
@@ -91,16 +147,19 @@ def _parser(words: Sequence[str]) -> tuple[ArgumentParser, dict[str, Group]]:
     return parser, groups
 
 
-def _underscored(word: str) -> str:
-    """An option in the spelling of its parameter: --hidden-size is --hidden_size."""
+def _spelled(word: str) -> str:
+    """An option in the spelling of its parameter, --hidden_size for --hidden-size, and ~ as shells expand it."""
     if not word.startswith("--"):
         return word
     name, equals, value = word.partition("=")
-    return "--" + name[2:].replace("-", "_") + equals + value
+    return "--" + name[2:].replace("-", "_") + equals + os.path.expanduser(value)  # noqa: PTH111  not all are paths
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"rnnreg: error: {' '.join(message.split())}", file=sys.stderr)
+    line = " ".join(message.split())
+    print(
+        f"rnnreg: error: {line if len(line) <= LONGEST_MESSAGE else line[:LONGEST_MESSAGE] + ' ...'}", file=sys.stderr
+    )
     return code
 
 

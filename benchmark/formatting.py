@@ -18,6 +18,12 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
+def size(count: int) -> str:
+    """Bytes for a reader: 412 bytes, 1.2 MB."""
+    power = min(4, (len(str(count)) - 1) // 3)
+    return f"{count / 1000**power:.{bool(power):d}f} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
+
+
 @dataclass(frozen=True)
 class Table:
     """A table that Markdown and HTML are made of."""

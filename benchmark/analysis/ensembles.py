@@ -83,7 +83,7 @@ def _make(
     if with_models and data is not None:
         evaluation = _evaluate(row, checkpoints, data, device)
         metrics, details, items = {**metrics, **evaluation.metrics}, {**details, **evaluation.details}, evaluation.items
-    unclean = [member.commit for member in members if not member.is_clean]
+    unclean = [commit for member in members for commit in member.uncommitted]
     record = Record(
         row=row.name,
         task=row.config.task,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from benchmark.commands import benchmark, check, dashboard, data, gallery, generate, power, reproduce, results
+from benchmark.commands import benchmark, check, clean, dashboard, data, gallery, generate, power, reproduce, results
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "list": reproduce.list_rows,
@@ -22,5 +22,6 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "caption": generate.caption,
     "gallery": gallery.gallery,
     "data": data.data,
+    "clean": clean.clean,
 }
 """Every command by the name that a user gives, in the order of `rnnreg --help`."""

@@ -12,7 +12,7 @@ from jsonargparse.typing import OpenUnitInterval, PositiveInt
 
 from benchmark.commands.arguments import POSITIONAL
 from benchmark.tasks import registry
-from benchmark.training.options import Options
+from benchmark.training.options import Options, require_at_most
 from datamodules.errors import UserError
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ def check(
     from benchmark.store.records import Store
 
     with _mistakes_are_undecided():
+        require_at_most("--seeds", seeds)
         expected = references.read(baseline)
         rows = references.rows_to_check(expected, only.split(",") if only else [], registry.load(rows_file))
         failures: dict[str, int] = {}

@@ -1,5 +1,6 @@
 """Commands that run rows: list, run, reproduce."""
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,14 +14,15 @@ from benchmark.formatting import duration, print_columns
 from benchmark.grid.launchers import Kind
 from benchmark.tasks import registry
 from benchmark.tasks.base import NOT_IN_PAPER, Config, Profile, Row
-from benchmark.training.options import Options
+from benchmark.training.options import Options, require_at_most
 from datamodules.errors import UserError
 
 if TYPE_CHECKING:
     from benchmark.grid.grid import Run
 
 LONGEST_NAME = 150
-"""Longest name of a variant, which names a folder. A cut name still tells its runs apart, by their fingerprint."""
+"""Most bytes in the name of a variant, which names a folder. A cut name still tells its runs apart, by their
+fingerprint."""
 
 
 def list_rows(profile: Profile | None = None, task: str = "", rows_file: Path | None = None) -> int:
@@ -118,7 +120,7 @@ def _variant(row: Row, changes: Mapping[str, Any]) -> Row:
     """The row with changed fields, under a name that tells them."""
     name = "+".join([row.name, *(f"{field}={value}" for field, value in changes.items())])
     try:
-        return row.variant(name.replace("/", "_")[:LONGEST_NAME], **changes)
+        return row.variant(os.fsencode(name.replace("/", "_"))[:LONGEST_NAME].decode(errors="ignore"), **changes)
     except ValueError as error:
         raise UserError(str(error)) from error
 
@@ -140,7 +142,7 @@ def reproduce(
 ) -> int:
     """Train all rows of a profile, make the ensembles of models, and print the table.
 
-    Runs that have a record are not trained again, interrupted ones resume after their last epoch. Several of these
+    Runs that have a record are not trained again, interrupted ones resume from their last checkpoint. Several of these
     commands may work on one store, on one machine or on many: each run is executed by one of them.
 
     Args:
@@ -163,6 +165,7 @@ def reproduce(
     from benchmark.grid.grid import run_grid
     from benchmark.grid.launchers import make_launcher
 
+    require_at_most("--seeds", seeds)
     every = registry.load(rows_file)
     chosen = _chosen(only, profile, every)
     grid = _grid(chosen, every, seeds, rows_file)
@@ -175,7 +178,8 @@ def reproduce(
     if until_decided and not failures:
         failures, asked_for = run_until_decided(chosen, options, max_seeds, make, retries, rows_file), ""
     not_made = _make_ensembles(chosen, every, options)
-    _show_results(chosen, options.store)
+    shown = {row.name for row in (*chosen, *_trained(chosen, every))}  # with an ensemble the runs that it is made of
+    _show_results([row for row in every if row.name in shown], options.store)
     if failures:
         lines = "; ".join([*failures, *not_made])
         raise UserError(f"{sum(failures.values())}{asked_for} runs failed, the others are kept: {lines}")
@@ -196,13 +200,20 @@ def _grid(chosen: Sequence[Row], every: Sequence[Row], seeds: int, rows_file: Pa
     from benchmark.grid.grid import Run
     from benchmark.store.provenance import rebuild_command
 
-    trained = {row.name: row for row in (registry.find(row.ensemble_of or row.name, every) for row in chosen)}.values()
+    trained = _trained(chosen, every)
     return [
         Run(row, seed, rebuild_command(row.name, seed, rows_file))
         for seed in range(1, max([seeds, *(row.seeds for row in trained)]) + 1)
         for row in trained
         if seed <= max(seeds, row.seeds)
     ]
+
+
+def _trained(chosen: Sequence[Row], every: Sequence[Row]) -> list[Row]:
+    """The rows that are trained for these: themselves, or those of which an ensemble is made."""
+    return list(
+        {row.name: row for row in (registry.find(row.ensemble_of or row.name, every) for row in chosen)}.values()
+    )
 
 
 def _show_plan(grid: "Sequence[Run]", options: Options, slots: int | None) -> None:

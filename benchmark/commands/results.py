@@ -92,7 +92,8 @@ def collect(store: Path = Path("runs"), into: Path = Path("results/records")) ->
 
     outcome = collection.collect(read_store(registry.ROWS, store), store, into)
     for record in outcome.unclean:
-        print(f"rnnreg: left out: {record.run}: ran from uncommitted code ({record.commit})", file=sys.stderr)
+        commits = ", ".join(dict.fromkeys(record.uncommitted))
+        print(f"rnnreg: left out: {record.run}: ran from uncommitted code ({commits})", file=sys.stderr)
     for record in outcome.ensembles:
         print(f"{record.row} is made of seeds {', '.join(map(str, record.members))}")
     print(f"{len(outcome.copied)} records copied to {into}; `make table` shows them")

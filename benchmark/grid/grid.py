@@ -1,5 +1,6 @@
 """Many runs: a grid of rows and seeds becomes records in a store, through any launcher."""
 
+import signal
 import time
 import traceback
 from collections import Counter
@@ -19,6 +20,7 @@ from benchmark.store.records import COMMITTED, Record, Store
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
 from benchmark.tracking.logger import finish
+from benchmark.training.endings import Interrupted
 from benchmark.training.options import Options
 from benchmark.training.train import train
 from datamodules.errors import DataError, UserError
@@ -86,7 +88,7 @@ def run_grid(
     Raises:
         UserError: nothing can run at all, such as with an unusable output folder.
         DataError: there is no data for any run.
-        KeyboardInterrupt: the user stopped the grid; finished runs and the last epoch of the others are kept.
+        KeyboardInterrupt, Interrupted: a signal stopped the grid; finished runs and the state of the others are kept.
     """
     options = launcher.options
     abort = True
@@ -199,10 +201,12 @@ def work(run: Specification, options: Options, rows_file: Path | None) -> Outcom
         return Outcome(failure=str(error), locked=True)
     except UserError as error:
         return Outcome(failure=str(error))
+    except Interrupted as stop:  # by a signal to this process alone; that of a stopped grid is not waited for
+        return Outcome(failure=f"its process was asked to end ({signal.Signals(stop.number).name})", crashed=True)
     except Exception as error:
         log = options.store / f"{row}-seed-{seed}.error.log"
         with suppress(OSError):  # a full disk has no room for it
-            log.write_text(traceback.format_exc())
+            log.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
         return Outcome(failure=f"{type(error).__name__}: {error} (see {log})", crashed=True)
     finally:
         finish()
@@ -214,11 +218,11 @@ def silent(epoch: int, epochs: int) -> None:
 
 
 def _outcome(future: "Future[Outcome]") -> Outcome:
-    try:
-        return future.result()
-    except Exception as error:  # launchers raise different errors for a dead worker
+    if error := future.exception():  # launchers have different errors for a dead worker, and code may call sys.exit()
         lines = str(error).strip().splitlines()
-        return Outcome(failure=lines[-1] if lines else type(error).__name__, crashed=True)
+        known = isinstance(error, Exception)
+        return Outcome(failure=lines[-1] if lines and known else f"{type(error).__name__}: {error}", crashed=True)
+    return future.result()
 
 
 def finished(grid: Iterable[Run], options: Options, records: Iterable[Record]) -> dict[str, Record]:

@@ -67,9 +67,11 @@ def plan(grid: Sequence[Run], options: Options, slots: int | None) -> tuple[list
 def totals(rows: Sequence[RowPlan], slots: int | None) -> list[str]:
     """The totals of a plan in words: the runs left, how long they take, and rows for which that is unknown."""
     seconds = sum(row.seconds for row in rows)
-    lines = [f"{sum(row.runs - row.done for row in rows)} runs to do, {seconds / 3600:.2f} device hours"]
-    if slots:
-        lines[0] += f", about {duration(seconds / slots)} with {slots} at a time"
-    if unknown := [row.row for row in rows if row.is_unknown]:
+    unknown = [row.row for row in rows if row.is_unknown]
+    lines = [f"{sum(row.runs - row.done for row in rows)} runs to do"]
+    if seconds or not unknown:
+        lines[0] += f", {seconds / 3600:.2f} device hours"
+        lines[0] += f", about {duration(seconds / slots)} with {slots} at a time" if slots else ""
+    if unknown:
         lines.append(f"not counted, as no record tells how long they take: {', '.join(unknown)}")
     return lines

@@ -167,15 +167,15 @@ def ensemble_sizes(group: Sequence[RowResults], title: str) -> Figure | None:
     metric = next((one for one in group[0].row.config.primary_metrics() if one.name == "test_perplexity"), None)
     families: dict[str, list[RowResults]] = {}
     for results in group:
-        if metric and results.is_complete_ensemble and results.sample(metric.name):
-            families.setdefault(results.row.ensemble_of, []).append(results)
+        single = next((one for one in group if one.row.name == results.row.ensemble_of), None)
+        if metric and single and results.is_complete_ensemble and results.sample(metric.name):
+            families.setdefault(single.row.name, [single]).append(results)
     if not families or not metric:
         return None
     figure, axis = plt.subplots(figsize=(7, 4.2), layout="constrained")
-    for place, (family, ensembles) in enumerate(families.items()):
-        single = next(results for results in group if results.row.name == family)
-        _family(axis, [single, *sorted(ensembles, key=lambda results: results.row.members)], metric, f"C{place}")
-    ticks = sorted({results.row.members for ensembles in families.values() for results in ensembles} | {1})
+    for place, family in enumerate(families.values()):
+        _family(axis, sorted(family, key=lambda results: results.row.members), metric, f"C{place}")
+    ticks = sorted({results.row.members for family in families.values() for results in family})
     axis.set_xscale("log")
     axis.set_xticks(ticks, [str(tick) for tick in ticks])
     axis.xaxis.set_minor_locator(NullLocator())

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,3 +95,9 @@ def newest_checkpoint(folder: Path, said: list[str]) -> Path | None:
     if damaged:
         raise DamagedCheckpoint(f"{damaged}; delete it to train this run from the start") from damaged
     return None
+
+
+def forget_checkpoint_before(folder: Path) -> None:
+    """Delete the checkpoint before the last one of a run that has a record, which nobody goes on from."""
+    with suppress(OSError):
+        (folder / BEFORE).unlink()

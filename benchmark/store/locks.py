@@ -21,6 +21,10 @@ TIMEOUT_SECONDS = 3
 """Time to wait for a lock, longer than `RunLock.is_held` holds it to find out whether it is free."""
 
 
+UNDER_WAY = ".under-way"
+"""Folder of the locks in a store."""
+
+
 class RunLocked(UserError):
     """Another process is training the run; the message says which."""
 
@@ -44,7 +48,7 @@ class RunLock:
     @property
     def path(self) -> Path:
         """The lock's file; the progress of the run is in a file of the same name that ends in .json."""
-        return self.store / ".under-way" / f"{self.row}-seed-{self.seed}-{self.fingerprint[:8]}.lock"
+        return self.store / UNDER_WAY / f"{self.row}-seed-{self.seed}-{self.fingerprint[:8]}.lock"
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -99,6 +99,24 @@ def describe_commit() -> str:
     return commit + ("-dirty" if changed.strip() else "")
 
 
+def describe_sitting(trainer: "Trainer", precision: str) -> dict[str, Any]:
+    """What a stretch of training depended on, from its beginning or a resumption to its end: an entry of a record."""
+    import torch
+
+    return {
+        "commit": describe_commit(),
+        "versions": describe_versions(trainer.strategy.root_device),
+        "device": describe_device(trainer),
+        "threads": torch.get_num_threads(),
+        "precision": precision,
+    }
+
+
+def is_committed(commit: str) -> bool:
+    """Whether a commit, as `describe_commit` gives it, names code that others can get."""
+    return commit != "unknown" and not commit.endswith("-dirty")
+
+
 def rebuild_command(
     row: str, seed: int, rows_file: Path | None = None, changes: Mapping[str, Any] | None = None
 ) -> str:

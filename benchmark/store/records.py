@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.files import replacing
+from benchmark.files import replacing, writable
+from benchmark.store.provenance import is_committed
 from datamodules.errors import UserError
 
 if TYPE_CHECKING:
@@ -75,6 +76,9 @@ class Record:
     """Arithmetic of products, by Lightning's names: 32 or bf16-mixed."""
     items_sha256: str = ""
     """Checksum of the arrays in items.npz; empty if there are none."""
+    sittings: list[dict[str, Any]] = field(default_factory=list)
+    """The stretches in which it was trained, more than one if it was stopped: for each its commit, versions, device,
+    threads, precision and the epochs done before. Records until 0.1.0 have none; see `stretches`."""
     details: dict[str, Any] = field(default_factory=dict)
     """Further findings of data and model, such as excluded items, samples, BLEU's signature, members of an ensemble."""
 
@@ -127,9 +131,20 @@ class Record:
         return str(self.details.get("bleu_signature") or self.details.get("bleu") or "")
 
     @property
+    def stretches(self) -> list[dict[str, Any]]:
+        """Its sittings; of an older record or an ensemble, the one that its own fields describe."""
+        own = {"commit": self.commit, "versions": self.versions, "device": self.device, "precision": self.precision}
+        return self.sittings or [own]
+
+    @property
+    def uncommitted(self) -> list[str]:
+        """Commits of those sittings whose code was not committed; the run can be repeated if there is none."""
+        return [sitting["commit"] for sitting in self.stretches if not is_committed(sitting["commit"])]
+
+    @property
     def is_clean(self) -> bool:
-        """Whether it comes from committed code, so that the run can be repeated."""
-        return self.commit != "unknown" and not self.commit.endswith("-dirty")
+        """Whether all of it comes from committed code, so that the run can be repeated."""
+        return not self.uncommitted
 
 
 def run_name(row: str, seed: int, fingerprint: str, data_sha256: str) -> str:
@@ -144,11 +159,14 @@ class Store:
     root: Path
 
     def write(self, record: Record, log_probabilities: "Arrays", items: "Arrays | None" = None) -> None:
-        """Keep a finished run; the record is written last, so that a run with a record is complete."""
+        """Keep a finished run; the record is written last, so that a run with a record is complete.
+
+        Raises:
+            UserError: the disk is full, or cannot be written for another reason.
+        """
         import numpy as np
 
-        folder = self.root / record.run
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = writable(self.root / record.run)
         for name, arrays in ((LOG_PROBABILITIES, log_probabilities), (ITEMS, items)):
             if arrays:
                 with replacing(folder / name) as scratch, scratch.open("wb") as file:
@@ -213,7 +231,7 @@ def _read_arrays(path: Path, sha256: str) -> "Arrays":
     try:
         with np.load(path) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # a damaged file may raise anything
         raise CorruptRecord(f"{path} cannot be read: {error}") from error
     if checksum_arrays(arrays) != sha256:
         raise CorruptRecord(f"{path} is not what its record was written with; delete the run and train it again")
@@ -230,7 +248,7 @@ def read_record(path: Path) -> Record:
         content = json.loads(path.read_text(encoding="utf-8"))
         checksum = content.pop("sha256")
         record = Record(**content)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except Exception as error:  # a damaged file may raise anything
         raise CorruptRecord(f"{path} is not a record of this suite ({error}); delete it and run it again") from error
     if checksum != _checksum(content):
         raise CorruptRecord(f"{path} was altered after it was written (checksum differs); delete it and run it again")

@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -119,6 +120,9 @@ class Config(ABC):
     """Passes over the training set; the model after the last one is evaluated."""
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            self._require(field.name, not isinstance(value, float) or math.isfinite(value), "finite")
         for name in ("hidden_size", "batch_size", "epochs"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         self._require("layers", self.layers >= self.least_layers, f"at least {self.least_layers}")

@@ -185,7 +185,7 @@ def _remember(store: Path, entity: str, project: str, addresses: dict[str, str])
         store.mkdir(parents=True, exist_ok=True)
         with replacing(path) as scratch:
             scratch.write_text(json.dumps({**known, _place(entity, project): addresses}, indent=1) + "\n")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, UserError) as error:
         raise UserError(f"cannot write {path} ({error}); the next time makes a second dashboard") from error
 
 

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from benchmark.formatting import duration
 from benchmark.store.locks import RunLock
+from benchmark.store.provenance import describe_sitting
 from datamodules.errors import UserError
 
 STEPS_BETWEEN_LOGS = 50
@@ -48,12 +49,24 @@ class CurveRecorder(Checkpoint):
         seed: seed of the run.
         units_per_epoch: units that throughput counts in an epoch.
         lock: takes the progress of the run within epochs.
+        precision: arithmetic of this sitting.
     """
 
-    def __init__(self, seed: int, units_per_epoch: int, lock: RunLock) -> None:
-        self.seed, self.units_per_epoch, self.lock = seed, units_per_epoch, lock
+    def __init__(self, seed: int, units_per_epoch: int, lock: RunLock, precision: str) -> None:
+        self.seed, self.units_per_epoch, self.lock, self.precision = seed, units_per_epoch, lock, precision
         self.epochs: list[dict[str, float]] = []
+        self.sittings: list[dict[str, Any]] = []
+        """The stretches of training, this one last; see Record."""
         self._lr = self._begin = self._trained = self._reported = self._elapsed = 0.0
+
+    @override
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        sitting = {**describe_sitting(trainer, self.precision), "epochs_before": len(self.epochs)}
+        if self.sittings and self.sittings[-1]["precision"] != self.precision:
+            raise UserError(
+                f"the run was begun with --precision {self.sittings[-1]['precision']}, which it must go on with"
+            )
+        self.sittings.append(sitting)
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -121,11 +134,12 @@ class CurveRecorder(Checkpoint):
     @override
     def state_dict(self) -> dict[str, Any]:
         now = self._trained if self._trained > self._begin else time.perf_counter()  # validation begins anew
-        return {"epochs": self.epochs, "lr": self._lr, "elapsed": now - self._begin}
+        return {"epochs": self.epochs, "sittings": self.sittings, "lr": self._lr, "elapsed": now - self._begin}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.epochs, self._lr, self._elapsed = (state_dict[name] for name in ("epochs", "lr", "elapsed"))
+        self.epochs, self.sittings = state_dict["epochs"], state_dict["sittings"]
+        self._lr, self._elapsed = state_dict["lr"], state_dict["elapsed"]
 
 
 def position(trainer: Trainer, batches: int) -> float:

@@ -30,21 +30,32 @@ class Interrupted(BaseException):
         """Exit code of a command that it ends, as shells give it: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
         return 128 + self.number
 
+    @staticmethod
+    def exit_code_of(stop: BaseException) -> int:
+        """Exit code of a command that this or a KeyboardInterrupt ends."""
+        return (stop if isinstance(stop, Interrupted) else Interrupted()).exit_code
+
 
 def _raise(number: int, frame: FrameType | None) -> None:
     raise Interrupted(number=number)
 
 
-def _replaceable(number: int) -> bool:
+def _is_free(number: int) -> bool:
     """Whether nobody else handles a signal: `nohup` ignores SIGHUP, and Ray and SLURM's jobs have handlers."""
     return signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler, _raise)
 
 
-def raise_on_signals() -> None:
-    """Raise `Interrupted` on a signal, from now on."""
-    if threading.current_thread() is threading.main_thread():
-        for number in filter(_replaceable, SIGNALS):
-            signal.signal(number, _raise)
+@contextmanager
+def signals_raised() -> Iterator[None]:
+    """Raise `Interrupted` on SIGTERM and SIGHUP, as Python raises KeyboardInterrupt on Ctrl-C."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    free = [number for number in SIGNALS[1:] if in_main_thread and _is_free(number)]
+    before = {number: signal.signal(number, _raise) for number in free}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Request:
@@ -64,7 +75,7 @@ class Request:
         """Take the signals that nobody else handles, again if another library has taken them since."""
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
-                if number not in self._taken and _replaceable(number):
+                if number not in self._taken and _is_free(number):
                     self._taken[number] = signal.getsignal(number)
                 if number in self._taken:
                     signal.signal(number, self._note)

@@ -6,7 +6,22 @@ from typing import Literal
 
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
+from datamodules.errors import UserError
+
 Precision = Literal["32", "bf16-mixed"]
+
+MOST = {"--seeds": 10_000, "--seed": 2**32 - 1, "--jobs": 1024, "--threads": 1024}
+"""Largest numbers that make sense; larger ones would overflow, or fill the memory before anything else is said."""
+
+
+def require_at_most(option: str, given: int | None) -> None:
+    """Refuse a number that is too large to make sense.
+
+    Raises:
+        UserError: it is larger than MOST allows.
+    """
+    if given is not None and given > MOST[option]:
+        raise UserError(f"{option}: expected at most {MOST[option]:,}, got {given}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import datetime
 import logging
+import multiprocessing
 import os
 import signal
 import statistics
@@ -20,15 +21,9 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.loggers import Logger
 
 from benchmark.files import writable
-from benchmark.store.checkpoints import newest_checkpoint
+from benchmark.store.checkpoints import forget_checkpoint_before, newest_checkpoint
 from benchmark.store.locks import RunLock
-from benchmark.store.provenance import (
-    describe_commit,
-    describe_device,
-    describe_versions,
-    keep_freed_memory,
-    rebuild_command,
-)
+from benchmark.store.provenance import keep_freed_memory, rebuild_command
 from benchmark.store.records import CHECKPOINT, Record, Store, checksum_arrays, run_name
 from benchmark.tasks.base import Row
 from benchmark.tasks.trained import build_model
@@ -37,7 +32,7 @@ from benchmark.training.callbacks import CurveRecorder, EpochLines, Progress, mi
 from benchmark.training.checkpoints import CheckpointFiles, StateKeeper, resume_within_epochs
 from benchmark.training.devices import check_devices, on_devices, rank, started_together
 from benchmark.training.endings import Interrupted, Request, noted
-from benchmark.training.options import Options, Precision
+from benchmark.training.options import Options, Precision, require_at_most
 from benchmark.training.precision import on_gpu, precision_plugin, require_precision
 from datamodules.base import TaskData
 from datamodules.cache import cores
@@ -66,6 +61,8 @@ def train(
         UserError: the output folder or the checkpoint is unusable, the number of devices is impossible, or the training
             diverged.
     """
+    require_at_most("--seed", seed)
+    require_at_most("--threads", options.threads)
     check_devices(options.devices, options.num_nodes, row.config.batch_size, options.accelerator)
     lock = RunLock(options.store, row.name, seed, row.config.fingerprint())
     command = command or rebuild_command(row.name, seed)
@@ -91,7 +88,8 @@ def train_locked(
     if record := store.find(run):
         require_precision(record, options.precision)
         return record
-    with noted(insist=not started_together()) as request, interrupts_reported(lock):
+    alone = multiprocessing.parent_process() is None and not started_together()  # else signals may come twice
+    with noted(insist=alone) as request, interrupts_reported(lock):
         training = build(row, seed, options, lock, progress, data, run, request)
         fit(training)
         seconds = evaluate(training)
@@ -99,6 +97,7 @@ def train_locked(
     record = make_record(training, seconds, checksum_arrays(arrays), command)
     if training.trainer.is_global_zero:
         store.write(record, arrays, training.model.items)
+        forget_checkpoint_before(training.folder)
         lock.clear_progress()
         log_record(training.logger, record, training.folder, data)
     return record
@@ -171,7 +170,7 @@ def build(
     shows_bar = progress is None and sys.stderr.isatty() and rank() == 0
     if progress is None and not shows_bar:
         progress = EpochLines()
-    curve = CurveRecorder(seed, data.units_per_epoch, lock)
+    curve = CurveRecorder(seed, data.units_per_epoch, lock, options.precision)
     keeper = StateKeeper(folder / CHECKPOINT, run, request, options.checkpoint_minutes, lock, progress)
     logger = make_logger(options.wandb, row, seed, run, folder) if rank() == 0 else False
     trainer = Trainer(
@@ -220,6 +219,7 @@ def log_probabilities(model: TaskModel) -> dict[str, "np.ndarray[tuple[int, ...]
 def make_record(training: Training, evaluation_seconds: float, log_probabilities_sha256: str, command: str) -> Record:
     """Everything that is kept of a run that has been fitted and evaluated."""
     row, data, model, trainer, curve = training.row, training.data, training.model, training.trainer, training.curve
+    last = curve.sittings[-1]
     return Record(
         row=row.name,
         task=row.config.task,
@@ -234,10 +234,11 @@ def make_record(training: Training, evaluation_seconds: float, log_probabilities
         throughput=statistics.median(epoch["throughput"] for epoch in curve.epochs),
         unit=row.config.unit,
         wall_seconds=sum(epoch["seconds"] for epoch in curve.epochs) + evaluation_seconds,
-        device=describe_device(trainer),
+        device=last["device"],
         precision=training.precision,
-        versions=describe_versions(trainer.strategy.root_device),
-        commit=describe_commit(),
+        versions=last["versions"],
+        commit=last["commit"],
+        sittings=curve.sittings,
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         command=command + (f" --precision {training.precision}" if training.precision != "32" else ""),
         log_probabilities_sha256=log_probabilities_sha256,

@@ -15,7 +15,7 @@ import torch
 
 from benchmark.grid.launchers.base import Launcher, Work, WorkerDied, threads_each
 from benchmark.training.devices import check_gpus, follow_parent
-from benchmark.training.options import Options
+from benchmark.training.options import Options, require_at_most
 from datamodules.cache import cores
 
 
@@ -60,7 +60,8 @@ _starting = threading.Lock()
 
 
 def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the main process
+    for number in (signal.SIGINT, signal.SIGHUP):  # handled by the main process, which then sends SIGTERM
+        signal.signal(number, signal.SIG_IGN)
     follow_parent()
 
 
@@ -77,6 +78,7 @@ class Local(Launcher):
     def __init__(
         self, options: Options, jobs: int | None = None, runs_per_device: int = 1, runs: int | None = None
     ) -> None:
+        require_at_most("--jobs", jobs)
         environments = environments_of_slots(options, jobs, runs_per_device)[:runs]
         self.slots = len(environments)
         threads = options.threads or max(1, cores() // (self.slots * options.devices))
@@ -100,7 +102,7 @@ class Local(Launcher):
             self._free.put(slot)
 
     def close(self, abort: bool) -> None:
-        """End the processes; with `abort`, at once."""
+        """End the processes; with `abort`, as soon as each has kept the state of its run."""
         self._waiting.shutdown(wait=False, cancel_futures=True)
         if abort:
             for process in multiprocessing.active_children():

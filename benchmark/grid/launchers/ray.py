@@ -102,7 +102,7 @@ def start_ray() -> Any:
             runtime_env={"env_vars": {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}},
             **here,
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # such as OSError for a TMPDIR too long for the path of a socket
         raise UserError(f"--launcher ray: no Ray at {address or 'this machine'}: {error}") from error
     return ray
 

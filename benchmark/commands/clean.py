@@ -1,0 +1,52 @@
+"""The command that removes what killed processes have left."""
+
+from pathlib import Path
+
+from jsonargparse.typing import NonNegativeFloat
+
+from benchmark.formatting import size
+from datamodules.errors import UserError
+
+
+def clean(
+    store: Path = Path("runs"), data: Path = Path("data"), idle_minutes: NonNegativeFloat = 10, dry_run: bool = False
+) -> int:
+    """Remove what killed processes have left: half-written files, scratch folders, locks and progress of no run.
+
+    Records, checkpoints and data stay: a run that was killed still resumes from its last checkpoint.
+
+    Args:
+        store: Folder of the runs.
+        data: Folder of the data; scratch folders in the user's cache and of the system are looked through as well.
+        idle_minutes: Minutes for which nothing must have changed in a file or folder, since it may be of a process that
+            still lives, perhaps on another machine. Locks tell this by themselves.
+        dry_run: Remove nothing; say what would be removed.
+    """
+    import shutil
+
+    from benchmark.store.leftovers import idle, leftovers, remove_lock
+
+    found = list(leftovers(store, data))
+    ended = [one for one in found if idle(one, idle_minutes)]
+    for one in found:
+        reason = "" if one in ended else f", left alone: changed in the last {idle_minutes:g} minutes"
+        print(f"{one.path}: {size(one.size)}{reason}", flush=True)
+    whole = size(sum(one.size for one in ended))
+    if dry_run:
+        print(f"{len(ended)} files and folders, {whole}, would be removed")
+        return 0
+    refused = []
+    for one in ended:
+        try:
+            if one.path.suffix == ".lock":
+                remove_lock(one.path)
+            elif one.path.is_dir():
+                shutil.rmtree(one.path)
+            else:
+                one.path.unlink(missing_ok=True)
+        except OSError as error:
+            refused.append(f"{one.path}: {error.strerror}")
+    if refused:
+        raise UserError(f"cannot remove {'; '.join(refused)}")
+    print(f"{len(ended)} files and folders removed, {whole}")
+    return 0

@@ -1,0 +1,83 @@
+"""Files that killed processes have left behind: half-written ones, scratch folders, locks and progress of runs."""
+
+import os
+import re
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from benchmark.store.locks import UNDER_WAY
+
+HALF_WRITTEN = re.compile(r"\..+\.\d+")
+"""Name of a file that takes the place of another one when it is whole; it ends in the number of its process."""
+SCRATCH_FOLDER = re.compile(r"\..+\.\w{8}|tmp\w{8}|rnnreg-\w{8}")
+"""Name of a folder in which data is prepared or a download unpacked; it ends as tempfile ends names."""
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """Something that nobody seems to need any more."""
+
+    path: Path
+    size: int
+    """Bytes."""
+    changed: float
+    """Time of the last change in it."""
+
+
+def leftovers(store: Path, data: Path) -> Iterator[Leftover]:
+    """What killed processes may have left in a store, a data folder, the user's cache and the folder of scratch files.
+
+    Whether the process still lives can be told for runs alone, by their locks; what is of a run under way is passed
+    over.
+    """
+    for lock in sorted((store / UNDER_WAY).glob("*.lock")):
+        if not _is_held(lock):
+            yield from (_leftover(path, 0.0) for path in (lock, lock.with_suffix(".json")) if path.exists())
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "rnnreg"
+    for folder, pattern in (
+        (store, "*"), (store / UNDER_WAY, "*"), (store, "*/*/*"),
+        (data / "prepared", "*"), (cache, "*"), (data / "features", "**/*"), (data, "*/*"),
+        (Path(tempfile.gettempdir()), "rnnreg-*"),
+    ):  # fmt: skip
+        for path in sorted(folder.glob(pattern)):
+            kind = SCRATCH_FOLDER if path.is_dir() else HALF_WRITTEN
+            if kind.fullmatch(path.name) and not path.is_symlink():
+                yield _leftover(path)
+
+
+def idle(found: Leftover, minutes: float) -> bool:
+    """Whether nothing has changed in it for so many minutes: on other machines too its process has ended, then."""
+    return time.time() - found.changed >= 60 * minutes
+
+
+def remove_lock(path: Path) -> None:
+    """Remove a lock's file, unless a process has taken the lock meanwhile."""
+    try:
+        with FileLock(path, timeout=0):
+            path.unlink(missing_ok=True)
+    except Timeout:
+        return
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except (Timeout, OSError):
+        return True
+
+
+def _leftover(path: Path, changed: float | None = None) -> Leftover:
+    states = []
+    for one in (path, *path.rglob("*")):
+        with suppress(FileNotFoundError):  # its process lives, after all
+            states.append(one.lstat())
+    size = sum(state.st_size for state in states if stat.S_ISREG(state.st_mode))
+    return Leftover(path, size, max((state.st_mtime for state in states), default=0.0) if changed is None else changed)
