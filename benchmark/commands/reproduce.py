@@ -178,8 +178,7 @@ def reproduce(
     if until_decided and not failures:
         failures, asked_for = run_until_decided(chosen, options, max_seeds, make, retries, rows_file), ""
     not_made = _make_ensembles(chosen, every, options)
-    shown = {row.name for row in (*chosen, *_trained(chosen, every))}  # with an ensemble the runs that it is made of
-    _show_results([row for row in every if row.name in shown], options.store)
+    _show_results(chosen, every, options.store)
     if failures:
         lines = "; ".join([*failures, *not_made])
         raise UserError(f"{sum(failures.values())}{asked_for} runs failed, the others are kept: {lines}")
@@ -242,12 +241,13 @@ def _make_ensembles(chosen: Sequence[Row], every: Sequence[Row], options: Option
     return []
 
 
-def _show_results(chosen: Sequence[Row], store: Path) -> None:
-    """Write tables and report into the store, and print the table."""
+def _show_results(chosen: Sequence[Row], every: Sequence[Row], store: Path) -> None:
+    """Write tables and report into the store, and print the table, an ensemble's with the runs that it is made of."""
     from benchmark.analysis.results import read_store
     from benchmark.reports import tables, write
 
-    results = read_store(chosen, store)
+    shown = {row.name for row in (*chosen, *_trained(chosen, every))}
+    results = read_store([row for row in every if row.name in shown], store)
     write.write(write.everything(results, store))
     print(tables.markdown(results))
     print(tables.claims_summary(results))

@@ -42,8 +42,8 @@ def leftovers(store: Path, data: Path) -> Iterator[Leftover]:
             yield from (_leftover(path, 0.0) for path in (lock, lock.with_suffix(".json")) if path.exists())
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "rnnreg"
     for folder, pattern in (
-        (store, "*"), (store / UNDER_WAY, "*"), (store, "*/*/*"),
-        (data / "prepared", "*"), (cache, "*"), (data / "features", "**/*"), (data, "*/*"),
+        (store, ".*"), (store / UNDER_WAY, ".*"), (store, "*/*/.*"),
+        (data / "prepared", ".*"), (cache, ".*"), (data / "features", "**/.*"), (data, "*/tmp*"),
         (Path(tempfile.gettempdir()), "rnnreg-*"),
     ):  # fmt: skip
         for path in sorted(folder.glob(pattern)):

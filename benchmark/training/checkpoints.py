@@ -78,7 +78,7 @@ class StateKeeper(Checkpoint):
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.request.listen()  # Lightning has taken SIGTERM
+        self.request.keep_listening()  # Lightning has taken SIGTERM
         self._saved = time.monotonic()
         if self._resumed:
             restore(pl_module, self._resumed)

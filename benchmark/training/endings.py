@@ -65,20 +65,22 @@ class Request:
         insist: whether a second signal ends the process where it is, for a user who does not want to wait.
     """
 
-    def __init__(self, insist: bool) -> None:
+    def __init__(self, insist: bool = True) -> None:
         self.insist = insist
         self.number = 0
         """The signal that came; 0 if none has."""
         self._taken: dict[int, Any] = {}
 
     def listen(self) -> None:
-        """Take the signals that nobody else handles, again if another library has taken them since."""
+        """Take the signals that nobody else handles."""
         if threading.current_thread() is threading.main_thread():
-            for number in SIGNALS:
-                if number not in self._taken and _is_free(number):
-                    self._taken[number] = signal.getsignal(number)
-                if number in self._taken:
-                    signal.signal(number, self._note)
+            self._taken = {number: signal.getsignal(number) for number in filter(_is_free, SIGNALS)}
+            self.keep_listening()
+
+    def keep_listening(self) -> None:
+        """Take the same signals again, after another library has taken them."""
+        for number in self._taken:
+            signal.signal(number, self._note)
 
     def release(self) -> None:
         """Give the signals back."""

@@ -152,9 +152,11 @@ def build(
     progress: Progress | None,
     data: TaskData,
     run: str,
-    request: Request,
+    request: Request | None = None,
 ) -> Training:
     """Build the model, initialized by the seed, and the trainer; find the checkpoint to resume from.
+
+    A signal that `request` notes ends the training with its state kept.
 
     Raises:
         UserError: the run's folder cannot be written, the model cannot be built, or the checkpoint is of another run.
@@ -171,7 +173,7 @@ def build(
     if progress is None and not shows_bar:
         progress = EpochLines()
     curve = CurveRecorder(seed, data.units_per_epoch, lock, options.precision)
-    keeper = StateKeeper(folder / CHECKPOINT, run, request, options.checkpoint_minutes, lock, progress)
+    keeper = StateKeeper(folder / CHECKPOINT, run, request or Request(), options.checkpoint_minutes, lock, progress)
     logger = make_logger(options.wandb, row, seed, run, folder) if rank() == 0 else False
     trainer = Trainer(
         accelerator=options.accelerator,
