@@ -1,6 +1,7 @@
 """Commands that use a trained model: sample, translate, caption."""
 
 import sys
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat,
 
 from benchmark.commands.arguments import RowName
 from benchmark.tasks import registry
-from datamodules.errors import UserError
+from datamodules.errors import DataError, UserError
 
 
 def sample(
@@ -42,7 +43,7 @@ def sample(
     registry.load(rows_file)
     model = find_trained(row, seed, store, LanguageModel)
     vocabulary = Vocabulary(model.hparams["vocabulary"])
-    tokens = prompt.lower().split()
+    tokens = unicodedata.normalize("NFC", prompt).lower().split()
     if not tokens:
         raise UserError("--prompt is empty; give at least one word")
     _name_unknown(dict.fromkeys(token for token in tokens if token not in vocabulary.ids))
@@ -71,15 +72,13 @@ def translate(
     """
     from benchmark.tasks.inference import translate_sentences
     from benchmark.tasks.trained import find_trained
+    from datamodules.text import decode_lines
     from datamodules.translation.tokenization import tokenize
     from models.translator import Translator
 
     registry.load(rows_file)
     model = find_trained(row, seed, store, Translator).eval()
-    try:
-        lines = [line.decode().strip() for line in sys.stdin.buffer]
-    except UnicodeDecodeError as error:
-        raise UserError(f"standard input is not UTF-8: {error.reason} at byte {error.start} of a line") from error
+    lines = [line.strip() for line in decode_lines(sys.stdin.buffer, "standard input")]
     sentences = [tokenize(line, model.languages[0]) for line in lines]
     known = model.source_vocabulary.ids
     _name_unknown(sorted({word for words in sentences for word in words if word not in known}))
@@ -110,20 +109,31 @@ def caption(
     from benchmark.reports.contact_sheets import Captioned, contact_sheet, save
     from benchmark.tasks.inference import picture_vectors
     from benchmark.tasks.trained import find_trained
-    from datamodules.captioning.images import picture_file
+    from datamodules.captioning.images import Picture, picture_file
     from models.captioner import Captioner
     from models.captioner import caption as caption_pictures
 
     registry.load(rows_file)
     model = find_trained(row, seed, store, Captioner)
-    pictures = [picture_file(path) for path in images]
-    captions = caption_pictures([model], picture_vectors(pictures, model, features))
-    for path, text in zip(images, captions, strict=True):
+    readable: dict[Path, Picture] = {}
+    broken: list[str] = []
+    for path in images:
+        try:
+            picture = picture_file(path)
+            picture.read()
+            readable[path] = picture
+        except DataError as error:  # which costs this one picture
+            broken.append(str(error))
+    pictures = list(readable.values())
+    captions = caption_pictures([model], picture_vectors(pictures, model, features)) if pictures else []
+    for path, text in zip(readable, captions, strict=True):
         print(f"{path}: {text}")
-    if draw:
+    if draw and pictures:
         drawn = [Captioned(picture.read(), [("", text)]) for picture, text in zip(pictures, captions, strict=True)]
         save(contact_sheet({"": drawn}), draw)
         print(f"drawn: {draw}")
+    if broken:
+        raise UserError("; ".join(broken))
     return 0
 
 

@@ -272,7 +272,11 @@ def prepare(grid: Sequence[Run], options: Options) -> tuple[list[Run], dict[str,
     failed: dict[tuple[str, str], str] = {}
     for run in {_source(run): run for run in grid}.values():
         try:
-            run.row.config.datamodule(options.data).prepare_data()
+            data = run.row.config.datamodule(options.data)
+            data.prepare_data()
+            data.setup("fit")
+            if data.summary:
+                print(data.summary, flush=True)
         except DataError as error:
             failed[_source(run)] = str(error)
     usable = [run for run in grid if _source(run) not in failed]

@@ -20,7 +20,7 @@ from benchmark.analysis.results import (
     sizes,
     trivial_baselines,
 )
-from benchmark.formatting import Table
+from benchmark.formatting import Table, as_markdown
 from benchmark.reports.footnotes import footnote
 from benchmark.tasks.base import Metric
 
@@ -35,10 +35,10 @@ def markdown(table: Sequence[RowResults]) -> str:
     """All tables: for each source a heading, its rows, the effects of dropout and a footnote."""
     parts = []
     for group in by_source(table).values():
-        parts += [f"### {data_set(group).heading}", results_table(group).markdown()]
+        parts += [f"### {as_markdown(data_set(group).heading)}", results_table(group).markdown()]
         if (effects := effect_table(group)).body:
             parts.append(effects.markdown())
-        parts.append(footnote(group))
+        parts.append(as_markdown(footnote(group)))
     return "\n\n".join(parts) + "\n"
 
 

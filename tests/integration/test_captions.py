@@ -155,9 +155,10 @@ def test_bad_pictures_and_names_are_one_line(rnnreg, picture_folder, tmp_path) -
         ([good, "--seed", "7"], 1, "has no trained tiny with seed 7"),
         ([], 2, "the following arguments are required: images"),
     ):
-        found, _, err = rnnreg(*call, *words)
+        found, out, err = rnnreg(*call, *words)
         assert (found, err.count("\n")) == (code, 1), err
         assert message in err
+        assert out.startswith(f"{good}: ") == (tmp_path / "broken.png" in words or "--draw" in words)
 
 
 def test_a_bad_picture_in_the_data_costs_nothing_computed(rnnreg, tmp_path) -> None:
