@@ -95,6 +95,7 @@ def test_reproduce_makes_the_three_rows_and_caption_uses_them(rnnreg, picture_fo
     average = next(record for record in store.records() if record.row == "tiny-average")
     members = [record for record in store.records() if record.row == "tiny"]
     assert set(average.metrics) == {"validation_perplexity", "test_perplexity", "test_bleu"}
+    assert store.items(average)["test_bleu"].shape == (len(store.items(average)["hypotheses"]), 10)
     assert set(average.details["samples"][0]) == {"picture", "references", "caption"}
     mean = np.logaddexp(*(store.log_probabilities(member)["test"].astype(float) for member in members)) - np.log(2)
     assert average.metrics["test_perplexity"] == pytest.approx(np.exp(-mean.mean()))
