@@ -45,7 +45,7 @@ def markdown(table: Sequence[RowResults]) -> str:
 def summary(table: Sequence[RowResults]) -> str:
     """The table of the front page: one source per task; every size if the paper has the same data, else the largest."""
     header = (
-        "data", "size", "metric", "without dropout", "with dropout", "change (95 % interval)",
+        "data", "size", "metric", "without dropout", "with dropout", "change (95 % interval over seeds)",
         "paper, without", "paper, with",
     )  # fmt: skip
     body: list[tuple[str, ...]] = []
@@ -60,8 +60,8 @@ def summary(table: Sequence[RowResults]) -> str:
             body.append((name, size, metric.label, *_summary_cells(pair, metric)))
             name = ""
     caption = (
-        "Mean ± standard deviation over seeds; change with its 95 % interval. Only the Penn Treebank is the paper's "
-        "data set; the others are not the paper's data, and each is shown with its largest model."
+        "Mean ± standard deviation over seeds; change with its 95 % interval over seeds, on this test set. Only the Penn "
+        "Treebank is the paper's data set; the others are not the paper's data, and each is shown with its largest model."
     )
     return f"{Table(header, tuple(body)).markdown()}\n\n{caption}"
 
