@@ -60,8 +60,9 @@ def summary(table: Sequence[RowResults]) -> str:
             body.append((name, size, metric.label, *_summary_cells(pair, metric)))
             name = ""
     caption = (
-        "Mean ± standard deviation over seeds; change with its 95 % interval over seeds, on this test set. Only the Penn "
-        "Treebank is the paper's data set; the others are not the paper's data, and each is shown with its largest model."
+        "Mean ± standard deviation over seeds; change with its 95 % interval over seeds, on this test set. Only the "
+        "Penn Treebank is the paper's data set; the others are not the paper's data, and each is shown with its "
+        "largest model."
     )
     return f"{Table(header, tuple(body)).markdown()}\n\n{caption}"
 
