@@ -120,10 +120,13 @@ def is_whole(folder: Path) -> bool:
 
 
 def _make_scratch(place: Path, name: str) -> Path:
-    """An empty folder of this process, with the rights that the umask gives, as tempfile would not give them."""
+    """An empty folder of this process, with the rights that the umask gives, as tempfile would not give them.
+
+    Its name ends as those of tempfile do, by which `rnnreg clean` knows it.
+    """
     for number in itertools.count():
         with suppress(FileExistsError):
-            scratch = place / f".{name}.{socket.gethostname()}-{number}.{os.getpid()}"
+            scratch = place / f".{name}.{socket.gethostname()}-{number}.{os.getpid():08d}"
             scratch.mkdir()
             break
     return scratch

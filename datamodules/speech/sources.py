@@ -63,7 +63,7 @@ def _unpack(archive: Path, folder: Path) -> None:
     """Unpack an archive as a whole: a subset is there only once all its files are."""
     import tarfile
 
-    with tempfile.TemporaryDirectory(prefix=".unpacking.", dir=folder) as scratch:
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
         with tarfile.open(archive) as file:
             file.extractall(scratch, filter="data")  # no name leads out of the folder
         (folder / "LibriSpeech").mkdir(exist_ok=True)
