@@ -70,7 +70,12 @@ def product_type(inputs: Tensor) -> torch.dtype:
 
 def stepping_pays(inputs: Tensor, hidden_size: int) -> bool:
     """Whether the layers here are faster than PyTorch's own; measured by `rnnreg benchmark`."""
-    return inputs.device.type == "cpu" and product_type(inputs) == torch.bfloat16 and hidden_size >= STEPPED
+    return rounds_on_cpu(inputs) and hidden_size >= STEPPED
+
+
+def rounds_on_cpu(inputs: Tensor) -> bool:
+    """Whether autocast makes products of inputs in bfloat16, on a CPU."""
+    return inputs.device.type == "cpu" and product_type(inputs) == torch.bfloat16
 
 
 class _LSTMSteps(torch.autograd.Function):
@@ -105,10 +110,10 @@ class _LSTMSteps(torch.autograd.Function):
                 torch.mul(h_at[t], masks[t], out=dropped_at[t])
             gates_at[t].copy_(multiply(dropped_at[t], from_input))
             i_and_f[t].sigmoid_()
-            g[t].tanh_()
+            tanh_(g[t])
             o[t].sigmoid_()
             torch.mul(f[t], c_at[t], out=c_at[t + 1]).addcmul_(i[t], g[t])
-            torch.tanh(c_at[t + 1], out=tanh_c[t])
+            tanh_(tanh_c[t].copy_(c_at[t + 1]))
             torch.mul(o[t], tanh_c[t], out=h_at[t + 1])
         ctx.save_for_backward(x, weight_ih, weight_hh, dropped, masks, gates, cells, squashed)
         ctx.types = inputs.dtype, h.dtype, c.dtype
@@ -228,9 +233,24 @@ def _gradients(
     """Gradients of inputs, of both weights and of both biases, from those of the gates of all steps."""
     flat = d_gates.flatten(0, 1)
     d_x = (flat @ weight_ih).view_as(x)
-    d_weight_ih, d_weight_hh = (flat.t() @ below.flatten(0, 1) for below in (x, dropped))
+    d_weight_ih, d_weight_hh = (transposed_product(flat, below.flatten(0, 1)) for below in (x, dropped))
     d_bias = flat.sum(0, dtype=dtype)
     return d_x, d_weight_ih.to(dtype), d_weight_hh.to(dtype), d_bias, d_bias
+
+
+def tanh_(x: Tensor) -> Tensor:
+    """Replace x by tanh x = 2 sigmoid(2 x) - 1, which on a CPU is twice as fast as torch.tanh."""
+    return x.tanh_() if x.is_cuda else x.mul_(2).sigmoid_().mul_(2).sub_(1)
+
+
+def transposed_product(one: Tensor, other: Tensor) -> Tensor:
+    """one.T @ other [m, n], in the order that is faster; the other order gives the same numbers.
+
+    Products of large matrices in float32 on a CPU are so much faster with the result transposed that copying it pays.
+    """
+    if one.dtype == torch.float32 and other.shape[1] >= STEPPED:
+        return (other.t() @ one).t()
+    return one.t() @ other
 
 
 def product_with(weight: Tensor, rows: int) -> Callable[[Tensor, Tensor], Tensor]:
