@@ -97,14 +97,43 @@ class _LSTMSteps(torch.autograd.Function):
         weight_ih, weight_hh, x = weight_ih.to(dtype), weight_hh.to(dtype), inputs.to(dtype)
         from_inputs = _input_products(x, weight_ih, bias_ih + bias_hh)
         outputs, dropped = _fed_back(h, masks, len(x), dtype)
-        gates = torch.empty_like(from_inputs, dtype=bias_ih.dtype)
-        cells = gates.new_empty(len(x) + 1, *c.shape)
+        cells = h.new_empty(len(x) + 1, *c.shape, dtype=bias_ih.dtype)
         cells[0] = c
+        steps = _LoopOnCPU if x.is_cpu else _LoopOnGPU
+        kept = steps.forward(from_inputs, weight_hh, masks, outputs, dropped, cells)
+        ctx.save_for_backward(x, weight_ih, weight_hh, dropped, masks, cells, *kept)
+        ctx.types = inputs.dtype, h.dtype, c.dtype
+        ctx.set_materialize_grads(False)  # the last cell state is seldom part of a loss
+        return outputs[1:], cells[-1].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_outputs: Tensor | None, d_c: Tensor | None) -> tuple[Tensor | None, ...]:
+        x, weight_ih, weight_hh, dropped, masks, cells, *kept = ctx.saved_tensors
+        d_h = torch.zeros_like(cells[0])
+        d_c = torch.zeros_like(cells[0]) if d_c is None else d_c.to(cells.dtype, copy=True)
+        d_gates = torch.empty_like(kept[0], dtype=x.dtype)
+        steps = _LoopOnCPU if x.is_cpu else _LoopOnGPU
+        d_h, d_c = steps.backward(d_outputs, d_h, d_c, d_gates, weight_hh, masks, cells, *kept)
+        d_x, *of_parameters = _gradients(d_gates, x, dropped, weight_ih, cells.dtype)
+        of_inputs, of_h, of_c = ctx.types
+        return d_x.to(of_inputs), d_h.to(of_h), d_c.to(of_c), *of_parameters, None, None
+
+
+class _LoopOnCPU:
+    """The loops over time in plain operations, few of them a step, since each takes microseconds to call."""
+
+    @staticmethod
+    def forward(
+        from_inputs: Tensor, weight_hh: Tensor, masks: Tensor | None, outputs: Tensor, dropped: Tensor, cells: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Fill in outputs, dropped and cells; returns the gates and tanh of the cells."""
+        gates = torch.empty_like(from_inputs, dtype=cells.dtype)
         squashed = torch.empty_like(cells[1:])
         i, f, g, o = (part.unbind() for part in gates.chunk(4, dim=2))
-        i_and_f = gates[:, :, : 2 * c.shape[1]].unbind()
+        i_and_f = gates[:, :, : 2 * cells.shape[2]].unbind()
         h_at, dropped_at, c_at, tanh_c, gates_at = map(torch.unbind, (outputs, dropped, cells, squashed, gates))
-        multiply = product_with(weight_hh, len(c))
+        multiply = product_with(weight_hh, cells.shape[1])
         for t, from_input in enumerate(from_inputs.unbind()):
             if masks is not None:
                 torch.mul(h_at[t], masks[t], out=dropped_at[t])
@@ -115,23 +144,26 @@ class _LSTMSteps(torch.autograd.Function):
             torch.mul(f[t], c_at[t], out=c_at[t + 1]).addcmul_(i[t], g[t])
             tanh_(tanh_c[t].copy_(c_at[t + 1]))
             torch.mul(o[t], tanh_c[t], out=h_at[t + 1])
-        ctx.save_for_backward(x, weight_ih, weight_hh, dropped, masks, gates, cells, squashed)
-        ctx.types = inputs.dtype, h.dtype, c.dtype
-        ctx.set_materialize_grads(False)  # the last cell state is seldom part of a loss
-        return outputs[1:], cells[-1].clone()
+        return gates, squashed
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, d_outputs: Tensor | None, d_c: Tensor | None) -> tuple[Tensor | None, ...]:
-        x, weight_ih, weight_hh, dropped, masks, gates, cells, squashed = ctx.saved_tensors
+    def backward(
+        d_outputs: Tensor | None,
+        d_h: Tensor,
+        d_c: Tensor,
+        d_gates: Tensor,
+        weight_hh: Tensor,
+        masks: Tensor | None,
+        cells: Tensor,
+        gates: Tensor,
+        squashed: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Fill in the gradients of the gates; returns those of h and c before the first step."""
         f, by_cell, by_output, output_to_cell = _gate_derivatives(gates, cells, squashed)
-        d_gates = torch.empty_like(gates, dtype=x.dtype)
         of_cell, of_output = _by_gate(d_gates)[:, :, :3].unbind(), _by_gate(d_gates)[:, :, 3].unbind()
-        d_h = torch.zeros_like(cells[0])
-        d_c = torch.zeros_like(cells[0]) if d_c is None else d_c.to(cells.dtype, copy=True)
         multiply = product_with(weight_hh.t(), len(d_c))
-        no_sum = torch.zeros_like(dropped[0])
-        for t in reversed(range(len(x))):
+        no_sum = torch.zeros_like(d_h, dtype=d_gates.dtype)
+        for t in reversed(range(len(d_gates))):
             if d_outputs is not None:
                 d_h += d_outputs[t]
             d_c.addcmul_(d_h, output_to_cell[t])
@@ -141,9 +173,65 @@ class _LSTMSteps(torch.autograd.Function):
             d_h.copy_(multiply(d_gates[t], no_sum))
             if masks is not None:
                 d_h *= masks[t]
-        d_x, *of_parameters = _gradients(d_gates, x, dropped, weight_ih, gates.dtype)
-        of_inputs, of_h, of_c = ctx.types
-        return d_x.to(of_inputs), d_h.to(of_h), d_c.to(of_c), *of_parameters, None, None
+        return d_h, d_c
+
+
+class _LoopOnGPU:
+    """The same loops with CUDA's kernels for all that a step does to its gates, since each launch takes its time."""
+
+    cell = torch.ops.aten._thnn_fused_lstm_cell
+    cell_backward = torch.ops.aten._thnn_fused_lstm_cell_backward_impl
+
+    @classmethod
+    def forward(
+        cls,
+        from_inputs: Tensor,
+        weight_hh: Tensor,
+        masks: Tensor | None,
+        outputs: Tensor,
+        dropped: Tensor,
+        cells: Tensor,
+    ) -> tuple[Tensor]:
+        """Fill in outputs, dropped and cells; returns the gates."""
+        gates = torch.empty_like(from_inputs, dtype=cells.dtype)
+        from_inputs, transposed, kept = from_inputs.to(cells.dtype), weight_hh.t(), []
+        h, c, all_h, all_c, fed_back = outputs[0], cells[0], [], [], []
+        for t, from_input in enumerate(from_inputs.unbind()):
+            fed_back.append(h if masks is None else (h * masks[t]).to(weight_hh.dtype))
+            h, c, gate = cls.cell(from_input, (fed_back[-1] @ transposed).to(cells.dtype), c)
+            all_h.append(h)
+            all_c.append(c)
+            kept.append(gate)
+        outputs[1:] = torch.stack(all_h)
+        cells[1:] = torch.stack(all_c)
+        if masks is not None:
+            torch.stack(fed_back, out=dropped)
+        return (torch.stack(kept, out=gates),)
+
+    @classmethod
+    def backward(
+        cls,
+        d_outputs: Tensor | None,
+        d_h: Tensor,
+        d_c: Tensor,
+        d_gates: Tensor,
+        weight_hh: Tensor,
+        masks: Tensor | None,
+        cells: Tensor,
+        gates: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Fill in the gradients of the gates; returns those of h and c before the first step."""
+        found = []
+        for t in reversed(range(len(gates))):
+            if d_outputs is not None:
+                d_h = d_h + d_outputs[t]
+            of_gates, d_c, _ = cls.cell_backward(d_h, d_c, cells[t], cells[t + 1], gates[t], False)
+            found.append(of_gates.to(weight_hh.dtype))
+            d_h = (found[-1] @ weight_hh).to(cells.dtype)
+            if masks is not None:
+                d_h = d_h * masks[t]
+        torch.stack(found[::-1], out=d_gates)
+        return d_h, d_c
 
 
 def _gate_derivatives(
@@ -240,7 +328,7 @@ def _gradients(
 
 def tanh_(x: Tensor) -> Tensor:
     """Replace x by tanh x = 2 sigmoid(2 x) - 1, which on a CPU is twice as fast as torch.tanh."""
-    return x.tanh_() if x.is_cuda else x.mul_(2).sigmoid_().mul_(2).sub_(1)
+    return x.mul_(2).sigmoid_().mul_(2).sub_(1) if x.is_cpu else x.tanh_()
 
 
 def transposed_product(one: Tensor, other: Tensor) -> Tensor:
