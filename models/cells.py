@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 PACKED = 400_000
 """Fewest weights of a matrix for which the layout that oneDNN multiplies fastest is worth making."""
 STEPPED = 400
-"""Fewest units of a layer for which stepping is faster than PyTorch's layer, in bfloat16 on a CPU."""
+"""Fewest units of an LSTM for which stepping is faster than PyTorch's layer, in bfloat16 on a CPU."""
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
@@ -36,7 +36,7 @@ class LSTM(nn.LSTM):
             state: h and c, each [1, batch, hidden_size]; zeros if None.
             masks: [time, batch, hidden_size], by which h[t-1] is multiplied at each step.
         """
-        if masks is None and not stepping_pays(inputs, self.hidden_size):
+        if masks is None and not stepping_pays(self, inputs):
             return super().forward(inputs, state)  # type: ignore[no-any-return, has-type]
         zeros = inputs.new_zeros(1, inputs.shape[1], self.hidden_size)
         h, c = state or (zeros, zeros)
@@ -53,7 +53,7 @@ class RNN(nn.RNN):
         self, inputs: Tensor, state: Tensor | None = None, masks: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """As LSTM.forward, with a state [1, batch, hidden_size]."""
-        if masks is None and not stepping_pays(inputs, self.hidden_size):
+        if masks is None and not stepping_pays(self, inputs):
             return super().forward(inputs, state)  # type: ignore[no-any-return, has-type]
         h = inputs.new_zeros(1, inputs.shape[1], self.hidden_size) if state is None else state
         outputs = _RNNSteps.apply(  # type: ignore[no-untyped-call]
@@ -68,9 +68,9 @@ def product_type(inputs: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
 
 
-def stepping_pays(inputs: Tensor, hidden_size: int) -> bool:
-    """Whether the layers here are faster than PyTorch's own; measured by `rnnreg benchmark`."""
-    return rounds_on_cpu(inputs) and hidden_size >= STEPPED
+def stepping_pays(layer: nn.RNNBase, inputs: Tensor) -> bool:
+    """Whether stepping is faster than PyTorch's layer, by measurement; float32 keeps PyTorch's numbers in any case."""
+    return rounds_on_cpu(inputs) and (layer.mode != "LSTM" or layer.hidden_size >= STEPPED)
 
 
 def rounds_on_cpu(inputs: Tensor) -> bool:

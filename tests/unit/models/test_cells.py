@@ -17,7 +17,7 @@ LAYERS = {"lstm": (cells.LSTM, nn.LSTM), "rnn": (cells.RNN, nn.RNN)}
 @pytest.fixture
 def stepping(monkeypatch) -> None:
     """Every layer steps, and every weight is packed where oneDNN can."""
-    monkeypatch.setattr(cells, "stepping_pays", lambda inputs, hidden_size: True)
+    monkeypatch.setattr(cells, "stepping_pays", lambda layer, inputs: True)
     monkeypatch.setattr(cells, "PACKED", 1)
 
 
