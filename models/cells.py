@@ -7,19 +7,18 @@ one small product and a few operations on gates. Under autocast, products have i
 single precision always.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-PACKED = 400_000
-"""Fewest weights of a matrix for which the layout that oneDNN multiplies fastest is worth making."""
+from models.loops import LoopOnCPU, LoopOnGPU
+from models.products import product_type, product_with, rounds_on_cpu, transposed_product
+
 STEPPED = 400
 """Fewest units of an LSTM for which stepping is faster than PyTorch's layer, in bfloat16 on a CPU."""
 
-_sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
@@ -62,20 +61,9 @@ class RNN(nn.RNN):
         return outputs, outputs[-1:]
 
 
-def product_type(inputs: Tensor) -> torch.dtype:
-    """The type in which products of inputs are made: that of autocast where it is on."""
-    device = inputs.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
-
-
 def stepping_pays(layer: nn.RNNBase, inputs: Tensor) -> bool:
     """Whether stepping is faster than PyTorch's layer, by measurement; float32 keeps PyTorch's numbers in any case."""
     return rounds_on_cpu(inputs) and (layer.mode != "LSTM" or layer.hidden_size >= STEPPED)
-
-
-def rounds_on_cpu(inputs: Tensor) -> bool:
-    """Whether autocast makes products of inputs in bfloat16, on a CPU."""
-    return inputs.device.type == "cpu" and product_type(inputs) == torch.bfloat16
 
 
 class _LSTMSteps(torch.autograd.Function):
@@ -99,7 +87,7 @@ class _LSTMSteps(torch.autograd.Function):
         outputs, dropped = _fed_back(h, masks, len(x), dtype)
         cells = h.new_empty(len(x) + 1, *c.shape, dtype=bias_ih.dtype)
         cells[0] = c
-        steps = _LoopOnCPU if x.is_cpu else _LoopOnGPU
+        steps = LoopOnCPU if x.is_cpu else LoopOnGPU
         kept = steps.forward(from_inputs, weight_hh, masks, outputs, dropped, cells)
         ctx.save_for_backward(x, weight_ih, weight_hh, dropped, masks, cells, *kept)
         ctx.types = inputs.dtype, h.dtype, c.dtype
@@ -113,148 +101,11 @@ class _LSTMSteps(torch.autograd.Function):
         d_h = torch.zeros_like(cells[0])
         d_c = torch.zeros_like(cells[0]) if d_c is None else d_c.to(cells.dtype, copy=True)
         d_gates = torch.empty_like(kept[0], dtype=x.dtype)
-        steps = _LoopOnCPU if x.is_cpu else _LoopOnGPU
+        steps = LoopOnCPU if x.is_cpu else LoopOnGPU
         d_h, d_c = steps.backward(d_outputs, d_h, d_c, d_gates, weight_hh, masks, cells, *kept)
         d_x, *of_parameters = _gradients(d_gates, x, dropped, weight_ih, cells.dtype)
         of_inputs, of_h, of_c = ctx.types
         return d_x.to(of_inputs), d_h.to(of_h), d_c.to(of_c), *of_parameters, None, None
-
-
-class _LoopOnCPU:
-    """The loops over time in plain operations, few of them a step, since each takes microseconds to call."""
-
-    @staticmethod
-    def forward(
-        from_inputs: Tensor, weight_hh: Tensor, masks: Tensor | None, outputs: Tensor, dropped: Tensor, cells: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Fill in outputs, dropped and cells; returns the gates and tanh of the cells."""
-        gates = torch.empty_like(from_inputs, dtype=cells.dtype)
-        squashed = torch.empty_like(cells[1:])
-        i, f, g, o = (part.unbind() for part in gates.chunk(4, dim=2))
-        i_and_f = gates[:, :, : 2 * cells.shape[2]].unbind()
-        h_at, dropped_at, c_at, tanh_c, gates_at = map(torch.unbind, (outputs, dropped, cells, squashed, gates))
-        multiply = product_with(weight_hh, cells.shape[1])
-        for t, from_input in enumerate(from_inputs.unbind()):
-            if masks is not None:
-                torch.mul(h_at[t], masks[t], out=dropped_at[t])
-            gates_at[t].copy_(multiply(dropped_at[t], from_input))
-            i_and_f[t].sigmoid_()
-            tanh_(g[t])
-            o[t].sigmoid_()
-            torch.mul(f[t], c_at[t], out=c_at[t + 1]).addcmul_(i[t], g[t])
-            tanh_(tanh_c[t].copy_(c_at[t + 1]))
-            torch.mul(o[t], tanh_c[t], out=h_at[t + 1])
-        return gates, squashed
-
-    @staticmethod
-    def backward(
-        d_outputs: Tensor | None,
-        d_h: Tensor,
-        d_c: Tensor,
-        d_gates: Tensor,
-        weight_hh: Tensor,
-        masks: Tensor | None,
-        cells: Tensor,
-        gates: Tensor,
-        squashed: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """Fill in the gradients of the gates; returns those of h and c before the first step."""
-        f, by_cell, by_output, output_to_cell = _gate_derivatives(gates, cells, squashed)
-        of_cell, of_output = _by_gate(d_gates)[:, :, :3].unbind(), _by_gate(d_gates)[:, :, 3].unbind()
-        multiply = product_with(weight_hh.t(), len(d_c))
-        no_sum = torch.zeros_like(d_h, dtype=d_gates.dtype)
-        for t in reversed(range(len(d_gates))):
-            if d_outputs is not None:
-                d_h += d_outputs[t]
-            d_c.addcmul_(d_h, output_to_cell[t])
-            torch.mul(by_cell[t], d_c[:, None], out=of_cell[t])
-            torch.mul(by_output[t], d_h, out=of_output[t])
-            d_c *= f[t]
-            d_h.copy_(multiply(d_gates[t], no_sum))
-            if masks is not None:
-                d_h *= masks[t]
-        return d_h, d_c
-
-
-class _LoopOnGPU:
-    """The same loops with CUDA's kernels for all that a step does to its gates, since each launch takes its time."""
-
-    cell = torch.ops.aten._thnn_fused_lstm_cell
-    cell_backward = torch.ops.aten._thnn_fused_lstm_cell_backward_impl
-
-    @classmethod
-    def forward(
-        cls,
-        from_inputs: Tensor,
-        weight_hh: Tensor,
-        masks: Tensor | None,
-        outputs: Tensor,
-        dropped: Tensor,
-        cells: Tensor,
-    ) -> tuple[Tensor]:
-        """Fill in outputs, dropped and cells; returns the gates."""
-        gates = torch.empty_like(from_inputs, dtype=cells.dtype)
-        from_inputs, transposed, kept = from_inputs.to(cells.dtype), weight_hh.t(), []
-        h, c, all_h, all_c, fed_back = outputs[0], cells[0], [], [], []
-        for t, from_input in enumerate(from_inputs.unbind()):
-            fed_back.append(h if masks is None else (h * masks[t]).to(weight_hh.dtype))
-            h, c, gate = cls.cell(from_input, (fed_back[-1] @ transposed).to(cells.dtype), c)
-            all_h.append(h)
-            all_c.append(c)
-            kept.append(gate)
-        outputs[1:] = torch.stack(all_h)
-        cells[1:] = torch.stack(all_c)
-        if masks is not None:
-            torch.stack(fed_back, out=dropped)
-        return (torch.stack(kept, out=gates),)
-
-    @classmethod
-    def backward(
-        cls,
-        d_outputs: Tensor | None,
-        d_h: Tensor,
-        d_c: Tensor,
-        d_gates: Tensor,
-        weight_hh: Tensor,
-        masks: Tensor | None,
-        cells: Tensor,
-        gates: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """Fill in the gradients of the gates; returns those of h and c before the first step."""
-        found = []
-        for t in reversed(range(len(gates))):
-            if d_outputs is not None:
-                d_h = d_h + d_outputs[t]
-            of_gates, d_c, _ = cls.cell_backward(d_h, d_c, cells[t], cells[t + 1], gates[t], False)
-            found.append(of_gates.to(weight_hh.dtype))
-            d_h = (found[-1] @ weight_hh).to(cells.dtype)
-            if masks is not None:
-                d_h = d_h * masks[t]
-        torch.stack(found[::-1], out=d_gates)
-        return d_h, d_c
-
-
-def _gate_derivatives(
-    gates: Tensor, cells: Tensor, squashed: Tensor
-) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """By time step: the forget gate, and the derivatives that the loop needs.
-
-    Those are of c[t] with respect to the gates i, f, g before their nonlinearity [batch, 3, hidden], of h[t] with
-    respect to o, and of h[t] with respect to c[t].
-    """
-    i, f, g, o = _by_gate(gates).unbind(2)
-    of_gates = _by_gate(torch.empty_like(gates))
-    _sigmoid_backward(g, i, grad_input=of_gates[:, :, 0])
-    _sigmoid_backward(cells[:-1], f, grad_input=of_gates[:, :, 1])
-    _tanh_backward(i, g, grad_input=of_gates[:, :, 2])
-    _sigmoid_backward(squashed, o, grad_input=of_gates[:, :, 3])
-    of_c = torch.ops.aten.tanh_backward(o, squashed)
-    return f.unbind(), of_gates[:, :, :3].unbind(), of_gates[:, :, 3].unbind(), of_c.unbind()
-
-
-def _by_gate(gates: Tensor) -> Tensor:
-    """Gates [time, batch, 4 * hidden] as [time, batch, 4, hidden]."""
-    return gates.view(*gates.shape[:2], 4, -1)
 
 
 class _RNNSteps(torch.autograd.Function):
@@ -324,36 +175,3 @@ def _gradients(
     d_weight_ih, d_weight_hh = (transposed_product(flat, below.flatten(0, 1)) for below in (x, dropped))
     d_bias = flat.sum(0, dtype=dtype)
     return d_x, d_weight_ih.to(dtype), d_weight_hh.to(dtype), d_bias, d_bias
-
-
-def tanh_(x: Tensor) -> Tensor:
-    """Replace x by tanh x = 2 sigmoid(2 x) - 1, which on a CPU is twice as fast as torch.tanh."""
-    return x.mul_(2).sigmoid_().mul_(2).sub_(1) if x.is_cpu else x.tanh_()
-
-
-def transposed_product(one: Tensor, other: Tensor) -> Tensor:
-    """one.T @ other [m, n], in the order that is faster; the other order gives the same numbers.
-
-    Products of large matrices in float32 on a CPU are so much faster with the result transposed that copying it pays.
-    """
-    if one.dtype == torch.float32 and other.shape[1] >= STEPPED:
-        return (other.t() @ one).t()
-    return one.t() @ other
-
-
-def product_with(weight: Tensor, rows: int) -> Callable[[Tensor, Tensor], Tensor]:
-    """The function (x [rows, k], y [rows, n]) -> x @ weight.T + y, for many products with one weight [n, k]."""
-    if _packs(weight):
-        packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)
-        return lambda x, y: torch.ops.mkldnn._linear_pointwise.binary(x, y, packed, None, "add")
-    transposed = weight.t()
-    return lambda x, y: torch.addmm(y, x, transposed)
-
-
-def _packs(weight: Tensor) -> bool:
-    """Whether oneDNN has a layout of its own for a weight that is large enough for it."""
-    if weight.device.type != "cpu" or weight.numel() < PACKED or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return False
-    return weight.dtype == torch.float32 or (
-        weight.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    )

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from models.cells import rounds_on_cpu
+from models.products import rounds_on_cpu
 
 LEVELS = 2**16
 """Values of a random number of 16 bits, four of which are drawn at once."""

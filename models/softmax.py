@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from models.cells import product_type, transposed_product
+from models.products import product_type, transposed_product
 
 ROWS_AT_ONCE = 64
 """Rows of logits in bfloat16 that are taken to single precision at once, few enough for a processor's cache."""

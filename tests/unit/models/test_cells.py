@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models import cells
+from models import cells, products
 from models.backbone import RegularizedLSTM
 from models.dropout import Dropout
 
@@ -18,7 +18,7 @@ LAYERS = {"lstm": (cells.LSTM, nn.LSTM), "rnn": (cells.RNN, nn.RNN)}
 def stepping(monkeypatch) -> None:
     """Every layer steps, and every weight is packed where oneDNN can."""
     monkeypatch.setattr(cells, "stepping_pays", lambda layer, inputs: True)
-    monkeypatch.setattr(cells, "PACKED", 1)
+    monkeypatch.setattr(products, "PACKED", 1)
 
 
 def tensors(found: object) -> list[Tensor]:
@@ -96,9 +96,9 @@ def test_the_loops_for_a_gpu_do_as_those_for_a_cpu(precision, dropping, stepping
         return [outputs.detach(), state[1].detach(), *torch.autograd.grad(loss, layer.parameters())]
 
     expected = values()
-    monkeypatch.setattr(cells, "_LoopOnCPU", cells._LoopOnGPU)
-    monkeypatch.setattr(cells._LoopOnGPU, "cell", staticmethod(cell_of_cuda))
-    monkeypatch.setattr(cells._LoopOnGPU, "cell_backward", staticmethod(cell_backward_of_cuda))
+    monkeypatch.setattr(cells, "LoopOnCPU", cells.LoopOnGPU)
+    monkeypatch.setattr(cells.LoopOnGPU, "cell", staticmethod(cell_of_cuda))
+    monkeypatch.setattr(cells.LoopOnGPU, "cell_backward", staticmethod(cell_backward_of_cuda))
     for one, other in zip(values(), expected, strict=True):
         assert (one - other).norm() <= (0.01 if precision == torch.bfloat16 else 1e-12) * other.norm()
 
