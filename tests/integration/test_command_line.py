@@ -136,7 +136,7 @@ def test_data_lists_and_verifies(rnnreg, tmp_path) -> None:
         (["run", "ptb-small-average-2"], 1, "is an ensemble, which is not trained; `rnnreg reproduce --only ptb-"),
         (["list", "--task", "chess"], 1, "--task chess: there is no such task; there are language-modeling, speech, "),
         (["list", "--rows_file", "ROWS"], 1, "its ROWS has 1, which is no benchmark.tasks.base.Row"),
-        (["sample", "/etc"], 1, "has no trained /etc with seed 1"),
+        (["sample", "/etc"], 1, "/etc holds no model: neither last.ckpt, "),
         (["collect", "--store", "nowhere"], 1, "--store nowhere: there is no such folder"),
         (["baseline", "update", "--reason", "new", "--baseline", "EMPTY/new.json"], 1, "name those to take up with"),
         (["table", "--store", "nowhere"], 1, "--store nowhere: there is no such folder"),
