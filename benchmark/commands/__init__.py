@@ -2,7 +2,19 @@
 
 from collections.abc import Callable
 
-from benchmark.commands import benchmark, check, clean, dashboard, data, gallery, generate, power, reproduce, results
+from benchmark.commands import (
+    benchmark,
+    check,
+    clean,
+    dashboard,
+    data,
+    evaluate,
+    gallery,
+    generate,
+    power,
+    reproduce,
+    results,
+)
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "list": reproduce.list_rows,
@@ -21,6 +33,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "translate": generate.translate,
     "caption": generate.caption,
     "gallery": gallery.gallery,
+    "evaluate": evaluate.evaluate,
     "data": data.data,
     "clean": clean.clean,
 }
