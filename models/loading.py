@@ -179,3 +179,8 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path} is not a JSON object")
     return content
+
+
+def write_json(content: dict[str, Any], path: Path) -> None:
+    """Write a JSON object that `read_json` reads."""
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -9,6 +9,7 @@ from benchmark.commands import (
     dashboard,
     data,
     evaluate,
+    export,
     gallery,
     generate,
     power,
@@ -34,6 +35,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "caption": generate.caption,
     "gallery": gallery.gallery,
     "evaluate": evaluate.evaluate,
+    "export": export.export,
     "data": data.data,
     "clean": clean.clean,
 }
