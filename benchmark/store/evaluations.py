@@ -52,6 +52,11 @@ class EvaluationRecord:
     """Command line that evaluates the model again."""
 
     @property
+    def is_clean(self) -> bool:
+        """Whether it comes from committed code, so that it can be repeated."""
+        return self.commit != "unknown" and not self.commit.endswith("-dirty")
+
+    @property
     def name(self) -> str:
         """Name of its file."""
         identity = json.dumps([self.log_probabilities_sha256, self.settings, self.chosen], sort_keys=True)
