@@ -137,7 +137,8 @@ def evaluate_ensemble(row: Row, chosen: Sequence[Trained], data: Path, accelerat
         final_evaluation(model, datamodule, accelerator)
         models.append(model)
         kept.append(log_probabilities(model))
-    more, _ = row.config.evaluate_ensemble(models, datamodule)
+    measures_more = type(row.config).evaluate_ensemble is not Config.evaluate_ensemble
+    more = row.config.evaluate_ensemble(models, datamodule).metrics if measures_more else {}
     seeds = ", ".join(str(one.seed) for one in chosen)
     return Evaluation(
         {**perplexities(kept, row.name), **more}, remarks=[f"{len(chosen)} of {row.members} members: seeds {seeds}"]

@@ -15,9 +15,9 @@ from benchmark.store.provenance import describe_commit, describe_processor, desc
 from benchmark.store.records import Record
 from datamodules.errors import UserError
 from datamodules.language_modeling.datamodule import LanguageModelingData
+from models.base import EVALUATIONS
 from models.evaluation_methods import METHODS, Method, choose
 from models.loaded import Loaded, LoadedLanguageModel
-from models.tokens import EVALUATIONS
 
 
 def language_model(loaded: Loaded, asked: str) -> LoadedLanguageModel:

@@ -18,10 +18,10 @@ from datamodules.language_modeling.sources import PENN_TREEBANK, STATE_OF_THE_UN
 from datamodules.speech.datamodule import Utterances
 from datamodules.speech.preparation import prepare
 from datamodules.speech.recorded import open_corpus
-from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, SAMROMUR
+from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, SAMROMUR, SPLITS, Split
 from datamodules.translation.datamodule import PairBatches
 from datamodules.translation.sources import AlignedFiles, Pairs, read_parallel_text
-from datamodules.translation.tokenization import tokenize
+from datamodules.translation.tokenization import detokenize, tokenize
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 from models.captioner import caption
 from models.evaluation_methods import Method
@@ -29,6 +29,7 @@ from models.inputs import picture_vectors
 from models.loaded import LoadedAcousticModel, LoadedCaptioner, LoadedLanguageModel, LoadedTranslator
 from models.metrics import corpus_bleu
 from models.tokens import true_log_probabilities
+from models.translator import Translation, score
 
 SHOWN_UNKNOWN = 10
 """Unknown words that a remark names, the most frequent ones."""
@@ -119,22 +120,31 @@ def evaluate_pairs(loaded: LoadedTranslator, pairs: Pairs, name: str) -> Evaluat
         (vocabularies[0].encode(source), vocabularies[1].encode(target)) for source, target in zip(*sides, strict=True)
     ]
     log_probabilities: dict[int, Tensor] = {}
-    written: dict[int, str] = {}
+    written: dict[int, Translation] = {}
     with torch.no_grad():
         for batch in PairBatches(encoded, model.batch_size, vocabularies[1].ids[EOS], texts=texts):
             found, counted = model(batch), batch.targets != IGNORE_INDEX
             for column, (place, hypothesis) in enumerate(zip(batch.places, model.translate(batch.source), strict=True)):
                 log_probabilities[place] = found[counted[:, column], column]
-                written[place] = model.text(hypothesis)
+                written[place] = Translation(*texts[place], model.words(hypothesis))
     order = range(len(texts))
-    bleu, signature = corpus_bleu([written[place] for place in order], [[target] for _, target in texts])
-    metrics = {"perplexity": perplexity(torch.cat([log_probabilities[place] for place in order])), "bleu": bleu}
+    outcome = score([written[place] for place in order], model.languages[1])
+    metrics = {
+        "perplexity": perplexity(torch.cat([log_probabilities[place] for place in order])),
+        **{name.removeprefix("test_"): value for name, value in outcome.metrics.items()},
+        "sentences": float(len(texts)),
+    }
     items: list[tuple[str, ...]] = [("line", "perplexity", "source", "reference", "translation")]
     items += [
-        (str(place + 1), f"{perplexity(log_probabilities[place]):.4f}", *texts[place], written[place])
+        (
+            str(place + 1),
+            f"{perplexity(log_probabilities[place]):.4f}",
+            *texts[place],
+            detokenize(written[place].words, model.languages[1]),
+        )
         for place in order
     ]
-    remarks = [f"BLEU: {signature}"]
+    remarks = [f"BLEU: {outcome.details['bleu_signature']}"]
     for side, vocabulary, language in zip(sides, vocabularies, model.languages, strict=True):
         words = [word for sentence in side for word in sentence]
         remarks += _unknown(Counter(word for word in words if word not in vocabulary.ids), len(words), f"{language}: ")
@@ -178,16 +188,20 @@ def evaluate_pictures(loaded: LoadedCaptioner, source: str, data: Path, features
                 with torch.no_grad():
                     logits = model(vector[None], tokens[:-1])
                 log_probabilities.append(true_log_probabilities(logits, tokens[1:])[:, 0])
-    bleu, signature = corpus_bleu(captions, [one.captions for one in examples])
-    metrics = {"perplexity": perplexity(torch.cat(log_probabilities)), "bleu": bleu, "pictures": float(len(examples))}
+    bleu = corpus_bleu(captions, [one.captions for one in examples])
+    metrics = {
+        "perplexity": perplexity(torch.cat(log_probabilities)),
+        "bleu": bleu.score,
+        "pictures": float(len(examples)),
+    }
     unknown = _unknown(Counter(word for word in words if word not in vocabulary.ids), len(words))
-    return Evaluation(metrics, items, [f"BLEU: {signature}", *unknown])
+    return Evaluation(metrics, items, [f"BLEU: {bleu.signature}", *unknown])
 
 
 def evaluate_speech(loaded: LoadedAcousticModel, source: str, data: Path, aligner: str, sample_rate: int) -> Evaluation:
     """Frame accuracy on recorded speech, in all and by utterance.
 
-    Of a named source it is the validation set; of a folder of the user's own it is every utterance. A frame whose true
+    Of a named source it is the test set; of a folder of the user's own it is every utterance. A frame whose true
     state the model does not know counts as wrong.
     """
     corpus = open_corpus(source, data)
@@ -196,7 +210,7 @@ def evaluate_speech(loaded: LoadedAcousticModel, source: str, data: Path, aligne
     ids = {state: number for number, state in enumerate(loaded.states)}
     known = np.array([ids.get(state, IGNORE_INDEX) for state in prepared.states])
     named = source in {ESPEAK, *(one.name for one in (ASTERISK, LIBRISPEECH_SOURCE, SAMROMUR))}
-    splits = ("validation",) if named else ("train", "validation")
+    splits: tuple[Split, ...] = ("test",) if named else SPLITS
     right, frames, unknown, items = 0, 0, 0, [("utterance", "split", "frames", "right")]
     for split in splits:
         utterances = Utterances(prepared, split, loaded.model.output_delay)

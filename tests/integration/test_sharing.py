@@ -188,9 +188,9 @@ def test_sentence_pairs_pictures_and_recordings_are_scored_by_item(trained, rnnr
     code, out, err = rnnreg("evaluate", "frames", "--source", trained.folder / "tones", *here)
     assert code == 0, err
     items = list(csv.DictReader((tmp_path / "items.tsv").open(), delimiter="\t"))
-    own = [item for item in items if item["split"] == "validation"]
+    own = [item for item in items if item["split"] == "test"]
     right, frames = (sum(int(item[name]) for item in own) for name in ("right", "frames"))
-    accuracy = trained.records["speech"].metrics["validation_frame_accuracy"]
+    accuracy = trained.records["speech"].metrics["test_frame_accuracy"]
     assert 100 * right / frames == pytest.approx(accuracy, abs=1e-3)
 
 
