@@ -124,9 +124,7 @@ class SoftmaxTemperature(Method):
 
     name: ClassVar[str] = "temperature"
     source: ClassVar[str] = "Guo et al. 2017, arXiv:1706.04599; Melis et al. 2018, arXiv:1805.09208"
-    grid: ClassVar[Mapping[str, Sequence[float]]] = {
-        "temperature": (0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15, 1.2, 1.25, 1.3, 1.4, 1.5)
-    }
+    grid: ClassVar[Mapping[str, Sequence[float]]] = {"temperature": (0.9, 0.95, 1.0, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4)}
 
     temperature: float = 1.0
     """Divisor; above 1 the predictions are flatter."""
@@ -152,8 +150,8 @@ class NeuralCache(Method):
     name: ClassVar[str] = "neural-cache"
     source: ClassVar[str] = "Grave et al. 2017, arXiv:1612.04426"
     grid: ClassVar[Mapping[str, Sequence[float]]] = {
-        "flatness": (0.1, 0.2, 0.3, 0.5, 1.0),
-        "weight": (0.02, 0.05, 0.1, 0.15, 0.2, 0.3),
+        "flatness": (0.1, 0.3, 1.0),
+        "weight": (0.05, 0.1, 0.2, 0.3),
     }
 
     size: int = 500
@@ -195,8 +193,8 @@ class DynamicEvaluation(Method):
     name: ClassVar[str] = "dynamic"
     source: ClassVar[str] = "Krause et al. 2018, arXiv:1709.07432"
     grid: ClassVar[Mapping[str, Sequence[float]]] = {
-        "rate": (0.03, 0.1, 0.2, 0.4, 0.8),
-        "decay": (0.0, 0.003, 0.01, 0.03),
+        "rate": (0.05, 0.1, 0.2, 0.4),
+        "decay": (0.0, 0.01),
     }
 
     segment: int = 20
