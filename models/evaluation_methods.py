@@ -150,7 +150,7 @@ class NeuralCache(Method):
     name: ClassVar[str] = "neural-cache"
     source: ClassVar[str] = "Grave et al. 2017, arXiv:1612.04426"
     grid: ClassVar[Mapping[str, Sequence[float]]] = {
-        "flatness": (0.1, 0.3, 1.0),
+        "flatness": (0.1, 0.3, 1.0, 3.0),
         "weight": (0.05, 0.1, 0.2, 0.3),
     }
 
@@ -247,4 +247,4 @@ def choose(candidates: Sequence[Method], model: LanguageModel, validation: Tenso
     if len(candidates) == 1:
         return candidates[0]
     losses = [float(-candidate.log_probabilities(model, validation).double().sum()) for candidate in candidates]
-    return candidates[losses.index(min(losses))]
+    return candidates[losses.index(min(losses, key=lambda loss: loss if math.isfinite(loss) else math.inf))]

@@ -17,7 +17,7 @@ from benchmark.tasks.base import Row
 from datamodules.errors import UserError
 
 if TYPE_CHECKING:
-    from benchmark.sharing.evaluation import Evaluation
+    from benchmark.sharing.evaluation import Outcome
     from benchmark.tasks.trained import Trained
 
 
@@ -109,7 +109,7 @@ def _one(
     store: Path,
     data: Path,
     may_import: bool,
-) -> "Evaluation":
+) -> "Outcome":
     """One evaluation of one model."""
     from benchmark.sharing.evaluation import evaluate_run, finished_record
     from benchmark.sharing.inputs import evaluate_inputs
@@ -122,7 +122,7 @@ def _one(
         return evaluate_inputs(loaded, trained, inputs, running, method, settings.given, data)
     record = finished_record(trained)
     if method == "plain":
-        return evaluate_run(loaded, record, data)[0]
+        return evaluate_run(loaded, record, data)
     options = [f"--{name}={value}" for name, value in settings.given.items()]
     command = shlex.join(["rnnreg", "evaluate", record.row, f"--seed={record.seed}", f"--method={method}", *options])
     text_model = language_model(loaded, f"--method {method}")
@@ -147,13 +147,13 @@ def _ensemble(model: str, rows: Mapping[str, Row], inputs: Inputs, method: str, 
     return 0
 
 
-def _show(evaluation: "Evaluation", record: Mapping[str, float]) -> None:
+def _show(evaluation: "Outcome", record: Mapping[str, float]) -> None:
     """Print figures, beside those of the record where there are such, and the remarks on standard error."""
     head = ("metric", "value", *(("record", "difference") if record else ()))
     lines = [head]
     for name, value in evaluation.metrics.items():
         beside = (f"{record[name]:.4f}", f"{value - record[name]:+.2g}") if name in record else ("", "")
-        whole = value == int(value) if value == value else False
+        whole = value.is_integer()
         shown = f"{value:,.0f}" if whole and not record else f"{value:.4f}"
         lines.append((name, shown, *(beside if record else ())))
     print_columns(lines)
@@ -173,7 +173,7 @@ def _show_means(found: Sequence[Mapping[str, float]]) -> None:
     print_columns(lines)
 
 
-def _write_items(evaluation: "Evaluation", path: Path) -> None:
+def _write_items(evaluation: "Outcome", path: Path) -> None:
     try:
         with path.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file, delimiter="\t", lineterminator="\n").writerows(evaluation.items)

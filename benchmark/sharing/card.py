@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from benchmark.analysis.intervals import interval, seeds
+from benchmark.analysis.intervals import Interval, interval, seeds
 from benchmark.formatting import Table
 from benchmark.sharing.evaluation import configuration
 from benchmark.store.records import Record, Store
@@ -148,9 +148,9 @@ def _results(made: Card) -> Iterator[dict[str, Any]]:
             kind = next((kind for part, kind in TYPES.items() if part in metric.name), metric.name)
             value = made.measured.get(metric.name, made.record.metrics[metric.name])
             metrics.append({"type": kind, "name": metric.label, "value": round(value, 4)})
-            if len(every) > 1:
-                mean, low, high = _mean(every, metric.name)
-                name = f"{metric.label}, mean of {len(every)} runs (95 % interval {low:.2f} to {high:.2f})"
+            if values := _values(every, metric.name):
+                mean, (low, high) = _mean(values)
+                name = f"{metric.label}, mean of {len(values)} runs (95 % interval {low:.2f} to {high:.2f})"
                 metrics.append({"type": kind, "name": name, "value": round(mean, 4)})
         if metrics:
             yield {
@@ -160,11 +160,16 @@ def _results(made: Card) -> Iterator[dict[str, Any]]:
             }
 
 
-def _mean(records: list[Record], metric: str) -> tuple[float, float, float]:
+def _values(records: list[Record], metric: str) -> list[float]:
+    """A metric of the runs that have it, as older ones may not; nothing if fewer than two do."""
+    found = [record.metrics[metric] for record in records if metric in record.metrics]
+    return found if len(found) > 1 else []
+
+
+def _mean(values: list[float]) -> tuple[float, Interval]:
     """Mean of a metric over runs, and its interval."""
-    values = [record.metrics[metric] for record in records]
     mean = sum(values) / len(values)
-    return mean, *interval(mean, seeds(values))
+    return mean, interval(mean, seeds(values))
 
 
 def _sections(made: Card) -> Iterator[str]:
@@ -203,17 +208,16 @@ def _sections(made: Card) -> Iterator[str]:
 
 
 def _figures(made: Card) -> Table:
-    every = made.same_row()
-    body = []
+    every, body = made.same_row(), []
     for metric in made.metrics():
         value = made.measured.get(metric.name, made.record.metrics[metric.name])
-        cells = [metric.label, f"{value:.4f}"]
-        if len(every) > 1:
-            mean, low, high = _mean(every, metric.name)
-            cells += [f"{mean:.2f}", f"{low:.2f} to {high:.2f}", str(len(every))]
-        body.append(tuple(cells))
-    more = ("mean over seeds", "95 % interval of the mean", "runs") if len(every) > 1 else ()
-    return Table(("metric", "this model", *more), tuple(body))
+        cells = ("–", "–", "1")
+        if values := _values(every, metric.name):
+            mean, (low, high) = _mean(values)
+            cells = (f"{mean:.2f}", f"{low:.2f} to {high:.2f}", str(len(values)))
+        body.append((metric.label, f"{value:.4f}", *cells))
+    header = ("metric", "this model", "mean over seeds", "95 % interval of the mean", "runs")
+    return Table(header, tuple(body))
 
 
 def _remark_on_figures(made: Card) -> str:

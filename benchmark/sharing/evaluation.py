@@ -22,7 +22,7 @@ Accelerator = Literal["auto", "cpu", "gpu"]
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Outcome:
     """The outcome of an evaluation."""
 
     metrics: dict[str, float]
@@ -90,12 +90,10 @@ def final_evaluation(model: TaskModel, data: TaskData, accelerator: Accelerator 
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
-def evaluate_run(
-    loaded: Loaded, record: Record, data: Path, accelerator: Accelerator = "cpu"
-) -> tuple[Evaluation, TaskModel]:
+def evaluate_run(loaded: Loaded, record: Record, data: Path, accelerator: Accelerator = "cpu") -> Outcome:
     """The final evaluation of one model on the data of its run."""
     metrics = final_evaluation(loaded.model, own_data(record, data), accelerator)
-    return Evaluation(metrics, remarks=[comparison(metrics, record)]), loaded.model
+    return Outcome(metrics, remarks=[comparison(metrics, record)])
 
 
 def comparison(metrics: dict[str, float], record: Record) -> str:
@@ -127,7 +125,7 @@ def members(row: Row, store: Path) -> list[Trained]:
     return own[: row.members]
 
 
-def evaluate_ensemble(row: Row, chosen: Sequence[Trained], data: Path, accelerator: Accelerator = "cpu") -> Evaluation:
+def evaluate_ensemble(row: Row, chosen: Sequence[Trained], data: Path, accelerator: Accelerator = "cpu") -> Outcome:
     """The metrics of an ensemble on the data of its members, computed as those of its record are."""
     datamodule = own_data(finished_record(chosen[0]), data)
     models: list[TaskModel] = []
@@ -140,6 +138,6 @@ def evaluate_ensemble(row: Row, chosen: Sequence[Trained], data: Path, accelerat
     measures_more = type(row.config).evaluate_ensemble is not Config.evaluate_ensemble
     more = row.config.evaluate_ensemble(models, datamodule).metrics if measures_more else {}
     seeds = ", ".join(str(one.seed) for one in chosen)
-    return Evaluation(
+    return Outcome(
         {**perplexities(kept, row.name), **more}, remarks=[f"{len(chosen)} of {row.members} members: seeds {seeds}"]
     )

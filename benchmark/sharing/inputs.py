@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.sharing import own_inputs
-from benchmark.sharing.evaluation import Evaluation, configuration, finished_record
+from benchmark.sharing.evaluation import Outcome, configuration, finished_record
 from benchmark.sharing.methods import candidates, language_model
 from benchmark.sharing.options import Inputs
 from benchmark.tasks.trained import Trained
@@ -21,7 +21,7 @@ def evaluate_inputs(
     method: str,
     settings: Mapping[str, Any],
     data: Path,
-) -> Evaluation:
+) -> Outcome:
     """Evaluate a model on what a user has given.
 
     Args:
@@ -65,7 +65,7 @@ def _text(
     method: str,
     settings: Mapping[str, Any],
     data: Path,
-) -> Evaluation:
+) -> Outcome:
     """Evaluate a language model on a text."""
     tried = candidates(method, settings)
     if len(tried) > 1:

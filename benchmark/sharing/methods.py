@@ -1,6 +1,7 @@
 """Evaluation of language models by the methods of the literature, with settings that the validation set decides."""
 
 import datetime
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import torch
 
-from benchmark.sharing.evaluation import Evaluation, own_data
+from benchmark.sharing.evaluation import Outcome, own_data
 from benchmark.sharing.own_inputs import perplexity
 from benchmark.store.evaluations import EvaluationRecord
 from benchmark.store.provenance import describe_commit, describe_processor, describe_versions
@@ -49,7 +50,7 @@ def candidates(name: str, given: Mapping[str, Any]) -> list[Method]:
 
 def evaluate_by_method(
     loaded: LoadedLanguageModel, record: Record, name: str, given: Mapping[str, Any], data: Path, command: str
-) -> tuple[Evaluation, EvaluationRecord]:
+) -> tuple[Outcome, EvaluationRecord]:
     """Validation and test perplexity of a language model by one method.
 
     Args:
@@ -69,6 +70,8 @@ def evaluate_by_method(
         f"{split}_perplexity": perplexity(method.log_probabilities(loaded.model, text.tokens[split]))
         for split in EVALUATIONS
     }
+    if not all(map(math.isfinite, metrics.values())):
+        raise UserError(f"{name} diverged: {metrics}; a smaller --rate or another setting may help")
     chosen = sorted(setting for setting in method.grid if setting not in given)
     plain = {metric: record.metrics[metric] for metric in metrics}
     kept = EvaluationRecord(
@@ -89,7 +92,7 @@ def evaluate_by_method(
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         command=command,
     )
-    return Evaluation(metrics, remarks=[described(method, chosen, len(tried))]), kept
+    return Outcome(metrics, remarks=[described(method, chosen, len(tried))]), kept
 
 
 def described(method: Method, chosen: list[str], tried: int) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.sharing.evaluation import Evaluation
+from benchmark.sharing.evaluation import Outcome
 from datamodules.base import IGNORE_INDEX
 from datamodules.captioning.datamodule import PICTURES_AT_ONCE
 from datamodules.captioning.reading import read_captions
@@ -64,7 +64,7 @@ def text_of(source: str, data: Path) -> str:
     return read_corpus(source, data).text["test"]
 
 
-def evaluate_text(loaded: LoadedLanguageModel, text: str, method: Method) -> Evaluation:
+def evaluate_text(loaded: LoadedLanguageModel, text: str, method: Method) -> Outcome:
     """Perplexity of a text, in all and by line.
 
     Args:
@@ -82,7 +82,7 @@ def evaluate_text(loaded: LoadedLanguageModel, text: str, method: Method) -> Eva
         "perplexity_of_known_words": perplexity(log_probabilities[known]),
         "predictions": float(len(log_probabilities)),
     }
-    return Evaluation(metrics, _lines(loaded, text, log_probabilities), [UNPREDICTED, *_unknown(unknown, len(tokens))])
+    return Outcome(metrics, _lines(loaded, text, log_probabilities), [UNPREDICTED, *_unknown(unknown, len(tokens))])
 
 
 UNPREDICTED = "the first word is read and not predicted, as in every record"
@@ -102,7 +102,7 @@ def _lines(loaded: LoadedLanguageModel, text: str, log_probabilities: Tensor) ->
     return found
 
 
-def evaluate_pairs(loaded: LoadedTranslator, pairs: Pairs, name: str) -> Evaluation:
+def evaluate_pairs(loaded: LoadedTranslator, pairs: Pairs, name: str) -> Outcome:
     """Perplexity and BLEU of a test set of sentence pairs, and the translation of each.
 
     Raises:
@@ -148,7 +148,7 @@ def evaluate_pairs(loaded: LoadedTranslator, pairs: Pairs, name: str) -> Evaluat
     for side, vocabulary, language in zip(sides, vocabularies, model.languages, strict=True):
         words = [word for sentence in side for word in sentence]
         remarks += _unknown(Counter(word for word in words if word not in vocabulary.ids), len(words), f"{language}: ")
-    return Evaluation(metrics, items, remarks)
+    return Outcome(metrics, items, remarks)
 
 
 def pairs_of(source: str, reference: Path | None, data: Path, languages: tuple[str, str]) -> Pairs:
@@ -161,7 +161,7 @@ def pairs_of(source: str, reference: Path | None, data: Path, languages: tuple[s
     return read_parallel_text(source, data, languages).splits["test"]
 
 
-def evaluate_pictures(loaded: LoadedCaptioner, source: str, data: Path, features: Path | None = None) -> Evaluation:
+def evaluate_pictures(loaded: LoadedCaptioner, source: str, data: Path, features: Path | None = None) -> Outcome:
     """Perplexity of the captions of a data set and BLEU of the model's, and the caption of each picture.
 
     Of a named source it is the test set; of a folder of the user's own it is every picture.
@@ -195,10 +195,10 @@ def evaluate_pictures(loaded: LoadedCaptioner, source: str, data: Path, features
         "pictures": float(len(examples)),
     }
     unknown = _unknown(Counter(word for word in words if word not in vocabulary.ids), len(words))
-    return Evaluation(metrics, items, [f"BLEU: {bleu.signature}", *unknown])
+    return Outcome(metrics, items, [f"BLEU: {bleu.signature}", *unknown])
 
 
-def evaluate_speech(loaded: LoadedAcousticModel, source: str, data: Path, aligner: str, sample_rate: int) -> Evaluation:
+def evaluate_speech(loaded: LoadedAcousticModel, source: str, data: Path, aligner: str, sample_rate: int) -> Outcome:
     """Frame accuracy on recorded speech, in all and by utterance.
 
     Of a named source it is the test set; of a folder of the user's own it is every utterance. A frame whose true
@@ -230,12 +230,12 @@ def evaluate_speech(loaded: LoadedAcousticModel, source: str, data: Path, aligne
             "labeled by the same aligner as the training data?"
         )
     metrics = {"frame_accuracy": 100 * right / frames, "frames": float(frames)}
-    return Evaluation(metrics, items, remarks)
+    return Outcome(metrics, items, remarks)
 
 
 def perplexity(log_probabilities: Tensor) -> float:
     """Perplexity exp(-mean) of natural log-probabilities [tokens], NaN if there are none."""
-    return math.exp(-float(log_probabilities.double().mean())) if len(log_probabilities) else math.nan
+    return float(torch.exp(-log_probabilities.double().mean())) if len(log_probabilities) else math.nan
 
 
 def _unknown(words: Counter[str], tokens: int, side: str = "") -> list[str]:
