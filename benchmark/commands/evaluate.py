@@ -17,7 +17,7 @@ from benchmark.tasks.base import Row
 from datamodules.errors import UserError
 
 if TYPE_CHECKING:
-    from benchmark.sharing.evaluation import Outcome
+    from benchmark.sharing.evaluation import Accelerator, Outcome
     from benchmark.tasks.trained import Trained
 
 
@@ -33,6 +33,7 @@ def evaluate(
     output: Path | None = None,
     store: Path = Path("runs"),
     data: Path = Path("data"),
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto",
     rows_file: Path | None = None,
 ) -> int:
     """Evaluate a trained model: on the data of its run as its record was made, or on a text or data set of your own.
@@ -50,6 +51,7 @@ def evaluate(
         output: File (.tsv) to which a line is written for each line of the text, sentence, picture or utterance.
         store: Folder that holds the runs.
         data: Folder that holds the data, one folder per source.
+        accelerator: Device kind for the data of the run, as of `rnnreg run`: auto takes a GPU if there is one.
         rows_file: Python file with rows of your own.
     """
     from benchmark.tasks.trained import find_all_trained, find_trained
@@ -61,14 +63,16 @@ def evaluate(
         raise UserError("--output takes the items of one model; name it with --seed instead of --all_seeds")
     rows = {row.name: row for row in registry.load(rows_file)}
     if model in rows and rows[model].ensemble_of:
-        return _ensemble(model, rows, inputs, method, store, data)
+        return _ensemble(model, rows, inputs, method, store, data, accelerator)
     chosen = find_all_trained(model, store) if all_seeds else [find_trained(model, seed, store)]
     if not chosen:
         find_trained(model, seed, store)  # which says what there is
     found: list[Mapping[str, float]] = []
     for trained in chosen:
         print(trained.name)
-        evaluation = _one(trained, inputs, running, method, settings, keep, store, data, rows_file is not None)
+        evaluation = _one(
+            trained, inputs, running, method, settings, keep, store, data, accelerator, rows_file is not None
+        )
         compared = trained.record.metrics if trained.record and inputs.is_own else {}
         _show(evaluation, compared)
         found.append(evaluation.metrics)
@@ -108,6 +112,7 @@ def _one(
     keep: bool,
     store: Path,
     data: Path,
+    accelerator: "Accelerator",
     may_import: bool,
 ) -> "Outcome":
     """One evaluation of one model."""
@@ -122,7 +127,7 @@ def _one(
         return evaluate_inputs(loaded, trained, inputs, running, method, settings.given, data)
     record = finished_record(trained)
     if method == "plain":
-        return evaluate_run(loaded, record, data)
+        return evaluate_run(loaded, record, data, accelerator)
     options = [f"--{name}={value}" for name, value in settings.given.items()]
     command = shlex.join(["rnnreg", "evaluate", record.row, f"--seed={record.seed}", f"--method={method}", *options])
     text_model = language_model(loaded, f"--method {method}")
@@ -132,7 +137,15 @@ def _one(
     return evaluation
 
 
-def _ensemble(model: str, rows: Mapping[str, Row], inputs: Inputs, method: str, store: Path, data: Path) -> int:
+def _ensemble(
+    model: str,
+    rows: Mapping[str, Row],
+    inputs: Inputs,
+    method: str,
+    store: Path,
+    data: Path,
+    accelerator: "Accelerator",
+) -> int:
     """Evaluate an ensemble on the data of its members."""
     from benchmark.sharing.evaluation import evaluate_ensemble, members
     from benchmark.store.records import Store
@@ -140,7 +153,7 @@ def _ensemble(model: str, rows: Mapping[str, Row], inputs: Inputs, method: str, 
     if not inputs.is_own or method != "plain":
         raise UserError(f"{model} is an ensemble, which is evaluated on the data of its runs, by the plain method")
     row = rows[model]
-    evaluation = evaluate_ensemble(row, members(row, store), data)
+    evaluation = evaluate_ensemble(row, members(row, store), data, accelerator)
     made = [record for record in Store(store).records(skipped=[]) if record.row == model]
     print(model)
     _show(evaluation, made[0].metrics if made else {})

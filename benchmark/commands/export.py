@@ -1,6 +1,7 @@
 """The command that exports a trained model."""
 
 from pathlib import Path
+from typing import Literal
 
 from jsonargparse.typing import NonNegativeInt
 
@@ -18,6 +19,7 @@ def export(
     records: Path | None = None,
     store: Path = Path("runs"),
     data: Path = Path("data"),
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto",
     rows_file: Path | None = None,
 ) -> int:
     """Write a trained model to a folder that can be shared: safetensors, JSON, record and model card.
@@ -34,6 +36,7 @@ def export(
         records: Store whose runs of the same row give the mean and the interval in the card; --store if not given.
         store: Folder that holds the runs.
         data: Folder that holds the data, for what is evaluated.
+        accelerator: Device kind that evaluates it: auto takes a GPU if there is one.
         rows_file: Python file with rows of your own.
     """
     from benchmark.sharing.export import export as export_model
@@ -41,7 +44,16 @@ def export(
 
     registry.load(rows_file)
     trained = find_trained(model, seed, store)
-    done = export_model(trained, folder, half=half, onnx=onnx, verify=verify, data=data, records=records or store)
+    done = export_model(
+        trained,
+        folder,
+        half=half,
+        onnx=onnx,
+        verify=verify,
+        data=data,
+        records=records or store,
+        accelerator=accelerator,
+    )
     print(f"{trained.name} exported to {folder}:")
     for path in done.files:
         print(f"  {path.name}  {path.stat().st_size / 1e6:.2f} MB")

@@ -12,7 +12,8 @@ from benchmark.store.records import Record
 from benchmark.tasks import registry
 from benchmark.tasks.base import Config, Row
 from benchmark.tasks.trained import Trained, find_all_trained
-from benchmark.training.train import log_probabilities, quieten
+from benchmark.training.options import Options
+from benchmark.training.train import configure, log_probabilities
 from datamodules.base import TaskData
 from datamodules.errors import UserError
 from models.base import TaskModel
@@ -74,9 +75,15 @@ def own_data(record: Record, data: Path) -> TaskData:
     return found
 
 
-def final_evaluation(model: TaskModel, data: TaskData, accelerator: Accelerator = "cpu") -> dict[str, float]:
-    """All final metrics, by the same loop as at the end of a run; the model keeps its log-probabilities and details."""
-    quieten()
+def final_evaluation(model: TaskModel, data: TaskData, accelerator: Accelerator = "auto") -> dict[str, float]:
+    """All final metrics, by the same loop as at the end of a run; the model keeps its log-probabilities and details.
+
+    Args:
+        model: the model, which is on the CPU afterward.
+        data: the data, set up.
+        accelerator: as of a run; auto takes a GPU if there is one.
+    """
+    configure(Options(accelerator=accelerator))
     trainer = Trainer(
         accelerator=accelerator,
         devices=1,
@@ -90,7 +97,7 @@ def final_evaluation(model: TaskModel, data: TaskData, accelerator: Accelerator 
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
-def evaluate_run(loaded: Loaded, record: Record, data: Path, accelerator: Accelerator = "cpu") -> Outcome:
+def evaluate_run(loaded: Loaded, record: Record, data: Path, accelerator: Accelerator = "auto") -> Outcome:
     """The final evaluation of one model on the data of its run."""
     metrics = final_evaluation(loaded.model, own_data(record, data), accelerator)
     return Outcome(metrics, remarks=[comparison(metrics, record)])
@@ -125,7 +132,7 @@ def members(row: Row, store: Path) -> list[Trained]:
     return own[: row.members]
 
 
-def evaluate_ensemble(row: Row, chosen: Sequence[Trained], data: Path, accelerator: Accelerator = "cpu") -> Outcome:
+def evaluate_ensemble(row: Row, chosen: Sequence[Trained], data: Path, accelerator: Accelerator = "auto") -> Outcome:
     """The metrics of an ensemble on the data of its members, computed as those of its record are."""
     datamodule = own_data(finished_record(chosen[0]), data)
     models: list[TaskModel] = []

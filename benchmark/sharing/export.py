@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from benchmark.files import replacing
 from benchmark.sharing.card import Card, card
-from benchmark.sharing.evaluation import comparison, final_evaluation, finished_record, own_data
+from benchmark.sharing.evaluation import Accelerator, comparison, final_evaluation, finished_record, own_data
 from benchmark.sharing.graphs import export_graphs
 from benchmark.store.records import LOG_PROBABILITIES, Record
 from benchmark.tasks.trained import Trained
@@ -37,7 +37,15 @@ class Exported:
 
 
 def export(
-    trained: Trained, folder: Path, *, half: bool, onnx: bool, verify: bool, data: Path, records: Path
+    trained: Trained,
+    folder: Path,
+    *,
+    half: bool,
+    onnx: bool,
+    verify: bool,
+    data: Path,
+    records: Path,
+    accelerator: Accelerator = "auto",
 ) -> Exported:
     """Write a model to a folder that holds all that is needed to use it.
 
@@ -49,6 +57,7 @@ def export(
         verify: evaluate the exported folder, which half and onnx do in any case.
         data: folder of the data, for what is evaluated.
         records: store whose runs of the same row the card's means are of.
+        accelerator: device that evaluates it; graphs are always run on the CPU.
 
     Raises:
         UserError: the run has not finished, the folder holds something else, or the exported model is not the record's.
@@ -69,7 +78,7 @@ def export(
     if half or verify or onnx:
         own = own_data(record, data)
         model = load(folder, may_import=True).model
-        measured = final_evaluation(model, own)
+        measured = final_evaluation(model, own, accelerator)
         _compare(measured, record, half)
         remarks.append(comparison(measured, record))
         if onnx:
@@ -113,7 +122,7 @@ def _write_model(saved: Saved, record: Path, folder: Path, dtype: torch.dtype) -
     weights = {name: _narrowed(name, tensor, dtype) for name, tensor in saved.weights.items()}
     try:
         with replacing(folder / WEIGHTS) as scratch:
-            save_file(weights, scratch, metadata={"format": "pt"})
+            scratch.write_bytes(save(weights, metadata={"format": "pt"}))
         write_json(
             {name: list(saved.arguments[name]) for name in WORDS if name in saved.arguments}, folder / VOCABULARIES
         )

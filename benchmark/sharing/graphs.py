@@ -128,7 +128,7 @@ def export_graphs(model: TaskModel, evaluated: TaskModel, folder: Path, kept: Pa
     del onnx
     try:
         names = _write_and_replace(model, folder)
-        final_evaluation(model, data)
+        final_evaluation(model, data, "cpu")
     except UserError:
         raise
     except Exception as error:  # exporter and runtime raise errors of many kinds
