@@ -133,7 +133,7 @@ def test_a_resumed_offline_run_arrives_as_one_curve(
 
     monkeypatch.setattr(LanguageModel, "training_step", interrupted)
     handler = signal.getsignal(signal.SIGINT)
-    with pytest.raises(Interrupted, match="after epoch 1 of 2"):
+    with pytest.raises(Interrupted, match="interrupted in epoch 2 of 2"):
         train(tiny_row, 1, options("offline"), progress=silent)
     signal.signal(signal.SIGINT, handler)
     wandb_files.finish()
