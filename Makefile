@@ -31,7 +31,7 @@ $(VENV)/.done: pyproject.toml constraints.txt
 	@touch $@
 
 reproduce: setup ## train a profile (PROFILE, SEEDS, DATA, STORE) and print its table
-	$(RNNREG) reproduce --profile $(PROFILE) --seeds $(SEEDS) --data '$(DATA)' --store '$(STORE)' $(ARGS)
+	$(RNNREG) reproduce --profile $(PROFILE) --seeds $(SEEDS) --data='$(DATA)' --store='$(STORE)' $(ARGS)
 
 test: setup ## all tests, in parallel
 	$(PYTEST)
@@ -58,7 +58,7 @@ check-table: setup ## fail when they are stale
 	$(TABLE) --check
 
 check: setup ## train a few rows and fail when a metric has moved from the committed baseline
-	$(RNNREG) check --data '$(DATA)' --wandb off --junit runs/check/junit.xml
+	$(RNNREG) check --data='$(DATA)' --wandb off --junit runs/check/junit.xml
 
 wheel: ## build the wheel into dist/, install it without extras into an empty environment, and train a tiny model with it
 	PYTHON=$(PYTHON) bash .ci/wheel dist

@@ -1,5 +1,6 @@
 """How durations, columns and tables are written."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,14 @@ def size(count: int) -> str:
     return f"{count / 1000**power:.{bool(power):d}f} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
+def as_markdown(text: str) -> str:
+    """Text for one line or one cell of Markdown: nothing in it is a tag, a link, code or the end of a cell.
+
+    Asterisks stay, as tables set verdicts in bold.
+    """
+    return re.sub(r"[\\<>|\[\]`]|&(?=#?\w+;)", lambda found: f"&#{ord(found[0])};", " ".join(text.split()))
+
+
 @dataclass(frozen=True)
 class Table:
     """A table that Markdown and HTML are made of."""
@@ -33,5 +42,9 @@ class Table:
 
     def markdown(self) -> str:
         """As Markdown."""
-        rows = [self.header, ("---",) * len(self.header), *self.body]
+        rows = [
+            map(as_markdown, self.header),
+            ("---",) * len(self.header),
+            *(map(as_markdown, row) for row in self.body),
+        ]
         return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)

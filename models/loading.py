@@ -19,6 +19,7 @@ from torch import Tensor
 
 from datamodules.errors import UserError
 from datamodules.sources import sha256_of
+from datamodules.text import read_json as read_any_json
 from models.base import TaskModel
 
 CHECKPOINT = "last.ckpt"
@@ -31,9 +32,6 @@ VOCABULARIES = "vocabularies.json"
 
 FORMAT = 1
 """Version of the exported folder."""
-
-LARGEST_JSON = 64_000_000
-"""Bytes of the largest JSON file that is read: a vocabulary of a million words takes a fifth of it."""
 
 KINDS = {
     "LanguageModel": "models.language_model",
@@ -170,17 +168,12 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         UserError: it is missing, too large, or no JSON object.
     """
-    try:
-        if path.stat().st_size > LARGEST_JSON:
-            raise UserError(f"{path} has {path.stat().st_size:,} bytes; at most {LARGEST_JSON:,} are read")
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read as JSON: {error}") from error
+    content = read_any_json(path)
     if not isinstance(content, dict):
         raise UserError(f"{path} is not a JSON object")
     return content
 
 
 def write_json(content: dict[str, Any], path: Path) -> None:
-    """Write a JSON object that `read_json` reads."""
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Write a JSON object that `read_json` reads, letters escaped, so that no reader composes them anew."""
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -50,7 +50,7 @@ class CorpusBleu:
 
 
 def corpus_bleu(
-    hypotheses: Sequence[str], references: Sequence[Sequence[str]], *, tokenized: bool = False
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], *, tokenized: bool = False, rules: str = "13a"
 ) -> CorpusBleu:
     """Measure BLEU.
 
@@ -59,10 +59,13 @@ def corpus_bleu(
         references: for each sentence its references, likewise; sentences may have different numbers of them.
         tokenized: whether words are what stands between spaces, and nothing is smoothed, as in multi-bleu.perl, which
             the papers of the time used (Sutskever et al. 2014); otherwise they are what sacrebleu takes for words.
+        rules: sacrebleu's name of the rules by which it splits the language into words.
     """
     most = max(len(of_sentence) for of_sentence in references)
     streams = [[of_sentence[i] if i < len(of_sentence) else None for of_sentence in references] for i in range(most)]
-    options: dict[str, Any] = {"tokenize": "none", "smooth_method": "none", "force": True} if tokenized else {}
+    options: dict[str, Any] = {"tokenize": rules}
+    if tokenized:
+        options = {"tokenize": "none", "smooth_method": "none", "force": True}
     whole, single = BLEU(**options), BLEU(**options, effective_order=True)
     score = whole.corpus_score(hypotheses, streams)  # type: ignore[arg-type]
     of_each = [single.sentence_score(found, true) for found, true in zip(hypotheses, references, strict=True)]

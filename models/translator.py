@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from datamodules.base import IGNORE_INDEX
 from datamodules.translation.datamodule import PairBatch
-from datamodules.translation.tokenization import detokenize, tokenize
+from datamodules.translation.tokenization import bleu_rules, detokenize, tokenize
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 from models.backbone import BackboneArguments, State, build_backbone, initialize_uniform
 from models.base import EVALUATIONS, TRAINING, Evaluation
@@ -184,7 +184,7 @@ def score(translations: Sequence[Translation], language: str) -> Evaluation:
     from which, with the references, both can be computed again.
     """
     texts = [detokenize(one.words, language) for one in translations]
-    bleu = corpus_bleu(texts, [[one.reference] for one in translations])
+    bleu = corpus_bleu(texts, [[one.reference] for one in translations], rules=bleu_rules(language))
     hypotheses = [" ".join(one.words) for one in translations]
     references = [[" ".join(tokenize(one.reference, language))] for one in translations]
     of_tokens = corpus_bleu(hypotheses, references, tokenized=True)

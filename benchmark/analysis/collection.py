@@ -26,7 +26,7 @@ class Collected:
 
 
 def collect(table: Iterable[RowResults], store: Path, into: Path) -> Collected:
-    """Copy records and arrays that are not there yet, and make the ensembles that they allow.
+    """Copy records and arrays that are not there yet, or are there with less, and make the ensembles that they allow.
 
     Args:
         table: rows with the records of the store.
@@ -53,6 +53,8 @@ def collect(table: Iterable[RowResults], store: Path, into: Path) -> Collected:
 
 
 def _has(folder: Path, record: Record) -> bool:
-    """Whether a folder of records has this one; an ensemble of other members is another one."""
+    """Whether a folder of records has this one, with all that it measured; an ensemble of other members is another."""
     there = Store(folder).find(record.run)
-    return there is not None and there.members == record.members
+    if there is None or there.members_sha256 != record.members_sha256:
+        return False
+    return record.metrics.keys() <= there.metrics.keys() and bool(there.items_sha256 or not record.items_sha256)

@@ -71,9 +71,10 @@ def _make(
         and type(row.config).evaluate_ensemble is not Config.evaluate_ensemble
         and all(path.is_file() for path in checkpoints)
     )
-    if old and old.details.get("members_sha256") == identity:
+    if old and old.members_sha256 == identity:
         measured = {metric.name for metric in row.config.headline} <= old.metrics.keys()
-        if measured or not with_models:
+        kept = old.items_sha256 or not members[0].items_sha256
+        if (measured and kept) or not with_models:
             return None
 
     begin = time.perf_counter()

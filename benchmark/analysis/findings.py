@@ -94,14 +94,11 @@ def training_falls_validation_rises(group: Group, confidence: float) -> Iterator
         without, regularized = pair.without, pair.regularized
         about, other = f"{pair.size}, with → without dropout", _other_size(group, pair.size)
         papers = (SPEECH[1], SPEECH[0])
-        as_trained, dropout_off = config.training, config.training_without_dropout()
+        dropout_off, as_trained = config.training_without_dropout(), other
         if all(results and results.sample(dropout_off.name) for results in (without, regularized)):
             yield from _better(about, regularized, without, dropout_off, confidence, papers, other)
-            other = other or "measured with dropout on"
-            yield from _better(about, regularized, without, as_trained, confidence, papers, other)
-            other = _other_size(group, pair.size)
-        else:
-            yield from _better(about, regularized, without, as_trained, confidence, papers, other)
+            as_trained = other or "measured with dropout on"
+        yield from _better(about, regularized, without, config.training, confidence, papers, as_trained)
         for metric in config.primary_metrics():
             about = f"{pair.size}, without → with dropout"
             yield from _better(about, without, regularized, metric, confidence, SPEECH, other)

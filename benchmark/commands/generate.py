@@ -1,6 +1,7 @@
 """Commands that use a trained model: sample, translate, caption."""
 
 import sys
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat,
 
 from benchmark.commands.arguments import RowName
 from benchmark.tasks import registry
-from datamodules.errors import UserError
+from datamodules.errors import DataError, UserError
 
 if TYPE_CHECKING:
     from models.loaded import Loaded
@@ -45,6 +46,7 @@ def sample(
 
     loaded = _load(model, seed, store, rows_file, "LanguageModel")
     assert isinstance(loaded, LoadedLanguageModel)
+    prompt = unicodedata.normalize("NFC", prompt)
     tokens = loaded.words(prompt)
     if not tokens:
         raise UserError("--prompt is empty; give at least one word")
@@ -74,15 +76,13 @@ def translate(
             given.
         rows_file: Python file with rows of your own.
     """
+    from datamodules.text import decode_lines
     from models.inputs import translate_sentences
     from models.loaded import LoadedTranslator
 
     loaded = _load(model, seed, store, rows_file, "Translator")
     assert isinstance(loaded, LoadedTranslator)
-    try:
-        lines = [line.decode().strip() for line in sys.stdin.buffer]
-    except UnicodeDecodeError as error:
-        raise UserError(f"standard input is not UTF-8: {error.reason} at byte {error.start} of a line") from error
+    lines = [line.strip() for line in decode_lines(sys.stdin.buffer, "standard input")]
     sentences = [loaded.tokenize(line) for line in lines]
     known = loaded.model.source_vocabulary.ids
     _name_unknown(sorted({word for words in sentences for word in words if word not in known}))
@@ -112,21 +112,33 @@ def caption(
         rows_file: Python file with rows of your own.
     """
     from benchmark.reports.contact_sheets import Captioned, contact_sheet, save
-    from datamodules.captioning.images import picture_file
+    from datamodules.captioning.images import Picture, picture_file
     from models.captioner import caption as caption_pictures
     from models.inputs import picture_vectors
     from models.loaded import LoadedCaptioner
 
     loaded = _load(row, seed, store, rows_file, "Captioner")
     assert isinstance(loaded, LoadedCaptioner)
-    pictures = [picture_file(path) for path in images]
-    captions = caption_pictures([loaded.model], picture_vectors(pictures, loaded.model, features))
-    for path, text in zip(images, captions, strict=True):
+    readable: dict[Path, Picture] = {}
+    broken: list[str] = []
+    for path in images:
+        try:
+            picture = picture_file(path)
+            picture.read()
+            readable[path] = picture
+        except DataError as error:  # which costs this one picture
+            broken.append(str(error))
+    pictures = list(readable.values())
+    vectors = picture_vectors(pictures, loaded.model, features) if pictures else None
+    captions = caption_pictures([loaded.model], vectors) if vectors is not None else []
+    for path, text in zip(readable, captions, strict=True):
         print(f"{path}: {text}")
-    if draw:
+    if draw and pictures:
         drawn = [Captioned(picture.read(), [("", text)]) for picture, text in zip(pictures, captions, strict=True)]
         save(contact_sheet({"": drawn}), draw)
         print(f"drawn: {draw}")
+    if broken:
+        raise UserError("; ".join(broken))
     return 0
 
 

@@ -95,7 +95,7 @@ def run(
         seed: Seed of initialization, dropout masks and data order.
         rows_file: Python file with rows of your own.
     """
-    from benchmark.grid.grid import headline
+    from benchmark.grid.progress import headline
     from benchmark.store.provenance import rebuild_command
     from benchmark.training.devices import rank
     from benchmark.training.train import train
@@ -228,7 +228,7 @@ def _make_ensembles(chosen: Sequence[Row], every: Sequence[Row], options: Option
     import torch
 
     from benchmark.analysis import ensembles
-    from benchmark.grid.grid import headline
+    from benchmark.grid.progress import headline
     from benchmark.store.records import Store
 
     device = "cuda" if options.accelerator != "cpu" and torch.cuda.is_available() else "cpu"

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmark.files import writable
 from benchmark.grid.estimates import shares
 from benchmark.grid.launchers.base import Launcher
-from benchmark.grid.progress import View
+from benchmark.grid.progress import View, headline
 from benchmark.store.locks import RunLock, RunLocked
 from benchmark.store.records import COMMITTED, Record, Store
 from benchmark.tasks import registry
@@ -44,6 +44,11 @@ class Run:
     def label(self) -> str:
         """The run's name in lines for the user."""
         return f"{self.row.name} seed {self.seed}"
+
+    @property
+    def source(self) -> tuple[str, str]:
+        """Task and name of its data, which runs of many rows share."""
+        return self.row.config.task, self.row.config.source
 
     @cached_property
     def fingerprint(self) -> str:
@@ -238,9 +243,9 @@ def finished(grid: Iterable[Run], options: Options, records: Iterable[Record]) -
     found = {}
     for run in grid:
         for record in candidates.get((run.row.name, run.seed, run.fingerprint), ()):
-            if _source(run) not in checksums:
-                checksums[_source(run)] = _checksum_of_data(run, options)
-            if record.data_sha256 == checksums[_source(run)]:
+            if run.source not in checksums:
+                checksums[run.source] = _checksum_of_data(run, options)
+            if record.data_sha256 == checksums[run.source]:
                 found[run.label] = record
     return found
 
@@ -270,28 +275,19 @@ def prepare(grid: Sequence[Run], options: Options) -> tuple[list[Run], dict[str,
         DataError: no run has its data; the message says why for each source.
     """
     failed: dict[tuple[str, str], str] = {}
-    for run in {_source(run): run for run in grid}.values():
+    for run in {run.source: run for run in grid}.values():
         try:
-            run.row.config.datamodule(options.data).prepare_data()
+            data = run.row.config.datamodule(options.data)
+            data.prepare_data()
+            data.setup("fit")
+            if data.summary:
+                print(data.summary, flush=True)
         except DataError as error:
-            failed[_source(run)] = str(error)
-    usable = [run for run in grid if _source(run) not in failed]
+            failed[run.source] = str(error)
+    usable = [run for run in grid if run.source not in failed]
     if failed and not usable:
         raise DataError("; ".join(failed.values()))
-    affected = {f"{key[1]}: {line}": sum(_source(run) == key for run in grid) for key, line in failed.items()}
+    affected = {f"{key[1]}: {line}": sum(run.source == key for run in grid) for key, line in failed.items()}
     for line, runs in affected.items():
         print(f"FAILED, {runs} run{'s' * (runs != 1)} on {line}", flush=True)
     return usable, affected
-
-
-def _source(run: Run) -> tuple[str, str]:
-    return run.row.config.task, run.row.config.source
-
-
-def headline(row: Row, record: Record) -> str:
-    """The final metrics of a run that its row shows first, as text."""
-    return ", ".join(
-        f"{metric.label} {record.metrics[metric.name]:.{metric.digits}f}"
-        for metric in row.config.headline
-        if metric.name in record.metrics
-    )

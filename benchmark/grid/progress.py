@@ -9,6 +9,8 @@ from tqdm import tqdm
 
 from benchmark.formatting import duration
 from benchmark.store.locks import RunLock
+from benchmark.store.records import Record
+from benchmark.tasks.base import Row
 
 SECONDS_BETWEEN_UPDATES = 2.0
 SECONDS_BETWEEN_LINES = 300.0
@@ -120,3 +122,12 @@ class View:
         """Remove the bars."""
         for bar in [*self.bars.values(), self.grid]:
             bar.close()
+
+
+def headline(row: Row, record: Record) -> str:
+    """The final metrics of a run that its row shows first, as text."""
+    return ", ".join(
+        f"{metric.label} {record.metrics[metric.name]:.{metric.digits}f}"
+        for metric in row.config.headline
+        if metric.name in record.metrics
+    )

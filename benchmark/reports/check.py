@@ -5,14 +5,14 @@ from typing import get_args
 from xml.etree import ElementTree
 
 from benchmark.analysis.regression import Comparison, Outcome, Report
-from benchmark.formatting import Table
+from benchmark.formatting import Table, as_markdown
 
 
 def markdown(report: Report) -> str:
     """A table of the comparisons and, for each row, how many runs match their reference bit for bit."""
     header = ("row", "metric", "new", "expected", "finds a shift of", "outcome", "")
     table = Table(header, tuple(_cells(comparison) for comparison in report.comparisons))
-    bits = "".join(f"\n- {row}: {text}" for row, text in report.bits.items())
+    bits = "".join(f"\n- {as_markdown(f'{row}: {text}')}" for row, text in report.bits.items())
     basis = "; ".join(sorted({comparison.basis for comparison in report.comparisons if comparison.basis}))
     legend = f"Expected from {basis}. A shift of the size given is found with a power of 80 %.\n" if basis else ""
     return f"{table.markdown()}\n\n{legend}{bits}\n"

@@ -1,6 +1,7 @@
 """The report: one HTML page of everything in the records, which needs no network and no script."""
 
 import base64
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -59,7 +60,7 @@ def _source(
     name = Path(source).name
     picture = pictures.get(f"{name}-captions")
     return {
-        "id": name,
+        "id": identifier(name),
         "heading": data_set(group).heading,
         "results": tables.results_table(group),
         "effects": tables.effect_table(group),
@@ -107,8 +108,14 @@ def _run(record: Record, results: RowResults) -> dict[str, Any]:
     }
 
 
+def identifier(name: str) -> str:
+    """A name as the id of an element; of a name with other letters than an id may have, those and a checksum."""
+    safe = re.sub(r"[^A-Za-z0-9_.-]", "-", name)
+    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
 def inline(svg: str, name: str) -> Markup:
     """A figure to embed in the page: in the colors of the page, with ids of its own, without an XML prologue."""
     svg = svg[svg.index("<svg") :].replace(f"fill: {PAPER}", "fill: none").replace(INK, "currentColor")
-    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", svg)
+    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{identifier(name)}-", svg)
     return Markup(re.sub(r'<svg ([^>]*?)width="[^"]*" height="[^"]*"|<svg height="[^"]*" ', r"<svg \1", svg, count=1))

@@ -20,7 +20,7 @@ from benchmark.analysis.results import (
     sizes,
     trivial_baselines,
 )
-from benchmark.formatting import Table
+from benchmark.formatting import Table, as_markdown
 from benchmark.reports.footnotes import footnote
 from benchmark.tasks.base import Metric
 
@@ -35,17 +35,17 @@ def markdown(table: Sequence[RowResults]) -> str:
     """All tables: for each source a heading, its rows, the effects of dropout and a footnote."""
     parts = []
     for group in by_source(table).values():
-        parts += [f"### {data_set(group).heading}", results_table(group).markdown()]
+        parts += [f"### {as_markdown(data_set(group).heading)}", results_table(group).markdown()]
         if (effects := effect_table(group)).body:
             parts.append(effects.markdown())
-        parts.append(footnote(group))
+        parts.append(as_markdown(footnote(group)))
     return "\n\n".join(parts) + "\n"
 
 
 def summary(table: Sequence[RowResults]) -> str:
     """The table of the front page: one source per task; every size if the paper has the same data, else the largest."""
     header = (
-        "data", "size", "metric", "without dropout", "with dropout", "change (95 % interval)",
+        "data", "size", "metric", "without dropout", "with dropout", "change (95 % interval over seeds)",
         "paper, without", "paper, with",
     )  # fmt: skip
     body: list[tuple[str, ...]] = []
@@ -60,8 +60,9 @@ def summary(table: Sequence[RowResults]) -> str:
             body.append((name, size, metric.label, *_summary_cells(pair, metric)))
             name = ""
     caption = (
-        "Mean ± standard deviation over seeds; change with its 95 % interval. Only the Penn Treebank is the paper's "
-        "data set; the others are not the paper's data, and each is shown with its largest model."
+        "Mean ± standard deviation over seeds; change with its 95 % interval over seeds, on this test set. Only the "
+        "Penn Treebank is the paper's data set; the others are not the paper's data, and each is shown with its "
+        "largest model."
     )
     return f"{Table(header, tuple(body)).markdown()}\n\n{caption}"
 

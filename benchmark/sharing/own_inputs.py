@@ -19,10 +19,11 @@ from datamodules.speech.datamodule import Utterances
 from datamodules.speech.preparation import prepare
 from datamodules.speech.recorded import open_corpus
 from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, SAMROMUR, SPLITS, Split
+from datamodules.text import read_text as text_lines
 from datamodules.translation.datamodule import PairBatches
 from datamodules.translation.sources import AlignedFiles, Pairs, read_parallel_text
 from datamodules.translation.tokenization import detokenize, tokenize
-from datamodules.vocabulary import EOS, UNK, Vocabulary
+from datamodules.vocabulary import EOS, UNK, Vocabulary, without_eos
 from models.captioner import caption
 from models.evaluation_methods import Method
 from models.inputs import picture_vectors
@@ -45,15 +46,12 @@ def read_text(path: Path, running: bool = False) -> str:
     Raises:
         UserError: it cannot be read, or holds no word.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+    lines = [without_eos(line, f"{path}, line {number}")[0] for number, line in enumerate(text_lines(path), 1)]
     if running:
-        text = "".join(" ".join(words) + "\n" for words in sentences(text))
-    if not text.strip():
+        lines = [" ".join(words) for words in sentences("\n".join(lines))]
+    if not any(line.strip() for line in lines):
         raise UserError(f"{path} holds no word; expected one sentence a line")
-    return text
+    return "".join(f"{line}\n" for line in lines)
 
 
 def text_of(source: str, data: Path) -> str:

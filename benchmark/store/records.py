@@ -96,6 +96,11 @@ class Record:
         return tuple(self.details.get("members", ()))
 
     @property
+    def members_sha256(self) -> str:
+        """Checksum of the log-probabilities of an ensemble's members; empty for the record of a single run."""
+        return str(self.details.get("members_sha256", ""))
+
+    @property
     def is_ensemble(self) -> bool:
         """Whether it is the record of an ensemble, for which nothing was trained."""
         return "members" in self.details

@@ -61,12 +61,11 @@ class CurveRecorder(Checkpoint):
 
     @override
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        sitting = {**describe_sitting(trainer, self.precision), "epochs_before": len(self.epochs)}
         if self.sittings and self.sittings[-1]["precision"] != self.precision:
             raise UserError(
                 f"the run was begun with --precision {self.sittings[-1]['precision']}, which it must go on with"
             )
-        self.sittings.append(sitting)
+        self.sittings.append({**describe_sitting(trainer, self.precision), "epochs_before": len(self.epochs)})
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -1,11 +1,15 @@
 """How a process ends before its work is done: by a signal, which leaves time to keep what there is."""
 
+import atexit
 import getpass
 import os
+import shutil
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -107,10 +111,11 @@ def noted(*, insist: bool = True) -> Iterator[Request]:
 def complete_environment() -> None:
     """Give libraries the home folder and the user's name that they ask for, where a container has neither.
 
-    The folder does not exist, so that nothing is kept in it or read from it.
+    The folder is a scratch folder, which is removed at the end.
     """
-    if os.path.expanduser("~") == "~":  # noqa: PTH111  Path raises an error instead
-        os.environ["HOME"] = "/nonexistent"
+    if not Path(os.path.expanduser("~")).is_dir():  # noqa: PTH111  Path raises an error instead
+        os.environ["HOME"] = tempfile.mkdtemp(prefix="rnnreg-")
+        atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
     try:
         getpass.getuser()
     except (KeyError, OSError):

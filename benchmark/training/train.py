@@ -91,6 +91,8 @@ def train_locked(
     alone = multiprocessing.parent_process() is None and not started_together()  # else signals may come twice
     with noted(insist=alone) as request, interrupts_reported(lock):
         training = build(row, seed, options, lock, progress, data, run, request)
+        if progress is None and rank() == 0 and data.summary:
+            print(data.summary, flush=True)
         fit(training)
         seconds = evaluate(training)
     arrays = log_probabilities(training.model)

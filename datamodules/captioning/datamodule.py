@@ -1,6 +1,7 @@
 """Pictures as vectors, with their captions (Vinyals et al. 2014)."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from datamodules.captioning.sources import FOLDERS, OPENMOJI, SPLITS
 from datamodules.errors import DataError
 from datamodules.order import EpochSampler, hashed, permutation
 from datamodules.vocabulary import EOS, UNK, Vocabulary
+from datamodules.words import require_words
 
 PICTURES_AT_ONCE = 100
 """Test pictures captioned at once."""
@@ -146,12 +148,15 @@ class CaptionData(TaskData):
         if self.captions:
             return
         training = [caption for example in self.examples["train"] for caption in example.captions]
-        self.vocabulary = Vocabulary.build(" ".join(training).split(), self.min_count)
+        counts = Counter(" ".join(training).split())
+        self.vocabulary = Vocabulary.from_counts(counts, self.min_count)
+        kept = {word: counts[word] for word in self.vocabulary.words}
+        require_words(kept, self.source, f"words must occur {self.min_count} times, separated by spaces")
         self.captions = {split: Captions(self.examples[split], self.vocabulary) for split in SPLITS}
         digest = hashlib.sha256(self.features.sha256.encode())
         for split in SPLITS:
             for example in self.examples[split]:
-                line = "\t".join((split, example.picture.id, example.picture.stamp, *example.captions))
+                line = "\t".join((split, example.picture.id, example.mark or example.picture.stamp, *example.captions))
                 digest.update(line.encode() + b"\n")
         self.sha256 = digest.hexdigest()
 
@@ -164,11 +169,14 @@ class CaptionData(TaskData):
         """The split of the data, what was used and left out, and the share of unknown words, `<eos>` counted too."""
         assert self._set is not None
         unknown = self.vocabulary.ids[UNK]
-        unknown_words = {}
+        read, unknown_words = {}, {}
         for split, captions in self.captions.items():
             tokens = sum(len(ids) + 1 for _, ids in captions.items)
             unknown_words[split] = sum(ids.count(unknown) for _, ids in captions.items) / tokens
+            counted = {"pictures": len(self.examples[split]), "captions": len(captions)}
+            read[split] = {**counted, "words": tokens - len(captions)}
         return {
+            "read": read,
             **self._set.details,
             "pictures": {split: len(self.examples[split]) for split in SPLITS},
             "captions": {split: len(self.captions[split]) for split in SPLITS},

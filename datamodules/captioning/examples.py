@@ -1,11 +1,11 @@
 """Captioned pictures in three splits, as every data set of them is read."""
 
 import hashlib
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from datamodules.captioning.images import Picture
+from datamodules.words import words_of
 
 HELD_OUT = 0.1
 """Part of the pictures for validation, and for test, where a data set has no splits of its own."""
@@ -20,6 +20,8 @@ class Example:
     """Words separated by spaces, lower case, no punctuation."""
     group: str
     """Name of the motif, by which variants of one drawing stay in one split."""
+    mark: str = ""
+    """Text that stands for the picture in the checksum of the data, if that is not the checksum of its content."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,9 @@ class CaptionSet:
     """The way that it was split, and counts of what was left out."""
 
 
-_WORD = re.compile(r"[^\W_]+(?:[-'.,][^\W_]+)*")
-
-
 def words(caption: str) -> str:
     """A caption in lower case without punctuation, as the evaluation of MSCOCO has it."""
-    return " ".join(_WORD.findall(caption.lower().replace("\u2019", "'")))
+    return " ".join(words_of(caption.lower().replace("\u2019", "'")))
 
 
 def split_of(name: str) -> str:

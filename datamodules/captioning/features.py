@@ -1,126 +1,34 @@
 """One vector per picture from a frozen network, extracted once, kept in a memory-mapped file, or read from a user's."""
 
 import hashlib
-import json
+import logging
 import os
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
 from PIL import Image
 
+from datamodules.bounds import ARRAY_BYTES, BATCH_PIXELS
 from datamodules.captioning.images import Picture
-from datamodules.errors import DataError
-from datamodules.sources import sha256_of
+from datamodules.captioning.networks import NETWORKS, Network
+from datamodules.errors import DataError, damaged
+from datamodules.sources import flush, sha256_of
+from datamodules.text import read_json
 
 BATCH = 64
 """Pictures in memory at once while features are extracted."""
+ROWS = 4096
+"""Records of a file written at once."""
+DIGEST = 32
+"""Bytes of the checksum at the end of a file."""
 
-
-class Network(ABC):
-    """A frozen function from a picture to a vector."""
-
-    name: str
-    """Name of the network in configurations."""
-    size: int
-    """Length of its vectors."""
-    sha256: str
-    """Checksum of its weights or, without weights, of its description, so that vectors of two networks never mix."""
-
-    @abstractmethod
-    def __call__(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """Vectors [images, size], single precision, of RGB pictures of any size."""
-
-
-class Descriptor(Network):
-    """Orientations of edges (Dalal & Triggs 2005), layout and histogram of colors: no weights, nothing learned.
-
-    The picture is squeezed to a square of 64 pixels. Orientations: 9 in each cell of 16 x 16 pixels, blocks of one
-    cell. Layout: mean red, green and blue of a 4 x 4 grid. Histogram: share of the pixels, square root, in 4 x 4 x 4
-    cells of the color cube.
-    """
-
-    name = "descriptor"
-    size = 4 * 4 * 9 + 4 * 4 * 3 + 4 * 4 * 4
-    sha256 = hashlib.sha256(b"64: hog 16/9/1/L2-Hys, layout 4x4x3, histogram 4x4x4 root").hexdigest()
-
-    def __call__(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """See Network."""
-        from skimage.feature import hog  # a second's import, which runs whose features are there need not pay
-
-        vectors = []
-        for image in images:
-            square = image.resize((64, 64), Image.Resampling.BOX)
-            orientations = hog(
-                np.asarray(square.convert("L"), np.float32) / 255,
-                orientations=9,
-                pixels_per_cell=(16, 16),
-                cells_per_block=(1, 1),
-                block_norm="L2-Hys",
-            )
-            layout = np.asarray(square.resize((4, 4), Image.Resampling.BOX), np.float32).ravel() / 255
-            cells = (np.asarray(square, np.int64) // 64) @ [16, 4, 1]
-            histogram = np.bincount(cells.ravel(), minlength=64) / cells.size
-            vectors.append(np.concatenate([orientations, layout, np.sqrt(histogram)]))
-        return np.stack(vectors).astype(np.float32)
-
-
-class GoogLeNet(Network):
-    """Output [1024] of the last pooling layer of torchvision's GoogLeNet, trained on ImageNet (Szegedy et al. 2014).
-
-    Args:
-        pretrained: download the published weights; else they are random, seeded, which only tests have a use for.
-
-    Raises:
-        DataError: torchvision is not installed, or the weights cannot be downloaded.
-    """
-
-    name = "googlenet"
-    size = 1024
-
-    def __init__(self, pretrained: bool = True) -> None:
-        try:
-            from torchvision.models import GoogLeNet_Weights, googlenet
-        except ImportError as error:
-            raise DataError(
-                f"features of GoogLeNet need torchvision: pip install -e '.[captions]' ({error}); "
-                "or --features descriptor, or --features FILE.npz with vectors of your own"
-            ) from error
-        weights = GoogLeNet_Weights.IMAGENET1K_V1
-        try:
-            if pretrained:
-                network = googlenet(weights=weights)
-            else:
-                with torch.random.fork_rng(devices=[]):
-                    torch.manual_seed(0)
-                    network = googlenet(weights=None, aux_logits=False, init_weights=False)
-        except Exception as error:  # the network's, the disk's or the hash check's
-            raise DataError(
-                f"cannot download GoogLeNet's weights (no network?): {error}; "
-                "or --features descriptor, or --features FILE.npz with vectors of your own"
-            ) from error
-        network.fc = torch.nn.Identity()
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.network, self.transform = network.eval().to(self.device), weights.transforms()
-        digest = hashlib.sha256()
-        for key, value in network.state_dict().items():
-            digest.update(key.encode() + value.cpu().numpy().tobytes())
-        self.sha256 = digest.hexdigest()
-
-    @torch.no_grad()
-    def __call__(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """See Network."""
-        batch = torch.stack([self.transform(image) for image in images])
-        vectors: np.ndarray = self.network(batch.to(self.device)).float().cpu().numpy()
-        return vectors
-
-
-NETWORKS: dict[str, type[Network]] = {"descriptor": Descriptor, "googlenet": GoogLeNet}
-"""Networks that features can be extracted with, by the name that a configuration gives."""
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -146,11 +54,36 @@ class Features:
         return int(self.table.shape[1])
 
 
+def vectors_of(pictures: Sequence[Picture], network: Network) -> Iterator[np.ndarray]:
+    """Vectors of pictures, some [pictures, size] at a time: at most BATCH pictures, or as many as BATCH_PIXELS allows.
+
+    Raises:
+        DataError: a picture is broken; the vectors of those before it have been given.
+    """
+    images: list[Image.Image] = []
+    pixels = 0
+    for picture in pictures:
+        try:
+            image = picture.read()
+        except BaseException:
+            if images:
+                yield network(images)
+            raise
+        size = image.width * image.height
+        if images and (len(images) == BATCH or pixels + size > BATCH_PIXELS.most):
+            yield network(images)
+            images, pixels = [], 0
+        images.append(image)
+        pixels += size
+    if images:
+        yield network(images)
+
+
 def extract(pictures: Sequence[Picture], network: Network, path: Path) -> Features:
     """Vectors of pictures, from a file of earlier ones as far as it has them, else from the network.
 
-    The file is one array of records (id, stamp, vector), memory-mapped. Whatever stops the extraction, a broken picture
-    or Ctrl-C, the vectors computed before it are kept.
+    The file is one array of records (id, stamp, vector), memory-mapped, with a checksum at its end. Whatever stops the
+    extraction, a broken picture or Ctrl-C, the vectors computed before it are kept.
 
     Args:
         pictures: pictures whose vectors are wanted.
@@ -158,7 +91,7 @@ def extract(pictures: Sequence[Picture], network: Network, path: Path) -> Featur
         path: .npy file of this network's vectors; made, or made anew with more of them.
 
     Raises:
-        DataError: a picture is broken, or the file cannot be read or written.
+        DataError: a picture is broken, or the file cannot be written.
     """
     old = _read(path, network)
     known = {(str(id), str(stamp)): row for row, (id, stamp) in enumerate(zip(old["id"], old["stamp"], strict=True))}
@@ -166,8 +99,7 @@ def extract(pictures: Sequence[Picture], network: Network, path: Path) -> Featur
     if missing:
         done: list[np.ndarray] = []
         try:
-            for begin in range(0, len(missing), BATCH):
-                done.append(network([picture.read() for picture in missing[begin : begin + BATCH]]))
+            done.extend(vectors_of(missing, network))
         finally:
             if done:
                 wanted = {picture.id for picture in missing}
@@ -178,32 +110,77 @@ def extract(pictures: Sequence[Picture], network: Network, path: Path) -> Featur
 
 
 def _read(path: Path, network: Network) -> Any:
+    """The records of a file; none where there is no file, or none as it was written."""
+    nothing = np.empty(0, _record_type(1, 1, network.size))
     if not path.exists():
-        return np.empty(0, _record_type(1, 1, network.size))
+        return nothing
     try:
-        table = np.load(path, mmap_mode="r")
-        if table["vector"].shape[1:] != (network.size,):
-            raise ValueError(f"vectors of {table['vector'].shape[1:]}, expected ({network.size},)")
-    except (OSError, ValueError, EOFError, IndexError, KeyError) as error:
-        raise DataError(f"{path}: not a whole file of features ({error}); delete it to extract them again") from error
+        with damaged(path):
+            if not _is_whole(path):
+                raise ValueError("its checksum does not hold")
+            table = np.load(path, mmap_mode="r", allow_pickle=False)
+            if table["vector"].shape[1:] != (network.size,):
+                raise ValueError(f"vectors of {table['vector'].shape[1:]}, expected ({network.size},)")
+    except DataError as error:
+        logger.warning("%s; the features are extracted again", error)
+        return nothing
     return table
 
 
+def _is_whole(path: Path) -> bool:
+    """Whether a file ends in the checksum of all before it."""
+    size = path.stat().st_size - DIGEST
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while rest := min(1 << 20, size - file.tell()) if size > file.tell() else 0:
+            digest.update(file.read(rest))
+        return file.read() == digest.digest()
+
+
+class _Checked:
+    """A file that is written, and the checksum of what has been written.
+
+    Args:
+        file: the file.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.digest = file, hashlib.sha256()
+
+    def write(self, content: bytes) -> int:
+        """Write more."""
+        self.digest.update(content)
+        return self.file.write(content)
+
+
 def _write(path: Path, old: Any, pictures: Sequence[Picture], vectors: np.ndarray) -> None:
+    """Write the file anew; not through a memory map, by which a full disk kills the process."""
     pictures = pictures[: len(vectors)]
     ids = [*map(str, old["id"]), *(picture.id for picture in pictures)]
     stamps = [*map(str, old["stamp"]), *(picture.stamp for picture in pictures)]
+    kind = _record_type(max(map(len, ids)), max(map(len, stamps)), vectors.shape[1])
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        kind = _record_type(max(map(len, ids)), max(map(len, stamps)), vectors.shape[1])
-        table = np.lib.format.open_memmap(scratch, "w+", kind, (len(ids),))
-        table["id"], table["stamp"] = ids, stamps
-        table["vector"][: len(old)], table["vector"][len(old) :] = old["vector"], vectors
-        table.flush()
+        with scratch.open("wb") as file:
+            checked = _Checked(file)
+            header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": (len(ids),)}
+            np.lib.format.write_array_header_1_0(checked, header)
+            for begin in range(0, len(ids), ROWS):
+                block = np.empty(len(ids[begin : begin + ROWS]), kind)
+                block["id"], block["stamp"] = ids[begin : begin + ROWS], stamps[begin : begin + ROWS]
+                from_old = old["vector"][begin : begin + ROWS]
+                new = max(0, begin - len(old))
+                block["vector"][: len(from_old)] = from_old
+                block["vector"][len(from_old) :] = vectors[new : new + len(block) - len(from_old)]
+                checked.write(block.tobytes())
+            file.write(checked.digest.digest())
+        flush(scratch)
         scratch.replace(path)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def _record_type(id_length: int, stamp_length: int, size: int) -> np.dtype:
@@ -219,21 +196,27 @@ def read_feature_file(path: Path) -> Features:
     Raises:
         DataError: it is not such a file.
     """
-    try:
+    right = (
+        "expected an .npz with ids [n], features [n, size] and network, an .npy of features with ids and network in a "
+        f".json beside it, or one of {', '.join(NETWORKS)}"
+    )
+    with damaged(path, right, "not a file of features"):
+        if path.exists() and not path.is_file():
+            raise ValueError("a folder or a pipe")
+        ARRAY_BYTES.check(path.stat().st_size, path)
         if path.suffix == ".npy":
-            labels = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+            labels = read_json(path.with_suffix(".json"), right)
             ids, network = np.array(labels["ids"], str), str(labels["network"])
             table = np.load(path, mmap_mode="r", allow_pickle=False)
         else:
+            with zipfile.ZipFile(path) as archive:
+                ARRAY_BYTES.check(sum(member.file_size for member in archive.infolist()), path)
             with np.load(path, allow_pickle=False) as file:
                 ids, table, network = file["ids"], file["features"], str(file["network"])
         if table.ndim != 2 or ids.shape != table.shape[:1] or not np.isfinite(table).all():
             raise ValueError(f"ids {ids.shape}, features {table.shape}: expected [n] and [n, size], all finite")
-    except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"{path}: not a file of features ({error}); expected an .npz with ids [n], features [n, size] and network, "
-            f"an .npy of features with ids and network in a .json beside it, or one of {', '.join(NETWORKS)}"
-        ) from error
+        if twice := [id for id, count in Counter(map(str, ids)).items() if count > 1]:
+            raise ValueError(f"{twice[0]!r} is among its ids twice")
     return Features(network, sha256_of(path), table, {str(id): row for row, id in enumerate(ids)})
 
 

@@ -1,16 +1,17 @@
 """OpenMoji's drawings of emoji with their Unicode names (openmoji.org)."""
 
-import json
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from datamodules.bounds import MEMBER_BYTES
 from datamodules.captioning.examples import CaptionSet, Example, split_of, words
 from datamodules.captioning.images import Picture, draw_svg
 from datamodules.captioning.sources import SPLITS
-from datamodules.errors import DataError
+from datamodules.errors import damaged
 from datamodules.sources import read_members
+from datamodules.text import parse_json
 
 # OpenMoji. A drawing's file name is its code points. Variants of one drawing, which differ in skin tone, gender or the
 # way they face, share the other code points; they make a group, and a group stands in one split only. So do drawings
@@ -56,12 +57,10 @@ def read_openmoji(drawings: Path, names: Path) -> CaptionSet:
     (text,) = read_members(names, ["emoji/unicode_codes/emoji.json"])
     named = {
         _code_points(f"{ord(letter):04X}" for letter in emoji): words(entry["en"].strip(":").replace("_", " "))
-        for emoji, entry in json.loads(text).items()
+        for emoji, entry in parse_json(text, names).items()
     }
-    try:
+    with damaged(drawings):
         archive = zipfile.ZipFile(drawings)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"{drawings}: cannot be read: {error}") from error
     left_out = dict.fromkeys(("without a Unicode name", "flags", "of two skin tones"), 0)
     splits: dict[str, list[Example]] = {split: [] for split in SPLITS}
     for member in sorted(archive.infolist(), key=lambda member: member.filename):
@@ -88,7 +87,12 @@ def read_openmoji(drawings: Path, names: Path) -> CaptionSet:
 
 
 def _drawing(archive: zipfile.ZipFile, member: str) -> Callable[[], Any]:
-    return lambda: draw_svg(archive.read(member), member)
+    def draw() -> Any:
+        with damaged(member):
+            MEMBER_BYTES.check(archive.getinfo(member).file_size, member)
+            return draw_svg(archive.read(member), member)
+
+    return draw
 
 
 def _code_points(points: Iterable[str]) -> str:

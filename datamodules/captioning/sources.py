@@ -38,6 +38,8 @@ FLICKR8K_PART = FolderSource(
     instructions="unpack https://www.kaggle.com/datasets/adityajn105/flickr8k as flickr8k beside it",
 )
 FLICKR8K_PART_SIZE = 1000
+FLICKR8K_PART_CONTENT = "8061a38e2968b7b84c0f4df3eb9556607b2fc3d462a788e09e0c74f1e2371c2c"
+"""Checksum of the ids and stamps of its pictures."""
 MSCOCO = FolderSource(
     name="mscoco",
     task="captions",

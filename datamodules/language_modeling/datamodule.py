@@ -1,6 +1,7 @@
 """Text as contiguous streams for truncated backpropagation through time (paper section 4.1)."""
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from datamodules.base import TaskData
 from datamodules.errors import DataError
 from datamodules.language_modeling.sources import PENN_TREEBANK, SPLITS, STATE_OF_THE_UNION, read_corpus
 from datamodules.vocabulary import UNK, Vocabulary
+from datamodules.words import require_words
 
 EVALUATION_WINDOW = 500
 """Time steps evaluated at once. State is carried, so any window gives the same perplexity; long ones are faster."""
@@ -83,6 +85,7 @@ class LanguageModelingData(TaskData):
         self.source, self.data, self.batch_size, self.unroll = source, data, batch_size, unroll
         self.vocabulary = Vocabulary([])
         self.tokens: dict[str, Tensor] = {}
+        self.read: dict[str, Any] = {}
 
     def prepare_data(self) -> None:
         """Download a named source where it is missing."""
@@ -96,14 +99,18 @@ class LanguageModelingData(TaskData):
             return
         corpus = read_corpus(self.source, self.data)
         self.sha256 = corpus.sha256
-        self.vocabulary = Vocabulary.build(corpus.tokens("train"))
+        counts = Counter(corpus.tokens("train"))
+        require_words(counts, self.source, "separate the words by spaces")
+        self.vocabulary = Vocabulary.from_counts(counts)
+        self.read = corpus.details
         self.tokens = {split: torch.tensor(self.vocabulary.encode(corpus.tokens(split))) for split in SPLITS}
 
     @property
     def details(self) -> dict[str, Any]:
-        """The share of each split's tokens that are unknown words, those that the source itself marks included."""
+        """What was read, and the share of each split's tokens that are unknown words, marked ones included."""
         unknown = self.vocabulary.ids[UNK]
-        return {"unknown_words": {name: float((ids == unknown).double().mean()) for name, ids in self.tokens.items()}}
+        shares = {name: float((ids == unknown).double().mean()) for name, ids in self.tokens.items()}
+        return {**self.read, "unknown_words": shares}
 
     @property
     def units_per_epoch(self) -> int:

@@ -4,12 +4,16 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from datamodules.errors import DataError
 from datamodules.sources import Source, SourceFile, read_members
-from datamodules.vocabulary import EOS, UNK, Vocabulary
+from datamodules.text import read_text
+from datamodules.vocabulary import EOS, UNK, Vocabulary, without_eos
 
 SPLITS = ("train", "validation", "test")
+STEMS = dict(zip(SPLITS, ("train", "valid", "test"), strict=True))
+"""The file of each split, without its end."""
 
 PENN_TREEBANK = Source(
     name="ptb",
@@ -69,6 +73,8 @@ class Corpus:
     """A text in three splits, one sentence a line, words separated by spaces; split name to text."""
 
     text: dict[str, str]
+    notes: tuple[str, ...] = ()
+    """Whatever was not taken as it stands, and other facts about the text that a user must know."""
 
     def tokens(self, split: str) -> list[str]:
         """The words of a split with one `<eos>` after each line."""
@@ -78,6 +84,20 @@ class Corpus:
     def sha256(self) -> str:
         """Checksum of the text that the models see."""
         return hashlib.sha256("\0".join(self.text[split] for split in SPLITS).encode()).hexdigest()
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What was read, for the user and the record: sentences and words of each split, and notes about them."""
+        read, notes = {}, list(self.notes)
+        training = set(self.text["train"].split("\n"))
+        for split in SPLITS:
+            lines, words = self.text[split].split("\n")[:-1], self.text[split].split()
+            read[split] = {"sentences": len(lines), "words": len(words)}
+            if blank := sum(not line.strip() for line in lines):
+                notes.append(f"{split}: {blank:,} lines are blank, each a sentence of {EOS} alone")
+            if split != "train" and (shared := sum(line in training for line in lines if line.strip())):
+                notes.append(f"{split}: {shared:,} of {len(lines):,} sentences are in the training text too")
+        return {"read": read, "notes": notes}
 
 
 def read_corpus(source: str, data: Path) -> Corpus:
@@ -109,23 +129,24 @@ def read_penn_treebank(folder: Path) -> Corpus:
 
 
 def read_folder(folder: Path, prefix: str = "") -> Corpus:
-    """Read a user's own text: train.txt, valid.txt and test.txt, one sentence a line, already tokenized."""
-    text = {}
-    for split, stem in zip(SPLITS, ("train", "valid", "test"), strict=True):
+    """Read a user's own text: train.txt, valid.txt and test.txt, one sentence a line, already tokenized.
+
+    A line that ends in `<eos>` already gets no other one, and this is noted.
+
+    Raises:
+        DataError: see read_corpus; also if `<eos>` stands within a line, or words are not told apart by spaces.
+    """
+    text, notes = {}, []
+    right = f"a text folder holds {', '.join(f'{prefix}{stem}.txt' for stem in STEMS.values())}"
+    for split, stem in STEMS.items():
         path = folder / f"{prefix}{stem}.txt"
-        try:
-            text[split] = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise DataError(
-                f"{path} is missing; a text folder holds {prefix}train.txt, {prefix}valid.txt, {prefix}test.txt"
-            ) from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{path}: cannot be read as UTF-8 text: {error}") from error
-        if not text[split].strip():
+        pairs = [without_eos(line, f"{path}, line {at}") for at, line in enumerate(read_text(path, right), 1)]
+        if not any(line.strip() for line, _ in pairs):
             raise DataError(f"{path} is empty; expected one sentence a line")
-        if not text[split].endswith("\n"):
-            text[split] += "\n"
-    return Corpus(text)
+        if ended := sum(had for _, had in pairs):
+            notes.append(f"{split}: {ended:,} of {len(pairs):,} lines end in {EOS}, which is not added again")
+        text[split] = "".join(f"{line}\n" for line, _ in pairs)
+    return Corpus(text, tuple(notes))
 
 
 def read_state_of_the_union(wheel: Path) -> Corpus:

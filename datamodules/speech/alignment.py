@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torchaudio.functional import forced_align, merge_tokens
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, damaged
 from datamodules.sources import sha256_of
 from datamodules.speech.features import HOP_MS, WINDOW_MS, Audio, LeftOut
 from datamodules.speech.sources import MMS
+from datamodules.text import read_text
 
 SILENCE = "sil"
 STATES_PER_PHONE = 3
@@ -75,8 +76,8 @@ def read_labels(path: Path, frames: int) -> list[str]:
         LeftOut: it is missing, or its length does not match the audio.
     """
     try:
-        states = path.read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
+        states = " ".join(read_text(path)).split()
+    except DataError as error:
         raise LeftOut("label file cannot be read", str(error)) from error
     return fitted(states, frames, "label file does not match its audio")
 
@@ -190,23 +191,16 @@ class CTCAligner(Aligner):
         if model == MMS:
             from torchaudio.pipelines import MMS_FA
 
-            try:
+            with damaged(MMS, "it needs a network", "cannot be downloaded"):
                 self.model = MMS_FA.get_model(with_star=False)
-            except (OSError, RuntimeError) as error:
-                raise DataError(f"cannot download {MMS} (no network?): {error}") from error
             tokens, self.identity = list(MMS_FA.get_labels(star=None)), f"torchaudio {MMS}"
         else:
             path, names = Path(model), Path(model).with_suffix(".tokens.txt")
             load: Any = torch.jit.load  # which has no annotations
-            try:
+            right = f"it must be {MMS}, pocketsphinx, or a TorchScript file with {names.name} beside it"
+            with damaged(f"aligner {model}", f"{right} (one token a line, blank first)"):
                 self.model = load(path, map_location="cpu")
-                tokens = names.read_text(encoding="utf-8").split("\n")
-            except (OSError, RuntimeError, ValueError) as error:
-                reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-                raise DataError(
-                    f"aligner {model}: must be {MMS}, pocketsphinx, or a TorchScript file with {names.name} beside it "
-                    f"(one token a line, blank first): {reason}"
-                ) from error
+                tokens = read_text(names)
             self.identity = f"{sha256_of(path)} {sha256_of(names)}"
         self.model = self.model.to(self.device).eval()
         self.ids = {token: index for index, token in enumerate(tokens) if index and token}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from datamodules.errors import DataError
+from datamodules.errors import damaged
 from datamodules.sources import sha256_of
 from datamodules.speech.alignment import Phone
 from datamodules.speech.features import Audio
@@ -49,6 +49,9 @@ class SpeechCorpus(ABC):
     def identity(self) -> str:
         """Checksum of all that the utterances are made from: the content of files, the parameters of a synthesis."""
 
+    notes: tuple[str, ...] = ()
+    """Whatever in the manifest was not taken as it stands."""
+
     @abstractmethod
     def read_utterances(self) -> list[Utterance]:
         """Read the manifest.
@@ -63,25 +66,12 @@ class SpeechCorpus(ABC):
         return self.read_utterances()
 
 
-def read_lines(path: Path, right: str) -> list[str]:
-    """Lines of a text file that are not blank.
-
-    Raises:
-        DataError: it is missing or not UTF-8; the message says what would be right.
-    """
-    try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing; {right}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as UTF-8 text: {error}") from error
-
-
 def hash_files(files: Sequence[Path], *more: str) -> str:
     """Checksum of the content of files, whether or not all of them are there, and of more text."""
     digest = hashlib.sha256()
     for path in files:
-        digest.update((sha256_of(path) if path.is_file() else "missing").encode())
+        with damaged(path):
+            digest.update((sha256_of(path) if path.is_file() else "missing").encode())
     for text in more:
         digest.update(text.encode())
     return digest.hexdigest()

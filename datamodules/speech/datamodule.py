@@ -138,6 +138,7 @@ class SpeechData(TaskData):
         aligner: str = "",
     ) -> None:
         super().__init__()
+        self.source = source
         self.corpus, self.data, self.aligner, self.sample_rate = open_corpus(source, data), data, aligner, sample_rate
         self.batch_size, self.unroll, self.output_delay = batch_size, unroll, output_delay
         self.prepared: Prepared | None = None
@@ -180,7 +181,12 @@ class SpeechData(TaskData):
         """Utterances and frames used and left out, phrases that splits share, and what the majority class scores."""
         ready = self.ready
         accuracy = majority(ready)
+        read = {
+            split: {"utterances": ready.splits.count(split), "frames": len(labels_of(ready, split))} for split in SPLITS
+        }
         return {
+            "read": read,
+            "notes": [*self.corpus.notes, *ready.notes],
             "utterances": {split: ready.splits.count(split) for split in SPLITS},
             "frames": {split: len(labels_of(ready, split)) for split in SPLITS},
             "states": len(ready.states),

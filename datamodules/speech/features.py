@@ -1,5 +1,6 @@
 """Audio to acoustic features: log-mel energies with deltas, one vector every 10 ms."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import torch
 from torch import Tensor
 from torchaudio.compliance import kaldi
 from torchaudio.functional import add_noise, compute_deltas, resample
+
+from datamodules.bounds import AUDIO_SECONDS, CHANNELS, RESAMPLING, SAMPLE_RATE
+from datamodules.errors import DataError, damaged
 
 VERSION = 1
 """Version of the features, to be raised with any change here that alters them.
@@ -23,7 +27,7 @@ WINDOW_MS, HOP_MS = 25.0, 10.0
 """Length of a frame and the step from one to the next."""
 
 
-class LeftOut(Exception):
+class LeftOut(DataError):
     """An utterance that cannot be used; the rest of its corpus can.
 
     Args:
@@ -44,26 +48,54 @@ class Audio:
     """int16 [samples]."""
     rate: int
     """Samples per second."""
+    clamped: bool = False
+    """Whether samples were beyond the scale, and were put at its end."""
 
     def at(self, rate: int) -> Tensor:
-        """Samples [samples] at another rate, floats on the scale of 16-bit integers."""
+        """Samples [samples] at another rate, floats on the scale of 16-bit integers.
+
+        Raises:
+            DataError: the rates have so small a common factor that the filter would fill the memory.
+        """
+        common = math.gcd(self.rate, rate)
+        old, new = self.rate // common, rate // common
+        weights = new * (old + 2 * math.ceil(6 * old / (0.99 * min(old, new)))) if old != new else 0
+        RESAMPLING.check(weights, f"{self.rate:,} samples a second, to be resampled to {rate:,}")
         samples: Tensor = resample(torch.from_numpy(self.samples).float(), self.rate, rate)
         return samples
 
 
+BEYOND = 16.0
+"""Peak, full scale being 1, from which on samples are of another scale rather than too loud."""
+
+
 def read_audio(path: Path) -> Audio:
-    """Read any file that libsndfile can, channels mixed down.
+    """Read any file that libsndfile can, channels mixed down: decoded in floating point, then clamped to 16 bits.
+
+    Decoded as integers, a file of floating-point samples, whose scale is from -1 to 1, would become silence.
 
     Raises:
-        LeftOut: it is missing, empty or not audio.
+        LeftOut: it is missing, empty, not audio, beyond the bounds, or of another scale.
     """
     try:
-        samples, rate = soundfile.read(path, dtype="int16", always_2d=True)
-    except (OSError, RuntimeError) as error:  # soundfile's own errors are RuntimeErrors
-        raise LeftOut("audio cannot be read", str(error).removeprefix(f"Error opening {str(path)!r}: ")) from error
+        if path.exists() and not path.is_file():
+            raise DataError(f"{path} is not a file")
+        with damaged(path), soundfile.SoundFile(path) as file:
+            SAMPLE_RATE.check(file.samplerate, path)
+            CHANNELS.check(file.channels, path)
+            AUDIO_SECONDS.check(file.frames / file.samplerate, path)
+            samples, rate = file.read(dtype="float32", always_2d=True), file.samplerate
+    except DataError as error:
+        raise LeftOut("audio cannot be read", str(error)) from error
     if not len(samples):
         raise LeftOut("audio is empty")
-    return Audio(np.rint(samples.astype(np.float32).mean(axis=1)).astype(np.int16), rate)
+    mixed = (samples * 32768).mean(axis=1)
+    if not np.isfinite(mixed).all():
+        raise LeftOut("audio has samples that are no numbers")
+    if (peak := np.abs(mixed).max()) > BEYOND * 32768:
+        raise LeftOut("audio is not on the scale from -1 to 1", f"its peak is {peak / 32768:,.0f}")
+    whole = np.rint(mixed).clip(-32768, 32767).astype(np.int16)
+    return Audio(whole, rate, clamped=bool(peak > 32768))
 
 
 def log_mel(audio: Audio, rate: int, snr: float | None = None, noise_seed: int = 0) -> Tensor:
@@ -98,6 +130,6 @@ def log_mel(audio: Audio, rate: int, snr: float | None = None, noise_seed: int =
     return torch.cat([energies, deltas, compute_deltas(deltas)]).T
 
 
-def normalized(features: Tensor) -> Tensor:
-    """Features [frames, values], such as a speaker's, with mean 0 and variance 1 of each value."""
-    return (features - features.mean(dim=0)) / features.std(dim=0, correction=0).clamp(min=1e-3)
+def statistics(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation [values] of features [frames, values], such as a speaker's."""
+    return features.mean(dim=0), features.std(dim=0, correction=0).clamp(min=1e-3)

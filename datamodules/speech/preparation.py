@@ -7,7 +7,7 @@ import multiprocessing
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,17 @@ import torch
 from torch import Tensor
 
 from datamodules.cache import cores, prepared
-from datamodules.errors import DataError
+from datamodules.errors import DataError, damaged
 from datamodules.sources import sha256_of
 from datamodules.speech.alignment import Aligner, make_aligner, read_labels, states_of
 from datamodules.speech.corpus import SpeechCorpus, Utterance
-from datamodules.speech.features import FEATURES, Audio, LeftOut, log_mel, normalized, read_audio
+from datamodules.speech.features import FEATURES, Audio, LeftOut, log_mel, read_audio, statistics
 from datamodules.speech.features import VERSION as FEATURES_VERSION
 from datamodules.speech.sources import SPLITS
 from datamodules.speech.splits import shared_phrases
+from datamodules.text import read_json
 
-VERSION = 2
+VERSION = 3
 """Version of the preparation, to be raised when code here, in alignment or in the sources alters its result."""
 SHOWN = 10
 """Most utterances left out that are named in warnings; records name up to KEPT_NAMES."""
@@ -58,6 +59,8 @@ class Prepared:
     """Share of each held-out split's phrases that are in the training set as well: splits.shared_phrases."""
     sha256: str
     """Checksum of audio, labels, splits and of how features are made."""
+    notes: list[str] = field(default_factory=list)
+    """Whatever was not taken as it stands, and recordings that are in both splits."""
 
 
 def prepare(corpus: SpeechCorpus, aligner: str, rate: int, data: Path) -> Prepared:
@@ -90,11 +93,9 @@ def load(folder: Path) -> Prepared:
     Raises:
         DataError: it is damaged.
     """
-    try:
-        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    with damaged(folder, "delete it, it is made again", "is damaged"):
+        about = read_json(folder / "about.json", f"delete {folder}, it is made again")
         return Prepared(np.load(folder / "features.npy", mmap_mode="r"), np.load(folder / "labels.npy"), **about)
-    except (OSError, ValueError, TypeError, EOFError) as error:
-        raise DataError(f"{folder} is damaged ({error}); delete it, it is made again") from error
 
 
 def compute(utterances: list[Utterance], aligner: str, rate: int, folder: Path) -> None:
@@ -105,6 +106,8 @@ def compute(utterances: list[Utterance], aligner: str, rate: int, folder: Path) 
     ids: dict[str, int] = {}
     left_out: dict[str, str] = {}
     reasons: Counter[str] = Counter()
+    recordings: dict[str, list[Utterance]] = {}
+    clamped = 0
     digest = hashlib.sha256(repr((FEATURES_VERSION, rate)).encode())
     with (folder / "raw").open("wb") as raw:
         for utterance, result in zip(utterances, _each(utterances, aligner, rate), strict=True):
@@ -114,7 +117,9 @@ def compute(utterances: list[Utterance], aligner: str, rate: int, folder: Path) 
                 if len(left_out) <= SHOWN:
                     logger.warning("%s: left out: %s", utterance.name, result)
                 continue
-            features, states, checksum = result
+            features, states, checksum, is_clamped = result
+            clamped += is_clamped
+            recordings.setdefault(checksum, []).append(utterance)
             raw.write(features.numpy().tobytes())
             labels.append(np.array([ids.setdefault(state, len(ids)) for state in states], np.int32))
             used.append(utterance)
@@ -128,7 +133,8 @@ def compute(utterances: list[Utterance], aligner: str, rate: int, folder: Path) 
             raise DataError(f"no {split} utterance can be used, of {len(utterances)} in all; {first(left_out)}")
 
     shape = (sum(lengths), FEATURES)
-    _normalize(np.memmap(folder / "raw", np.float32, "r", shape=shape), used, lengths, folder / "features.npy")
+    raw_features = np.memmap(folder / "raw", np.float32, "r", shape=shape)
+    _write_normalized(raw_features, used, lengths, folder / "features.npy")
     (folder / "raw").unlink()
     names = sorted(ids)
     order = np.array([names.index(state) for state in ids])
@@ -141,22 +147,43 @@ def compute(utterances: list[Utterance], aligner: str, rate: int, folder: Path) 
         "reasons": dict(reasons),
         "shared_phrases": shared_phrases((utterance.transcript, utterance.split) for utterance in used),
         "sha256": digest.hexdigest(),
+        "notes": _notes(recordings, clamped),
     }
     (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
 
-def _normalize(raw: np.ndarray, utterances: list[Utterance], lengths: list[int], path: Path) -> None:
-    """Normalize raw features [frames, values] for each speaker and split, and write them as float16."""
-    out = np.lib.format.open_memmap(path, "w+", np.float16, raw.shape)
+def _notes(recordings: dict[str, list[Utterance]], clamped: int) -> list[str]:
+    """Notes on recordings that were too loud, or that are in both splits; recordings by their checksums."""
+    notes = []
+    if clamped:
+        notes.append(f"{clamped:,} recordings have samples beyond full scale, which were clamped")
+    shared = [used for used in recordings.values() if len({utterance.split for utterance in used}) > 1]
+    if shared:
+        names = " and ".join(utterance.name for utterance in shared[0])
+        notes.append(f"{len(shared):,} recordings are in both splits, such as {names}")
+    return notes
+
+
+def _write_normalized(raw: np.ndarray, utterances: list[Utterance], lengths: list[int], path: Path) -> None:
+    """Normalize raw features [frames, values] for each speaker and split, and write them as float16.
+
+    They are written one after another, not through a memory map: on a full disk that kills the process.
+    """
     ends = np.cumsum(lengths).tolist()
     groups: dict[tuple[str, str], list[slice]] = {}
     for utterance, end, length in zip(utterances, ends, lengths, strict=True):
         groups.setdefault((utterance.speaker, utterance.split), []).append(slice(end - length, end))
-    for slices in groups.values():
-        own = normalized(torch.from_numpy(np.concatenate([raw[each] for each in slices])))
-        for each, part in zip(slices, torch.split(own, [each.stop - each.start for each in slices]), strict=True):
-            out[each] = part.numpy().astype(np.float16)
-    out.flush()
+    of_group = {
+        group: statistics(torch.from_numpy(np.concatenate([raw[each] for each in slices])))
+        for group, slices in groups.items()
+    }
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float16)), "fortran_order": False, "shape": raw.shape}
+    with path.open("wb") as out:
+        np.lib.format.write_array_header_1_0(out, header)
+        for utterance, end, length in zip(utterances, ends, lengths, strict=True):
+            mean, deviation = of_group[utterance.speaker, utterance.split]
+            normalized = (torch.from_numpy(raw[end - length : end].copy()) - mean) / deviation
+            out.write(normalized.numpy().astype(np.float16).tobytes())
 
 
 def first(left_out: dict[str, str]) -> str:
@@ -164,8 +191,8 @@ def first(left_out: dict[str, str]) -> str:
     return next((f"{name}: {reason}" for name, reason in left_out.items()), "the manifest has none")
 
 
-Result = tuple[Tensor, list[str], str]
-"""Features [frames, values], the state of each frame, and a checksum of the audio."""
+Result = tuple[Tensor, list[str], str, bool]
+"""Features [frames, values], the state of each frame, a checksum of the audio, and whether samples were clamped."""
 
 
 def _each(utterances: list[Utterance], aligner: str, rate: int) -> Iterator[Result | LeftOut]:
@@ -188,19 +215,25 @@ class Worker:
     def __call__(self, utterance: Utterance) -> Result | LeftOut:
         """The utterance's features and states, or why it is left out."""
         try:
-            audio = utterance.audio if isinstance(utterance.audio, Audio) else read_audio(utterance.audio)
-            checksum = hashlib.sha256(repr(audio.rate).encode() + audio.samples.tobytes()).hexdigest()
-            features = log_mel(audio, self.rate, utterance.snr, noise_seed=int(checksum[:8], 16))
-            if utterance.phones is not None:
-                states = states_of(utterance.phones, len(features))
-            elif utterance.labels is not None:
-                states = read_labels(utterance.labels, len(features))
-            else:
-                assert self.aligner is not None
-                states = self.aligner.align(audio, utterance.transcript, len(features))
+            with damaged(utterance.name):
+                return self._work(utterance)
         except LeftOut as problem:
             return problem
-        return features, states, checksum
+        except DataError as error:
+            return LeftOut("cannot be used", str(error))
+
+    def _work(self, utterance: Utterance) -> Result:
+        audio = utterance.audio if isinstance(utterance.audio, Audio) else read_audio(utterance.audio)
+        checksum = hashlib.sha256(repr(audio.rate).encode() + audio.samples.tobytes()).hexdigest()
+        features = log_mel(audio, self.rate, utterance.snr, noise_seed=int(checksum[:8], 16))
+        if utterance.phones is not None:
+            states = states_of(utterance.phones, len(features))
+        elif utterance.labels is not None:
+            states = read_labels(utterance.labels, len(features))
+        else:
+            assert self.aligner is not None
+            states = self.aligner.align(audio, utterance.transcript, len(features))
+        return features, states, checksum, audio.clamped
 
 
 _worker: Worker

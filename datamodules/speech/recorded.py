@@ -1,6 +1,5 @@
 """Recorded speech: a folder of audio with transcripts, LibriSpeech, Samrómur; and every source by its name."""
 
-import csv
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -8,12 +7,13 @@ from pathlib import Path
 
 from torchaudio.datasets import LIBRISPEECH
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, damaged
 from datamodules.sources import FolderSource
-from datamodules.speech.corpus import SpeechCorpus, Utterance, hash_files, read_lines
+from datamodules.speech.corpus import SpeechCorpus, Utterance, hash_files
 from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, MMS, SAMROMUR, SPLITS, SUBSETS, Split
 from datamodules.speech.splits import halve, split_prompts
 from datamodules.speech.synthetic import EspeakCorpus
+from datamodules.text import cells, inside, is_header, note_lone_marks, read_lines
 
 logger = logging.getLogger(__name__)
 
@@ -62,16 +62,21 @@ class FolderCorpus(SpeechCorpus):
         path = self.folder / "transcripts.tsv"
         labels = self.folder / "labels"
         found: list[tuple[Utterance, bool]] = []
-        for number, line in enumerate(read_lines(path, "a speech folder holds audio and transcripts.tsv"), 1):
-            name, *rest = line.split("\t")
-            if not rest or len(rest) > 3 or not name:
-                raise DataError(f"{path}:{number}: expected path, tab, text (and speaker, split if wanted): {line!r}")
-            text, speaker, split = (*rest, *[""] * (3 - len(rest)))
-            if split not in ("", *SPLITS):
-                raise DataError(f"{path}:{number}: the split is {split!r}, must be train, validation or test")
+        places: dict[Path, int] = {}
+        lone_marks: list[int] = []
+        for number, line in read_lines(path, "a speech folder holds audio and transcripts.tsv"):
+            (name, *rest), lone = cells(line, "\t")
+            if number == 1 and rest and is_header(name, self.folder):
+                self.notes += (f"{path.name}: its first line, {line!r}, is read as a header",)
+                continue
+            text, speaker, split = self._check(rest, name, f"{path}:{number}", line)
+            audio = inside(self.folder, name, f"{path}:{number}")
+            if (first := places.setdefault(audio, number)) != number:
+                raise DataError(f"{path}:{number}: {name} is named again, after line {first}; name a recording once")
+            lone_marks += [number] * lone
             utterance = Utterance(
                 name=name,
-                audio=self.folder / name,
+                audio=audio,
                 transcript=text,
                 speaker=speaker,
                 split=split or "train",  # type: ignore[arg-type]
@@ -80,6 +85,12 @@ class FolderCorpus(SpeechCorpus):
             found.append((utterance, bool(split)))
         if not found:
             raise DataError(f"{path} is empty; expected lines of path, tab, text")
+        self.notes += tuple(note_lone_marks(path, lone_marks))
+        return self._split(found, path)
+
+    @staticmethod
+    def _split(found: Sequence[tuple[Utterance, bool]], path: Path) -> list[Utterance]:
+        """Utterances, of which each has a split or is given one."""
         utterances = [utterance for utterance, _ in found]
         unsplit = [place for place, (_, has_split) in enumerate(found) if not has_split]
         utterances = _with_splits(utterances, unsplit, split_prompts)
@@ -89,6 +100,16 @@ class FolderCorpus(SpeechCorpus):
             tested = sum(each.split == "test" for each in utterances)
             logger.warning("%s names no test set: %d of its %d validation lines are it", path, tested, len(held_out))
         return utterances
+
+    @staticmethod
+    def _check(rest: list[str], name: str, place: str, line: str) -> tuple[str, str, str]:
+        """Text, speaker and split of a line."""
+        if not rest or len(rest) > 3 or not name:
+            raise DataError(f"{place}: expected path, tab, text (and speaker, split if wanted): {line!r}")
+        text, speaker, split = (*rest, *[""] * (3 - len(rest)))
+        if split not in ("", *SPLITS):
+            raise DataError(f"{place}: the split is {split!r}, must be train, validation or test")
+        return text, speaker, split
 
 
 def _with_splits(
@@ -121,14 +142,12 @@ class LibriSpeechCorpus(SpeechCorpus):
         """See SpeechCorpus.read_utterances."""
         found = []
         for split, subset in SUBSETS.items():
-            try:
+            with damaged(self.root, wrong=f"{subset} is not in LibriSpeech's layout"):
                 corpus = LIBRISPEECH(self.root, subset)
                 for index in range(len(corpus)):
                     path, _, transcript, speaker, *_ = corpus.get_metadata(index)
                     audio = self.root / "LibriSpeech" / path
                     found.append(Utterance(path, audio, transcript, f"{subset} {speaker}", split))
-            except (OSError, RuntimeError, LookupError) as error:
-                raise DataError(f"{self.root}: {subset} is not in LibriSpeech's layout: {error}") from error
         return found
 
 
@@ -154,13 +173,18 @@ class SamromurCorpus(SpeechCorpus):
     def read_utterances(self) -> list[Utterance]:
         """See SpeechCorpus.read_utterances."""
         path = self.root / "metadata.tsv"
-        rows = list(csv.DictReader(read_lines(path, SAMROMUR.instructions), delimiter="\t", quoting=csv.QUOTE_NONE))
-        if missing := [column for column in self.COLUMNS if not rows or column not in rows[0]]:
+        lines = read_lines(path, SAMROMUR.instructions)
+        titles = next((line for _, line in lines), "").split("\t")
+        if missing := [column for column in self.COLUMNS if column not in titles]:
             raise DataError(f"{path}: expected the columns of Samrómur 21.05; missing {', '.join(missing)}")
         found = []
-        for row in rows:
+        for number, line in lines:
+            row = dict(zip(titles, line.split("\t"), strict=False))
+            if len(row) < len(titles):
+                raise DataError(f"{path}:{number}: {len(row)} columns, expected {len(titles)}")
             if split := self.STATUS.get(row["status"]):
                 file = row["filename"] if row["filename"].endswith(".flac") else f"{row['filename']}.flac"
                 name = f"{row['status']}/{row['speaker_id']}/{file}"
-                found.append(Utterance(name, self.root / name, row["sentence_norm"], row["speaker_id"], split))
+                audio = inside(self.root, name, f"{path}:{number}")
+                found.append(Utterance(name, audio, row["sentence_norm"], row["speaker_id"], split))
         return found

@@ -1,10 +1,11 @@
 """The data sets of speech, by name: synthetic sentences, Asterisk's prompts, LibriSpeech, Samrómur."""
 
+import tempfile
 from pathlib import Path
 from typing import Literal
 
-from datamodules.errors import DataError
-from datamodules.sources import FolderSource
+from datamodules.errors import DataError, damaged
+from datamodules.sources import FolderSource, Source, SourceFile
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -27,8 +28,18 @@ SUBSETS: dict[Split, str] = {"train": "train-clean-100", "validation": "dev-clea
 """The subset of LibriSpeech that serves as each split."""
 
 
+ARCHIVES = tuple(
+    SourceFile(f"{subset}.tar.gz", sha256, f"https://www.openslr.org/resources/12/{subset}.tar.gz")
+    for subset, sha256 in (
+        ("train-clean-100", "d4ddd1d5a6ab303066f14971d768ee43278a5f2a0aa43dc716b0e64ecbbbf6e2"),
+        ("dev-clean", "76f87d090650617fca0cac8f88b9416e0ebf80350acb97b343a85fa903728ab3"),
+        ("test-clean", "39fde525e59672dc6d1551919b1478f724438a95aa55f874b576be21967e6c23"),
+    )
+)
+
+
 class LibriSpeechSource(FolderSource):
-    """LibriSpeech, which torchaudio downloads and unpacks."""
+    """LibriSpeech, which is downloaded and unpacked."""
 
     def fetch(self, data: Path) -> None:
         """Download what is missing.
@@ -36,17 +47,30 @@ class LibriSpeechSource(FolderSource):
         Raises:
             DataError: no network, or a folder that cannot be written.
         """
-        from torchaudio.datasets import LIBRISPEECH
+        folder = data / self.name
+        for subset, archive in zip(SUBSETS.values(), ARCHIVES, strict=True):
+            if (folder / "LibriSpeech" / subset).is_dir():
+                continue
+            with damaged(folder / "LibriSpeech" / subset, self.instructions, "is missing and cannot be downloaded"):
+                try:
+                    Source(self.name, self.task, self.description, self.terms, (archive,)).fetch(data)
+                except DataError as error:
+                    raise OSError(str(error)) from error
+                _unpack(folder / archive.name, folder)
 
-        for subset in SUBSETS.values():
-            try:
-                (data / self.name).mkdir(parents=True, exist_ok=True)
-                LIBRISPEECH(data / self.name, subset, download=True)
-            except (OSError, RuntimeError) as error:
-                raise DataError(
-                    f"{data / self.name / 'LibriSpeech' / subset} is missing and cannot be downloaded "
-                    f"(no network?): {error}; {self.instructions}"
-                ) from error
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """Unpack an archive as a whole: a subset is there only once all its files are."""
+    import tarfile
+
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        with tarfile.open(archive) as file:
+            file.extractall(scratch, filter="data")  # no name leads out of the folder
+        (folder / "LibriSpeech").mkdir(exist_ok=True)
+        for path in (Path(scratch) / "LibriSpeech").iterdir():
+            if not (folder / "LibriSpeech" / path.name).exists():
+                path.rename(folder / "LibriSpeech" / path.name)
+    archive.unlink()
 
 
 LIBRISPEECH_SOURCE = LibriSpeechSource(

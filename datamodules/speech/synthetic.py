@@ -5,7 +5,7 @@ import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, damaged
 from datamodules.language_modeling.sources import STATE_OF_THE_UNION, STATE_OF_THE_UNION_SPLITS
 from datamodules.sources import read_members
 from datamodules.speech.alignment import Phone
@@ -65,10 +65,8 @@ class EspeakCorpus(SpeechCorpus):
                 turn, voice = divmod(index, len(VOICES[split]))  # so that each voice has every rate and pitch
                 request = Request(sentence, VOICES[split][voice], RATES[turn % 3], PITCHES[turn // 3 % 3])
                 chosen[sentence] = split, request
-        try:
+        with damaged("synthetic speech", wrong="espeak-ng of espeakng-loader failed"):
             spoken = speak([request for _, request in chosen.values()])
-        except RuntimeError as error:
-            raise DataError(f"synthetic speech: espeak-ng of espeakng-loader failed: {error}") from error
         return [
             Utterance(
                 name=f"{request.voice}: {request.text}",

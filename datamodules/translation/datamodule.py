@@ -15,7 +15,7 @@ from typing_extensions import override
 from datamodules.base import IGNORE_INDEX, TaskData
 from datamodules.errors import DataError
 from datamodules.order import epoch_generator, multiplied, permutation
-from datamodules.translation.encoded_pairs import Encoded, EncodedPairs, encoded_pairs
+from datamodules.translation.encoded_pairs import Encoded, EncodedPairs, WithoutEos, encoded_pairs
 from datamodules.translation.sources import BIBLE, MULTI30K, ParallelText, read_parallel_text
 from datamodules.translation.tokenization import tokenize
 from datamodules.vocabulary import EOS, UNK, Vocabulary
@@ -71,6 +71,8 @@ class TranslationData(TaskData):
         self.source_vocabulary = self.target_vocabulary = Vocabulary([])
         self.sentences: dict[str, list[Encoded]] = {}
         """Encoded validation and test set, and the training set when it is small enough."""
+        self._training: EncodedPairs | None = None
+        self.notes: list[str] = []
         self.texts: dict[str, list[tuple[str, str]]] = {}
         """Validation and test set as they are written."""
 
@@ -81,20 +83,23 @@ class TranslationData(TaskData):
         for source in (BIBLE, MULTI30K):
             if source.name == self.source:
                 source.fetch(self.data)
-        self._encoded(read_parallel_text(self.source, self.data, self.languages))
+        self._training = self._encoded(read_parallel_text(self.source, self.data, self.languages))
 
     def setup(self, stage: str | None = None) -> None:
         """Read the text once for its vocabularies, counts and checksum; encode the splits that are kept in memory."""
         if self.sentences:
             return
         text = read_parallel_text(self.source, self.data, self.languages)
-        self.training = self._encoded(text)
+        self._training = self._training or self._encoded(text)
         self.survey = survey = self.training.survey
         self.source_vocabulary = Vocabulary(survey.source_words)
         self.target_vocabulary = Vocabulary(survey.target_words)
+        self._note("train", None, survey.ended)
         digest = hashlib.sha256(survey.sha256.encode())
         for split in ("validation", "test"):
-            pairs = list(text.splits[split])
+            stripped = WithoutEos(text.splits[split], f"{text.name}, {split}")
+            pairs = list(stripped)
+            self._note(split, pairs, stripped.ended)
             for number, pair in enumerate(pairs, start=1):
                 digest.update("\t".join(pair).encode() + b"\n")
                 if not all(part.strip() for part in pair):
@@ -107,16 +112,41 @@ class TranslationData(TaskData):
         if survey.pairs <= POOL:
             self.sentences["train"] = list(self.training)
 
+    @property
+    def training(self) -> EncodedPairs:
+        """The training text as numbers.
+
+        Raises:
+            DataError: setup has not been called.
+        """
+        if self._training is None:
+            raise DataError("translation data is used before setup()")
+        return self._training
+
+    def _note(self, split: str, pairs: Sequence[tuple[str, str]] | None, ended: int) -> None:
+        """Note what was not taken as it stands, and pairs that are trained on as well."""
+        if ended:
+            self.notes.append(f"{split}: {ended:,} lines end in {EOS}, which is not added again")
+        if pairs and (shared := self.training.count_of(pairs)):
+            self.notes.append(f"{split}: {shared:,} of {len(pairs):,} pairs are in the training text too")
+
     def _encoded(self, text: ParallelText) -> EncodedPairs:
         limits = (self.max_length, self.source_words, self.target_words)
         return encoded_pairs(text.splits["train"], text.name, self.languages, *limits, self.data)
 
     @property
     def details(self) -> dict[str, Any]:
-        """Counts of training pairs used and left out, sizes of vocabularies, shares of unknown words in the targets."""
+        """What was read and left out, sizes of vocabularies, shares of unknown words in the targets."""
         vocabularies = {"source": len(self.source_vocabulary), "target": len(self.target_vocabulary)}
         splits: dict[str, Iterable[Encoded]] = {"train": self.training, **self.sentences}
+        read = {"train": {"pairs": self.survey.pairs, **self.survey.read}}
+        for split in self.texts:
+            sources, targets = zip(*self.sentences[split], strict=True)
+            words = {"source words": sum(map(len, sources)), "target words": sum(map(len, targets))}
+            read[split] = {"pairs": len(sources), **words}
         return {
+            "read": read,
+            "notes": self.notes,
             "pairs": self.survey.pairs,
             "left_out": self.survey.left_out,
             "vocabulary": vocabularies,

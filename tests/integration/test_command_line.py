@@ -1,5 +1,6 @@
 """The command line as a user meets it: lists, mistakes in one line, rows of their own, start-up, shell completion."""
 
+import os
 import re
 import signal
 import subprocess
@@ -8,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmark import cli
 from benchmark.tasks import registry
+from benchmark.training.endings import Interrupted
 
 ROOT = Path(__file__).parents[2]
 
@@ -137,6 +140,19 @@ def test_data_lists_and_verifies(rnnreg, tmp_path) -> None:
         (["list", "--task", "chess"], 1, "--task chess: there is no such task; there are language-modeling, speech, "),
         (["list", "--rows_file", "ROWS"], 1, "its ROWS has 1, which is no benchmark.tasks.base.Row"),
         (["sample", "/etc"], 1, "/etc holds no model: neither last.ckpt, "),
+        (["run", "ptb-small", "--lr", ".inf"], 1, "lr: inf is out of range, must be finite"),
+        (
+            ["run", "ptb-small", "--source", "TEXT", "--seed", "1" * 30],
+            1,
+            "--seed: expected at most 4,294,967,295, got",
+        ),
+        (["run", "ptb-small", "--source", "TEXT", "--threads", "9999999"], 1, "--threads: expected at most 1,024, got"),
+        (["reproduce", "--seeds", "9999999"], 1, "--seeds: expected at most 10,000, got 9999999"),
+        (["run", "ptb-small", "--hidden-size", "9" * 5000], 2, "Exceeds the limit"),
+        (["reproduce", "--slurm", "[" * 9000], 2, "--slurm: expected dict, got [[["),
+        (["reproduce", "--slurm", "- " * 4000], 2, "the command line cannot be understood: RecursionError"),
+        (["run", "[" * 30000], 2, "a word on the command line has 30,000 characters; at most 10,000 are read"),
+        (["list", "--rows_file=~/no/rows.py"], 1, f"--rows_file {Path.home()}/no/rows.py: there is no such file"),
         (["collect", "--store", "nowhere"], 1, "--store nowhere: there is no such folder"),
         (["baseline", "update", "--reason", "new", "--baseline", "EMPTY/new.json"], 1, "name those to take up with"),
         (["table", "--store", "nowhere"], 1, "--store nowhere: there is no such folder"),
@@ -159,3 +175,38 @@ def test_bad_input_is_one_line_and_a_failure(rnnreg, text_folder, tmp_path, word
     assert err.startswith("rnnreg: error: ")
     assert message in err
     assert not out
+
+
+def test_an_error_that_nobody_has_foreseen_is_one_line(rnnreg, monkeypatch) -> None:
+    for error, code, line in (
+        (
+            ZeroDivisionError("division\nby zero"),
+            1,
+            r"ZeroDivisionError: division by zero \(at test_com",
+        ),
+        (OSError(28, "No space left on device", "x.svg"), 1, r"x.svg: No space left on device; make room and rerun"),
+        (MemoryError(), 1, "out of memory; "),
+        (SystemExit(0), 1, r"ended by sys.exit\(0\) in code that it ran"),
+        (KeyboardInterrupt(), 130, "interrupted; finished runs and the state of the others are kept"),
+        (Interrupted(number=signal.SIGTERM), 143, "interrupted; finished runs and the state of the others are kept"),
+        (Interrupted(number=signal.SIGHUP), 129, "interrupted; finished runs and the state of the others are kept"),
+    ):
+
+        def broken(error=error, **_) -> int:
+            raise error
+
+        broken.__doc__ = "Fail."
+        monkeypatch.setitem(cli.COMMANDS, "list", broken)
+        monkeypatch.setattr("benchmark.cli.add_arguments", lambda *_: {})
+        monkeypatch.setattr("benchmark.cli.collect", lambda *_: {})
+        found, out, err = rnnreg("list")
+        assert (found, out, err.count("\n")) == (code, "", 1)
+        assert re.match(f"rnnreg: error: {line}", err)
+
+
+def test_a_terminal_that_is_not_utf_8_shows_escapes() -> None:
+    command = [sys.executable, "-m", "benchmark", "list", "--task", "speech"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+    assert rb"\u2013" in done.stdout
+    assert done.stderr == b""

@@ -4,6 +4,7 @@ import os
 import random
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -145,3 +146,23 @@ def test_a_checkpoint_of_another_seed_is_refused(rows, tmp_path, monkeypatch) ->
     with pytest.raises(UserError, match=rf"last.ckpt is of another run, {record.run}, not .*/seed-2-"):
         train(row, 2, where, progress=silent)
     assert [one.seed for one in Store(tmp_path / "runs").records()] == [1]
+
+
+def test_a_record_lists_its_sittings_and_is_clean_only_if_all_are(rows, tmp_path, monkeypatch) -> None:
+    commits = iter(["a" * 40 + "-dirty", "b" * 40])
+    monkeypatch.setattr("benchmark.store.provenance.describe_commit", lambda: next(commits))
+    row, where = rows["captioning"], options(tmp_path / "runs")
+    cut = Cut(monkeypatch, Captioner, stop)
+    with pytest.raises(Interrupted):
+        cut.train(row, where, at=8)
+    with pytest.raises(UserError, match="the run was begun with --precision 32, which it must go on with"):
+        cut.train(row, replace(where, precision="bf16-mixed"))
+    record = cut.train(row, where)
+    assert [(one["commit"], one["epochs_before"]) for one in record.sittings] == [
+        ("a" * 40 + "-dirty", 0),
+        ("b" * 40, 1),
+    ]
+    assert {one["threads"] for one in record.sittings} == {1}
+    assert (record.commit, record.uncommitted, record.is_clean) == ("b" * 40, ["a" * 40 + "-dirty"], False)
+    assert replace(record, sittings=[]).is_clean  # as in records from before
+    assert Store(where.store).find(record.run) == record

@@ -219,7 +219,7 @@ def test_loaded_models_take_sentences_pictures_and_audio(trained, tmp_path) -> N
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["evaluate", "lm", "--text", "none.txt"], "none.txt: cannot be read as UTF-8 text"),
+        (["evaluate", "lm", "--text", "none.txt"], "none.txt is missing"),
         (["evaluate", "lm", "--text", "x", "--source", "y"], "--text and --source: give one of them"),
         (["evaluate", "lm", "--rate", "0.1"], "--rate is a setting of a --method, and plain has none"),
         (["evaluate", "lm", "--method", "dynamic", "--samples", "3"], "dynamic has no setting samples; it has segment"),

@@ -95,7 +95,7 @@ def test_translate_writes_one_line_for_each_line_read(
     read(b"caf\xe9\n")
     code, _, err = rnnreg("translate", "tiny-translation", "--store", options.store)
     assert code == 1
-    assert "standard input is not UTF-8" in err
+    assert "standard input, line 1: not UTF-8" in err
     read(b"")
     assert rnnreg("translate", "tiny-translation", "--store", options.store)[:2] == (0, "")
 

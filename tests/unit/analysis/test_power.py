@@ -56,3 +56,9 @@ def test_only_clean_runs_that_are_new_are_collected(tmp_path: Path) -> None:
     assert list(Store(into).records()) == [clean]
     assert Store(into).log_probabilities(clean)["test"].tolist() == [0, 0, 0]
     assert collect(read_store([WITHOUT], store.root), store.root, into).copied == []
+
+    items = {"test_bleu": np.zeros((2, 10), np.int32)}
+    more = replace(clean, items_sha256=checksum_arrays(items))  # the same run, which has kept more
+    store.write(more, arrays, items)
+    assert collect(read_store([WITHOUT], store.root), store.root, into).copied == [more]
+    assert Store(into).items(more)["test_bleu"].shape == (2, 10)

@@ -155,6 +155,8 @@ def test_what_cannot_be_decided_says_why(new: list[Record], old: list[Record], r
 
 def test_bits_are_compared_on_the_same_platform_only() -> None:
     assert compare(runs(*SPREAD[:2])).bits[ROW.name] == "2 of 2 runs match their reference bit for bit"
+    more = [replace(one, metrics={**one.metrics, "new": 1.0}) for one in runs(*SPREAD[:2])]
+    assert compare(more).bits[ROW.name] == "2 of 2 runs match their reference bit for bit"  # by what references have
     assert compare(runs(100, 100.9)).bits[ROW.name] == "1 of 2 runs match their reference bit for bit"
     other_tokens = compare(runs(*SPREAD[:2], log_probabilities_sha256="other")).bits[ROW.name]
     assert other_tokens == "0 of 2 runs match their reference bit for bit"

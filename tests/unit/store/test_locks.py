@@ -25,6 +25,9 @@ def test_a_run_is_locked_once_and_its_progress_is_there_for_all(tmp_path) -> Non
     lock.report_progress(3.7, 13)
     assert lock.progress == (3.7, 13)
     assert lock.fraction_kept == 3 / 13
+    lock.report_progress(3.8, 13, kept=3.75)
+    lock.report_progress(3.9, 13)
+    assert lock.fraction_kept == 3.75 / 13
     lock.clear_progress()
     assert lock.progress == (0, 0)
 

@@ -1,0 +1,114 @@
+"""Pictures decoded in a process of their own, as nobody vouches for them.
+
+A program of its own as well: reads pictures from standard input, writes their pixels to standard output. It can open no
+file and no connection, since it may have no further file descriptors; its memory is limited, and the process that asks
+limits its time. Whatever a picture does to the decoder, it costs that one picture.
+"""
+
+import io
+import os
+import resource
+import struct
+import sys
+from contextlib import suppress
+from typing import Any, BinaryIO
+
+REQUEST = struct.Struct("<?IQQ")
+"""A picture to decode: whether it is an SVG, the side to draw it at, the most pixels, and its length in bytes."""
+REPLY = struct.Struct("<?IIQ")
+"""The answer: whether it was decoded, width, height, and the length of the RGB pixels or of the message."""
+
+
+def decode(content: bytes, most_pixels: int) -> Any:
+    """A picture in RGB as a viewer shows it: upright, transparent parts white, of 16 bits the upper 8.
+
+    Raises:
+        Exception: it is no picture, or has too many pixels.
+    """
+    from PIL import Image, ImageOps
+
+    image: Image.Image = Image.open(io.BytesIO(content))
+    if image.width * image.height > most_pixels:
+        raise ValueError(f"{image.width * image.height:,} pixels; at most {most_pixels:,} are read")
+    image.load()
+    image = _eight_bits(image)
+    with suppress(Exception):  # a broken tag turns no viewer away
+        image = ImageOps.exif_transpose(image)
+    if image.has_transparency_data:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def _eight_bits(image: Any) -> Any:
+    """A gray picture of 16 bits in 8, which Pillow would clip to white; its orientation is kept."""
+    from PIL import Image
+
+    if not image.mode.startswith(("I", "F")):
+        return image
+    if image.mode == "F" or (image.mode == "I" and image.getextrema()[1] > 0xFFFF):
+        raise ValueError("its gray values have 32 bits; save it with 8 or 16 bits")
+    scaled = image.convert("I").point(lambda value: value * (1 / 257) + 0.5)
+    gray = Image.frombytes("L", image.size, scaled.convert("L").tobytes())
+    with suppress(Exception):
+        gray.info["exif"] = image.getexif().tobytes()
+    return gray
+
+
+def draw(content: bytes, side: int) -> Any:
+    """An SVG on white, side x side.
+
+    Raises:
+        Exception: it is no SVG.
+    """
+    import resvg_py
+
+    return decode(bytes(resvg_py.svg_to_bytes(svg_string=content.decode(), width=side, height=side)), side * side)
+
+
+def limit(memory: int) -> None:
+    """Load all that decoding needs, then give up what it does not need.
+
+    Args:
+        memory: bytes of memory that this process may have.
+    """
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = None  # `decode` has a limit of its own
+    Image.init()  # every format, before no file can be opened any more
+    samples = (("RGB", "JPEG"), ("I;16", "PNG"), ("RGBA", "PNG"), ("P", "GIF"), ("RGB", "TIFF"), ("RGB", "WEBP"))
+    for mode, format in samples:
+        sample, out = Image.new(mode, (2, 2)), io.BytesIO()
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        with suppress(Exception):  # a build without that format
+            sample.save(out, format, **({"exif": exif} if format == "JPEG" else {}))
+            decode(out.getvalue(), 4)
+    with suppress(Exception):
+        draw(b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><rect width="1" height="1"/></svg>', 2)
+    for kind, value in (("AS", memory), ("CORE", 0), ("FSIZE", 0), ("NOFILE", 0)):
+        with suppress(AttributeError, ValueError, OSError):  # a system without that limit
+            resource.setrlimit(getattr(resource, f"RLIMIT_{kind}"), (value, value))
+
+
+def serve(source: BinaryIO, sink: BinaryIO, memory: int) -> None:
+    """Decode pictures until there are no more."""
+    limit(memory)
+    while header := source.read(REQUEST.size):
+        is_svg, side, most_pixels, length = REQUEST.unpack(header)
+        content = source.read(length)
+        try:
+            image = draw(content, side) if is_svg else decode(content, most_pixels)
+            width, height, answer, done = image.width, image.height, image.tobytes(), True
+        except Exception as error:  # each decoder fails in its own way
+            message = " ".join(str(error).split())[:300] or type(error).__name__
+            width, height, answer, done = 0, 0, message.encode(errors="replace"), False
+        sink.write(REPLY.pack(done, width, height, len(answer)))
+        sink.write(answer)
+        sink.flush()
+
+
+if __name__ == "__main__":
+    # Decoders may write to standard output: the pixels go where they do not.
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    serve(sys.stdin.buffer, out, int(sys.argv[1]))

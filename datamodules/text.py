@@ -1,0 +1,186 @@
+"""Text as users have it: one way to decode it, to cut it into lines and cells, and to follow the names in it."""
+
+import codecs
+import csv
+import gzip
+import io
+import json
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from datamodules.bounds import LINE_CHARACTERS, LIST_ROWS, NESTING, TEXT_BYTES
+from datamodules.errors import DataError, damaged, in_one_line
+
+_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+"""Encodings by the byte order mark that a file begins with; without one it is UTF-8."""
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_UNDECODED = re.compile("[\udc80-\udcff]")
+
+
+def decode_lines(file: IO[bytes], place: Path | str) -> Iterator[str]:
+    r"""Lines of a text without their ends, in Unicode's normal form C, with or without a byte order mark.
+
+    A line ends at \n, \r\n or \r and nowhere else. The text is streamed.
+
+    Args:
+        file: the open file.
+        place: its name in messages.
+
+    Raises:
+        DataError: it is not UTF-8, a line is too long, or the file breaks off; the message names the line.
+    """
+    number = 0
+    with damaged(lambda: f"{place}, after line {number}"):
+        buffered: Any = file if hasattr(file, "peek") else io.BufferedReader(file)
+        encoding = _encoding(buffered.peek(3)[:3])
+        reader = io.TextIOWrapper(buffered, encoding, errors="surrogateescape" if "8" in encoding else "strict")
+        while line := reader.readline(LINE_CHARACTERS.most + 2):
+            number += 1
+            if undecoded := _UNDECODED.search(line):
+                at = len(line[: undecoded.start()].encode()) + 1
+                raise DataError(
+                    f"{place}, line {number}: not UTF-8 (0x{ord(undecoded[0]) - 0xDC00:02x} at its byte {at}); "
+                    "save it as UTF-8"
+                )
+            if len(line) > LINE_CHARACTERS.most + 1:
+                LINE_CHARACTERS.refuse(f"{place}, line {number}")
+            yield unicodedata.normalize("NFC", line.removesuffix("\n"))
+        reader.detach()
+
+
+def decode(content: bytes, place: Path | str) -> str:
+    """A text that is not read by lines, in Unicode's normal form C, with or without a byte order mark.
+
+    Raises:
+        DataError: it is not UTF-8; the message names the line.
+    """
+    try:
+        return unicodedata.normalize("NFC", content.decode(_encoding(content[:3])))
+    except UnicodeDecodeError as error:
+        number = content.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{place}, line {number}: not UTF-8 ({error.reason}); save it as UTF-8") from error
+
+
+def _encoding(start: bytes) -> str:
+    return next((name for mark, name in _MARKS.items() if start.startswith(mark)), "utf-8")
+
+
+@contextmanager
+def opened(path: Path, right: str = "") -> Iterator[IO[bytes]]:
+    """Open a plain or a .gz file for reading.
+
+    Raises:
+        DataError: it is missing or cannot be opened; the message says what would be right.
+    """
+    with ExitStack() as stack:
+        if path.exists() and not path.is_file():  # a pipe would wait for a writer
+            raise DataError(f"{path} is not a file{'; ' if right else ''}{right}")
+        try:
+            file: Any = stack.enter_context(gzip.open(path) if path.suffix == ".gz" else path.open("rb"))  # noqa: SIM115
+        except FileNotFoundError:
+            raise DataError(f"{path} is missing{'; ' if right else ''}{right}") from None
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path}: cannot be read ({in_one_line(error)})") from error
+        yield file
+
+
+def read_lines(path: Path, right: str = "") -> Iterator[tuple[int, str]]:
+    """Number, from 1, and text of each line of a list that is not blank.
+
+    Raises:
+        DataError: it is missing, not text, or too long.
+    """
+    with opened(path, right) as file:
+        for number, line in enumerate(decode_lines(file, path), 1):
+            LIST_ROWS.check(number, path)
+            if line.strip():
+                yield number, line
+
+
+def read_text(path: Path, right: str = "") -> list[str]:
+    """All lines of a text that is read whole.
+
+    Raises:
+        DataError: it is missing, not text, or too large.
+    """
+    with opened(path, right) as file:
+        if path.is_file():
+            TEXT_BYTES.check(path.stat().st_size, path)
+        return list(decode_lines(file, path))
+
+
+def parse_json(content: bytes | str, place: Path | str, right: str = "") -> Any:
+    """The value of JSON text, bounded in its nesting.
+
+    Raises:
+        DataError: it is no JSON, or nested too deeply.
+    """
+    with damaged(place, right, "not JSON"):
+        text = content if isinstance(content, str) else decode(content, place)
+        if _deeper(_brackets(text)) and _deeper(_brackets(_STRING.sub("", text))):  # strings may feign them
+            NESTING.refuse(place)
+        return json.loads(text)
+
+
+def read_json(path: Path, right: str = "") -> Any:
+    """The value of a JSON file.
+
+    Raises:
+        DataError: it is missing, no JSON, or nested too deeply.
+    """
+    with opened(path, right) as file, damaged(path, right):
+        TEXT_BYTES.check(path.stat().st_size, path)
+        return parse_json(file.read(), path, right)
+
+
+def _brackets(text: str) -> bytes:
+    return re.sub(rb"[^\[\]{}]+", b"", text.encode())
+
+
+def _deeper(brackets: bytes) -> bool:
+    """Whether brackets are nested more deeply than is read; each turn takes the innermost level away."""
+    for _ in range(NESTING.most):
+        if (fewer := brackets.replace(b"[]", b"").replace(b"{}", b"")) == brackets:
+            return False  # empty, or not in pairs, which the parser will say
+        brackets = fewer
+    return bool(brackets)
+
+
+def cells(line: str, delimiter: str) -> tuple[list[str], bool]:
+    """The cells of one line of a table, and whether a lone quotation mark was taken as it is written.
+
+    Cells may be quoted, as spreadsheets do; a line never runs on into the next one.
+    """
+    try:
+        return next(csv.reader([line], delimiter=delimiter, strict=True)), False
+    except (csv.Error, StopIteration):
+        return line.split(delimiter), True
+
+
+def inside(folder: Path, name: str, place: str) -> Path:
+    """The path of a file that a list names, which lies in the list's folder.
+
+    Raises:
+        DataError: the name leads out of the folder.
+    """
+    parts = PurePosixPath(name)
+    if not name or parts.is_absolute() or ".." in parts.parts or "\0" in name:
+        raise DataError(f"{place}: {name!r} leads out of {folder}; names in a list stay inside its folder")
+    return folder / name
+
+
+def is_header(name: str, folder: Path) -> bool:
+    """Whether the first cell of a list's first line is a column's title rather than the name of a file."""
+    return not PurePosixPath(name).suffix and not inside(folder, name or "?", "the first line").exists()
+
+
+def note_lone_marks(path: Path, numbers: Sequence[int]) -> list[str]:
+    """A note on lines of a list in which a lone quotation mark was taken as it is written; none for no line."""
+    if not numbers:
+        return []
+    lines = "1 line has" if len(numbers) == 1 else f"{len(numbers):,} lines have"
+    return [f"{path.name}: {lines} a lone quotation mark, read as it is written, such as line {numbers[0]}"]

@@ -1,0 +1,93 @@
+"""Pictures that nobody vouches for: drawn as a viewer shows them, or refused alone, and nothing else is touched."""
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datamodules import bounds
+from datamodules.captioning import images
+from datamodules.captioning.images import decode_image, draw_svg, read_image
+from datamodules.errors import DataError
+
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 8 8">{}</svg>'
+RED = SVG.format('<rect width="8" height="8" fill="#f00"/>').encode()
+
+
+def encoded(image: Image.Image, kind: str, **options) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("orientation", "corner"), [(1, "tl"), (2, "tr"), (3, "br"), (4, "bl"), (5, "tl"), (6, "tr"), (7, "br"), (8, "bl")]
+)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_photograph_stands_upright(orientation: int, corner: str, kind: str) -> None:
+    """The upper left corner of what is stored, in red, is seen where the tag says."""
+    image = Image.new("RGB", (48, 32), "white")
+    image.paste((255, 0, 0), (0, 0, 16, 16))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    seen = decode_image(encoded(image, kind, exif=exif), "x")
+    assert seen.size == ((48, 32) if orientation < 5 else (32, 48))
+    x, y = (8 if corner[1] == "l" else seen.width - 8), (8 if corner[0] == "t" else seen.height - 8)
+    red, green, _ = seen.getpixel((x, y))
+    assert red > 200
+    assert green < 60
+
+
+def test_a_broken_orientation_is_no_reason_to_refuse_a_photograph() -> None:
+    content = encoded(Image.new("RGB", (8, 8), "blue"), "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
+    assert decode_image(content, "x").size == (8, 8)
+
+
+def test_gray_of_16_bits_is_scaled_not_clipped() -> None:
+    values = np.array([[0, 257, 128 * 257, 65535]], np.uint16)
+    for kind in ("PNG", "TIFF"):
+        seen = decode_image(encoded(Image.fromarray(values), kind), "x")
+        assert np.asarray(seen).tolist() == [[[0] * 3, [1] * 3, [128] * 3, [255] * 3]]
+    for values_of_32 in (np.array([[70_000, 1]], np.int32), np.array([[0.5, 1]], np.float32)):
+        with pytest.raises(DataError, match="32 bits; save it with 8 or 16 bits"):
+            decode_image(encoded(Image.fromarray(values_of_32), "TIFF"), "x")
+
+
+def test_a_drawing_reads_no_file(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8), "blue").save(tmp_path / "secret.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    for name in (tmp_path / "secret.png", tmp_path / "pipe.png", "/dev/zero"):
+        content = SVG.format(f'<image xlink:href="{name}" width="8" height="8"/>').encode()
+        assert draw_svg(content, "x").getcolors() == [(72 * 72, (255, 255, 255))]
+
+
+def test_a_drawing_that_ends_its_decoder_costs_no_other(tmp_path: Path) -> None:
+    (tmp_path / "deep.svg").write_text(SVG.format("<g>" * 20_000 + "</g>" * 20_000))
+    (tmp_path / "good.svg").write_bytes(RED)
+    with pytest.raises(DataError, match=r"deep.svg: not an SVG drawing .*it ended its decoder"):
+        read_image(tmp_path / "deep.svg")
+    assert read_image(tmp_path / "good.svg").getpixel((4, 4)) == (255, 0, 0)
+
+
+def test_a_drawing_that_never_ends_is_stopped(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "silent.py").write_text("import sys; sys.stdin.read()")
+    images._decoder.end()
+    with monkeypatch.context() as patch:
+        patch.setattr(images.decoder, "__file__", str(tmp_path / "silent.py"))
+        patch.setattr(images, "DRAWING_SECONDS", bounds.Bound(0, "seconds"))
+        with pytest.raises(DataError, match=r"x: not an SVG drawing \(at most 0 s and 2,048 MB .*: it took too long\)"):
+            draw_svg(RED, "x")
+    assert draw_svg(RED, "x").getpixel((4, 4)) == (255, 0, 0)
+
+
+def test_a_large_file_is_not_read(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(images, "SVG_BYTES", bounds.Bound(10, "bytes of an SVG drawing"))
+    (tmp_path / "large.svg").write_bytes(RED)
+    with pytest.raises(DataError, match=r"large.svg: \d+ bytes of an SVG drawing; at most 10 are read"):
+        read_image(tmp_path / "large.svg")
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(DataError, match=r"pipe.png: there is no such picture"):
+        read_image(tmp_path / "pipe.png")

@@ -1,0 +1,136 @@
+"""Text as users have it: decoded in one way, cut into lines in one way, named by file and line where it is damaged."""
+
+import codecs
+import gzip
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from datamodules import bounds, text
+from datamodules.errors import DataError, damaged
+from datamodules.text import cells, inside, is_header, parse_json, read_json, read_lines, read_text
+
+WORDS = ["né à Ångström", "a\u2028b\x85c\x0bd", "", "한국 का"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    ("mark", "encoding"), [(b"", "utf-8"), (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le")]
+)
+def test_text_is_the_same_however_it_was_saved(tmp_path: Path, end: str, mark: bytes, encoding: str) -> None:
+    content = mark + "".join(word + end for word in WORDS).encode(encoding)
+    (tmp_path / "a.txt").write_bytes(content)
+    (tmp_path / "a.gz").write_bytes(gzip.compress(content))
+    assert read_text(tmp_path / "a.txt") == read_text(tmp_path / "a.gz") == WORDS
+    assert [number for number, _ in read_lines(tmp_path / "a.txt")] == [1, 2, 4]
+
+
+def test_decomposed_letters_are_composed(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("e\u0301te\u0301 \u212b")
+    assert read_text(tmp_path / "a") == ["\u00e9t\u00e9 \u00c5"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"good\rb\xffd\n", r"a, line 2: not UTF-8 \(0xff at its byte 2\); save it as UTF-8"),
+        ("é".encode() + b"\xed\xa0\x80", r"a, line 1: not UTF-8 \(0xed at its byte 3\)"),
+        (b"short\n" + b"x" * 200, r"a, line 2: more than 100 characters in a line"),
+        (codecs.BOM_UTF16_LE + b"a\0b", r"a, after line 0: cannot be read \('utf-16"),
+    ],
+)
+def test_what_is_no_text_is_named_by_line(tmp_path: Path, content: bytes, message: str, monkeypatch) -> None:
+    monkeypatch.setattr(text, "LINE_CHARACTERS", bounds.Bound(100, "characters in a line"))
+    (tmp_path / "a").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_text(tmp_path / "a")
+
+
+def test_an_archive_of_noise_a_folder_and_a_pipe_are_one_line(tmp_path: Path) -> None:
+    whole = gzip.compress(os.urandom(3000).hex().encode())
+    (tmp_path / "flipped.gz").write_bytes(whole[:500] + bytes([whole[500] ^ 255]) + whole[501:])
+    (tmp_path / "noise.gz").write_bytes(b"noise")
+    os.mkfifo(tmp_path / "pipe")
+    for name, message in (
+        ("flipped.gz", "after line 0: cannot be read"),
+        ("noise.gz", "after line 0: cannot be read"),
+        ("pipe", "pipe is not a file; right"),
+        ("", "is not a file"),
+        ("nothing", "nothing is missing; right"),
+    ):
+        with pytest.raises(DataError, match=message):
+            list(read_lines(tmp_path / name, "right"))
+
+
+def test_bounds_are_in_the_message(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "a").write_text("1\n2\n3\n")
+    monkeypatch.setattr(text, "LIST_ROWS", bounds.Bound(2, "lines in a list"))
+    monkeypatch.setattr(text, "TEXT_BYTES", bounds.Bound(5, "bytes of text", "it is read whole"))
+    with pytest.raises(DataError, match="a: 3 lines in a list; at most 2 are read"):
+        list(read_lines(tmp_path / "a"))
+    with pytest.raises(DataError, match=r"a: 6 bytes of text; at most 5 are read \(it is read whole\)"):
+        read_text(tmp_path / "a")
+
+
+def test_json_is_bounded_in_its_nesting_but_not_in_what_strings_hold() -> None:
+    value = {"a": [1, {"b": "[" * 5000 + '\\"{{{'}], "c": "]"}
+    assert parse_json(codecs.BOM_UTF8 + json.dumps(value).encode(), "x") == value
+    assert parse_json("[" * 64 + "]" * 64, "x")
+    for deep in ("[" * 65 + "]" * 65, '{"a":' * 100_000 + "1" + "}" * 100_000):
+        with pytest.raises(DataError, match="x: more than 64 levels of brackets in JSON"):
+            parse_json(deep, "x")
+    for broken in ("[" * 100_000, "{", "", "1" * 10_000, b"\xff"):
+        with pytest.raises(DataError, match=r"^x"):
+            parse_json(broken, "x")
+
+
+def test_a_missing_json_file_says_what_is_right(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"x.json is missing; put one there"):
+        read_json(tmp_path / "x.json", "put one there")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('a.jpg,"A dog, running"', (["a.jpg", "A dog, running"], False)),
+        ('a.jpg,"A ""big"" dog"', (["a.jpg", 'A "big" dog'], False)),
+        ('a.jpg,A "big" dog', (["a.jpg", 'A "big" dog'], False)),
+        ('"a,b.jpg",A dog', (["a,b.jpg", "A dog"], False)),
+        ('a.jpg,"A dog', (["a.jpg", '"A dog'], True)),
+        ('a.jpg,"A" dog', (["a.jpg", '"A" dog'], True)),
+    ],
+)
+def test_cells_of_a_line_stand_for_themselves(line: str, expected: tuple[list[str], bool]) -> None:
+    assert cells(line, ",") == expected
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../x", "a/../../x", "a\0b", ""])
+def test_names_in_lists_never_lead_out(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=r"list, line 3: .* leads out of"):
+        inside(tmp_path, name, "list, line 3")
+
+
+def test_names_in_lists_and_their_headers(tmp_path: Path) -> None:
+    (tmp_path / "recording").touch()
+    assert inside(tmp_path, "a/b..c.wav", "list") == tmp_path / "a" / "b..c.wav"
+    assert [is_header(name, tmp_path) for name in ("path", "recording", "a.wav")] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (RecursionError("maximum recursion depth"), "f.txt: cannot be read (maximum recursion depth); right"),
+        (MemoryError(), "f.txt: cannot be read (it needs more memory than there is); right"),
+        (KeyError("images"), "f.txt: cannot be read ('images' is missing); right"),
+        (OSError(28, "No space left on device"), "f.txt: cannot be read (No space left on device); right"),
+        (ValueError("two\nlines"), "f.txt: cannot be read (two); right"),
+        (ZeroDivisionError(), "f.txt: cannot be read (ZeroDivisionError); right"),
+        (DataError("said already"), "said already"),
+    ],
+)
+def test_any_exception_of_a_reader_is_one_line(error: Exception, message: str) -> None:
+    with pytest.raises(DataError) as caught, damaged("f.txt", "right"):
+        raise error
+    assert str(caught.value) == message

@@ -1,0 +1,89 @@
+"""Sentence pairs as users have them: what is read is what was meant, or it is said."""
+
+import codecs
+import os
+import shutil
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from datamodules import cache
+from datamodules.errors import DataError
+from datamodules.translation.datamodule import TranslationData
+from datamodules.translation.tokenization import bleu_rules, detokenize, tokenize
+from datamodules.vocabulary import EOS, UNK
+
+
+def data_of(folder: Path) -> TranslationData:
+    data = TranslationData(str(folder), folder, ("en", "fr"), 4, max_length=8, source_words=50, target_words=50)
+    data.setup()
+    return data
+
+
+def test_a_damaged_preparation_is_made_again(translation_folder: Path, monkeypatch, caplog) -> None:
+    whole = data_of(translation_folder)
+    (folder,) = translation_folder.glob("prepared/*")
+    for name in ("about.json", "target.ids", "pairs.marks"):
+        monkeypatch.setattr(cache, "_checked", set())  # as in another process
+        content = bytearray((folder / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (folder / name).write_bytes(content)
+        data = data_of(translation_folder)
+        assert data.sentences == whole.sentences
+        assert data.sha256 == whole.sha256
+    assert caplog.text.count("is damaged or cannot be read: it is made again") == 3
+
+
+def test_another_text_of_the_same_size_and_date_is_another_text(translation_folder: Path) -> None:
+    before, path = data_of(translation_folder), translation_folder / "train.fr"
+    time, text = path.stat().st_mtime_ns, path.read_text()
+    path.write_text(text.replace("chat", "loup"))
+    os.utime(path, ns=(time, time))
+    after = data_of(translation_folder)
+    assert "loup" in after.target_vocabulary.words
+    assert after.sha256 != before.sha256
+
+
+def test_text_is_read_however_it_was_saved(translation_folder: Path, tmp_path: Path) -> None:
+    plain = data_of(translation_folder)
+    other = shutil.copytree(translation_folder, tmp_path / "other")
+    for path in other.glob("*.*"):
+        if path.is_file():
+            text = "".join(f"{line} {EOS}\r" for line in path.read_text().splitlines())
+            path.write_bytes(codecs.BOM_UTF8 + unicodedata.normalize("NFD", text).encode())
+    data = data_of(other)
+    assert data.sha256 == plain.sha256
+    assert data.sentences == plain.sentences
+    assert "train: 120 lines end in <eos>, which is not added again" in data.details["notes"]
+    (other / "val.fr").write_text(f"un {EOS} deux\n" * 9)
+    with pytest.raises(DataError, match="validation pair 1: <eos> stands within the line"):
+        data_of(other)
+
+
+def test_pairs_that_are_trained_on_as_well_are_counted(translation_folder: Path) -> None:
+    for language in ("en", "fr"):
+        known = (translation_folder / f"train.{language}").read_text().splitlines()[:2]
+        (translation_folder / f"test.{language}").write_text("\n".join([*known, "zebra zebra"]) + "\n")
+    data = data_of(translation_folder)
+    assert "test: 2 of 3 pairs are in the training text too" in data.details["notes"]
+    assert data.details["unknown_words"]["test"] > 0
+
+
+def test_chinese_is_split_as_for_its_bleu() -> None:
+    assert tokenize("我爱 PyTorch 2.0。", "zh") == ["我", "爱", "PyTorch", "2.0", "。"]
+    assert detokenize(["我", "爱", "the", "sea", "。"], "zh-CN") == "我爱the sea。"
+    assert (bleu_rules("zh_TW"), bleu_rules("ja"), bleu_rules("fr")) == ("zh", "ja-mecab", "13a")
+    with pytest.raises(DataError, match="th is written without spaces, and sacrebleu has no rules"):
+        tokenize("ฉันรักคุณ", "th")
+
+
+def test_a_vocabulary_of_nothing_is_never_trained_on(translation_folder: Path) -> None:
+    lines = (f"mot{number}\n" for number in range(60))
+    (translation_folder / "train.fr").write_text("".join(lines))
+    with pytest.raises(DataError, match="target: no word is left to learn but <eos> and <unk>; words must occur 2"):
+        data_of(translation_folder)
+
+
+def test_an_unknown_word_of_the_text_stays_one() -> None:
+    assert tokenize("the <unk> sees <unk>.", "en") == ["the", UNK, "sees", UNK, "."]

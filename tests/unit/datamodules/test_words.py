@@ -1,0 +1,65 @@
+"""Words by the rules of their script."""
+
+from collections import Counter
+
+import pytest
+
+from datamodules.captioning.examples import words
+from datamodules.errors import DataError
+from datamodules.vocabulary import EOS, UNK, without_eos
+from datamodules.words import require_words, words_of
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A man 's T-shirt, 1,200 o'clock!", ["A", "man", "s", "T-shirt", "1,200", "o'clock"]),
+        ("हरा त्रिभुज बाईं ओर है।", ["हरा", "त्रिभुज", "बाईं", "ओर", "है"]),
+        ("می\u200cخواهم کتابْ را", ["می\u200cخواهم", "کتابْ", "را"]),
+        ("যুক্তি, தமிழ்", ["যুক্তি", "தமிழ்"]),
+        ("x\u0323 und Grün_weiß", ["x\u0323", "und", "Grün", "weiß"]),
+        ("a <unk> dog", ["a", UNK, "dog"]),
+    ],
+)
+def test_words_keep_their_marks(text: str, expected: list[str]) -> None:
+    assert words_of(text) == expected
+
+
+def test_captions_are_lower_case_words_of_any_script() -> None:
+    assert words("A man 's T-shirt, 1,200 O\u2019Clock !") == "a man s t-shirt 1,200 o'clock"
+    assert words("ΜΙΑ Γάτα. ΚΌΚΚΙΝΟ") == "μια γάτα κόκκινο"
+
+
+@pytest.mark.parametrize(
+    "sentence", ["夏天一个女人在路上睡觉 。", "彼は毎日学校に行きます 。", "ฉันอยากกินข้าวผัดกุ้ง", "ខ្ញុំចង់ទៅសាលារៀនឥឡូវនេះ"]
+)
+def test_words_that_are_not_told_apart_are_refused(sentence: str) -> None:
+    with pytest.raises(DataError, match=r"text: its words are not told apart .*; separate them"):
+        require_words(Counter(sentence.split() * 3 + ["2024", EOS]), "text", "separate them")
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "夏天 一 个 女人 在 路上 睡觉 。",
+        "彼 は 毎日 学校 に 行き ます 。",
+        "ฉัน อยาก กิน ข้าวผัด กุ้ง",
+        "한국어에는 띄어쓰기가 있다",
+        "हरा त्रिभुज",
+    ],
+)
+def test_words_that_are_told_apart_are_taken(sentence: str) -> None:
+    require_words(Counter(sentence.split()), "text", "separate them")
+
+
+def test_a_text_without_a_word_is_refused() -> None:
+    with pytest.raises(DataError, match="text: no word is left to learn but <eos> and <unk>; right"):
+        require_words({EOS: 3, UNK: 9}, "text", "right")
+
+
+def test_an_end_that_is_there_is_taken() -> None:
+    assert without_eos("a b <eos>", "x") == ("a b", True)
+    assert without_eos(" a<eos> b ", "x") == (" a<eos> b ", False)
+    for line in ("a <eos> b", "a <eos> <eos>"):
+        with pytest.raises(DataError, match="x, line 3: <eos> stands within the line"):
+            without_eos(line, "x, line 3")
