@@ -18,26 +18,28 @@ def markdown(found: Sequence[MethodResults]) -> str:
         own = [results for results in found if results.row == row]
         most = max(own, key=lambda results: len(results.records))
         plain = tuple(f"{most.plain_mean(metric):.1f}" for metric in METRICS)
-        body.append((f"`{row}`", PLAIN, "", str(len(most.records)), *plain, "–"))
+        body.append((row, PLAIN, "", str(len(most.records)), *plain, "–"))
         body += [_line(results) for results in own]
     header = ("model", "method", "settings", "runs", "validation perplexity", "test perplexity", "change of test")
     return (
         "# Evaluation methods\n\n"
         "Models of the rows named, evaluated by methods that the paper does not use. The figures are no rows of the "
         "paper's tables and are not compared with its numbers. Mean over runs; change of the test perplexity from the "
-        "plain evaluation of the same runs, with its 95 % interval over seeds. Settings in italics were chosen on the "
-        "validation set, for each run by itself. What each method computes, and its source, is in "
+        "plain evaluation of the same runs, with its 95 % interval over seeds. Settings that are said to be chosen were "
+        "chosen on the validation set, for each run by itself. What each method computes, and its source, is in "
         "`models/evaluation_methods.py`.\n\n" + Table(header, tuple(body)).markdown() + "\n"
     )
 
 
 def _line(results: MethodResults) -> tuple[str, ...]:
-    chosen = set(results.records[0].chosen)
-    settings = []
+    given, chosen = [], []
     for name, values in results.settings.items():
         text = f"{name} {' or '.join(f'{value:g}' if isinstance(value, float) else str(value) for value in values)}"
-        settings.append(f"*{text}*" if name in chosen else text)
+        (chosen if name in results.records[0].chosen else given).append(text)
+    settings = "; ".join(
+        [*([", ".join(given)] if given else []), *([f"chosen: {', '.join(chosen)}"] if chosen else [])]
+    )
     change, interval = results.change("test_perplexity")
     shown = f"{change:+.1f}" + (f" ({interval[0]:+.1f} to {interval[1]:+.1f})" if interval else "")
     figures = tuple(f"{results.mean(metric):.1f}" for metric in METRICS)
-    return ("", results.method, ", ".join(settings), str(len(results.records)), *figures, shown)
+    return ("", results.method, settings, str(len(results.records)), *figures, shown)

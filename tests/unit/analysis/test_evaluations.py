@@ -59,8 +59,8 @@ def test_the_change_is_of_the_same_models_with_students_interval() -> None:
     assert mean == -15.0
     assert interval == pytest.approx((-15 - 12.7062 * 5, -15 + 12.7062 * 5), abs=1e-3)
     text = markdown([found])
-    assert "| `sotu-small` | plain, as in the paper |  | 2 | 122.5 | 132.5 | – |" in text
-    assert "|  | temperature | *temperature 1.1 or 1.2* | 2 | 107.5 | 117.5 | -15.0 (-78.5 to +48.5) |" in text
+    assert "| sotu-small | plain, as in the paper |  | 2 | 122.5 | 132.5 | – |" in text
+    assert "|  | temperature | chosen: temperature 1.1 or 1.2 | 2 | 107.5 | 117.5 | -15.0 (-78.5 to +48.5) |" in text
 
 
 def test_evaluations_by_other_settings_or_of_other_data_do_not_mix() -> None:
