@@ -25,14 +25,15 @@ def markdown(found: Sequence[MethodResults]) -> str:
         "# Evaluation methods\n\n"
         "Models of the rows named, evaluated by methods that the paper does not use. The figures are no rows of the "
         "paper's tables and are not compared with its numbers. Mean over runs; change of the test perplexity from the "
-        "plain evaluation of the same runs, with its 95 % interval over seeds. Settings that are said to be chosen were "
-        "chosen on the validation set, for each run by itself. What each method computes, and its source, is in "
+        "plain evaluation of the same runs, with its 95 % interval over seeds. Chosen settings are those that "
+        "did best on the validation set, for each run by itself. What each method computes, and its source, is in "
         "`models/evaluation_methods.py`.\n\n" + Table(header, tuple(body)).markdown() + "\n"
     )
 
 
 def _line(results: MethodResults) -> tuple[str, ...]:
-    given, chosen = [], []
+    given: list[str] = []
+    chosen: list[str] = []
     for name, values in results.settings.items():
         text = f"{name} {' or '.join(f'{value:g}' if isinstance(value, float) else str(value) for value in values)}"
         (chosen if name in results.records[0].chosen else given).append(text)
