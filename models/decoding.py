@@ -1,7 +1,7 @@
 """Getting text out of a trained model: drawing words, and the beam search of translations and captions."""
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,7 +164,8 @@ def sample(
     forbidden: Collection[int] = (),
     temperature: float = 1.0,
     seed: int = 0,
-) -> list[int]:
+    top_k: int | None = None,
+) -> Iterator[int]:
     """Continue a prompt word by word, each drawn from the model's distribution (paper figure 4).
 
     Args:
@@ -174,19 +175,21 @@ def sample(
         forbidden: ids that are never drawn; the paper forbids `<unk>`, N and $.
         temperature: divides the logits; below 1 the likely words become likelier.
         seed: seed of the draws.
+        top_k: only so many of the likeliest words can be drawn (Fan et al. 2018, section 5.4); all if None.
 
-    Returns:
-        Ids of the drawn words, [count].
+    Yields:
+        The id of each word, as soon as it is drawn.
     """
     model.eval()
     generator = torch.Generator().manual_seed(seed)
     device = next(model.parameters()).device
-    tokens, state, drawn = torch.tensor(prompt, device=device)[:, None], None, []
+    tokens, state = torch.tensor(prompt, device=device)[:, None], None
     for _ in range(count):
         logits, state = model(tokens, state)
         logits = logits[-1, 0].float().cpu() / temperature
         logits[list(forbidden)] = -torch.inf
+        if top_k is not None and top_k < len(logits):
+            logits[logits < logits.topk(top_k).values[-1]] = -torch.inf
         word = int(torch.multinomial(logits.softmax(dim=0), 1, generator=generator))
-        drawn.append(word)
+        yield word
         tokens = torch.tensor([[word]], device=device)
-    return drawn

@@ -1,6 +1,6 @@
 """Word-level language model (paper section 4.1): embedding, regularized LSTM, softmax."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Unpack
 
 import torch
@@ -71,6 +71,7 @@ class LanguageModel(TokenModel):
         exclude: Collection[str] = NEVER_DRAWN,
         temperature: float = 1.0,
         seed: int = 0,
+        top_k: int | None = None,
     ) -> str:
         """A text continued word by word, each drawn from the model (paper figure 4).
 
@@ -80,11 +81,19 @@ class LanguageModel(TokenModel):
             exclude: words never drawn.
             temperature: below 1 likely words get likelier.
             seed: seed of the draws.
+            top_k: only so many of the likeliest words can be drawn; all if None.
         """
+        return "".join(self.stream_text(prompt, words, exclude, temperature, seed, top_k))
+
+    def stream_text(
+        self, prompt: str, words: int, exclude: Collection[str], temperature: float, seed: int, top_k: int | None
+    ) -> Iterator[str]:
+        """The text of `continue_text` in pieces, the prompt first and then each word as soon as it is drawn."""
         vocabulary = Vocabulary(self.hparams["vocabulary"])
         forbidden = {vocabulary.ids[word] for word in exclude if word in vocabulary.ids}
-        drawn = sample(self, vocabulary.encode(prompt.split()), words, forbidden, temperature, seed)
-        return " ".join([prompt, *(vocabulary.words[index] for index in drawn)]).replace(f" {EOS}", ".")
+        yield prompt.replace(f" {EOS}", ".")
+        for index in sample(self, vocabulary.encode(prompt.split()), words, forbidden, temperature, seed, top_k):
+            yield f" {vocabulary.words[index]}".replace(f" {EOS}", ".")
 
     def _log_probabilities(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Log-probabilities [time, batch] of a window's true next tokens; moves the carried state on."""

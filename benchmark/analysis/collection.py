@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmark.analysis import ensembles
 from benchmark.analysis.results import RowResults
+from benchmark.store.evaluations import EvaluationRecord, read_evaluations, write_evaluation
 from benchmark.store.records import ITEMS, LOG_PROBABILITIES, RECORD, Record, Store
 from benchmark.tasks import registry
 
@@ -20,6 +21,8 @@ class Collected:
     """Records of uncommitted code, which were not copied."""
     ensembles: list[Record] = field(default_factory=list)
     """Records of ensembles that the copied runs made possible."""
+    evaluations: list[EvaluationRecord] = field(default_factory=list)
+    """Evaluations by other methods, which were copied."""
 
 
 def collect(table: Iterable[RowResults], store: Path, into: Path) -> Collected:
@@ -40,6 +43,11 @@ def collect(table: Iterable[RowResults], store: Path, into: Path) -> Collected:
                 if (store / record.run / name).exists():  # an ensemble has no log-probabilities
                     shutil.copyfile(store / record.run / name, into / record.run / name)
             outcome.copied.append(record)
+    named = {row.name: row.config.fingerprint() for row in registry.ROWS}
+    for evaluation in read_evaluations(store, skipped=[]):
+        if evaluation.is_clean and named.get(evaluation.row) == evaluation.fingerprint:
+            write_evaluation(evaluation, into)
+            outcome.evaluations.append(evaluation)
     outcome.ensembles = ensembles.update(registry.ROWS, registry.ROWS, Store(into))
     return outcome
 

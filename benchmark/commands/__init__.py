@@ -2,7 +2,20 @@
 
 from collections.abc import Callable
 
-from benchmark.commands import benchmark, check, clean, dashboard, data, gallery, generate, power, reproduce, results
+from benchmark.commands import (
+    benchmark,
+    check,
+    clean,
+    dashboard,
+    data,
+    evaluate,
+    export,
+    gallery,
+    generate,
+    power,
+    reproduce,
+    results,
+)
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "list": reproduce.list_rows,
@@ -21,6 +34,8 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "translate": generate.translate,
     "caption": generate.caption,
     "gallery": gallery.gallery,
+    "evaluate": evaluate.evaluate,
+    "export": export.export,
     "data": data.data,
     "clean": clean.clean,
 }

@@ -4,7 +4,7 @@ A command is a function whose annotations, defaults and docstring are all that i
 
 - A parameter without a default is a positional argument, and so is one annotated `Annotated[T, POSITIONAL]`; a list or
   a tuple takes several words.
-- A `bool` is a flag without a value.
+- A `bool` is a flag without a value, and so is a field of a dataclass whose default is False.
 - A dataclass gives one option for each of its fields; the parameter's default gives their defaults.
 - A parameter annotated `Annotated[T, FieldsOf(find)]` gives one option for each field of the instance that `find`
   returns for other arguments of the same command, and takes them as a dictionary.
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from docstring_parser import Docstring, DocstringStyle, google
+from docstring_parser import Docstring, DocstringStyle, google, parse_from_object
 from jsonargparse import ArgumentParser, set_parsing_settings
 
 from benchmark.tasks import registry
@@ -131,7 +131,12 @@ def _add_group(parser: ArgumentParser, kind: Any, marks: Sequence[Any], default:
     chosen = kind if instance is None else type(instance)
     names = tuple(field.name for field in fields(chosen))
     defaults = {} if instance is None else {name: getattr(instance, name) for name in names}
-    parser.add_class_arguments(chosen, as_group=bool(sources), default=defaults)
+    flags = {name for name, value in defaults.items() if value is False}
+    others = {name: value for name, value in defaults.items() if name not in flags}
+    parser.add_class_arguments(chosen, as_group=bool(sources), default=others, skip=set(flags))
+    for entry in parse_from_object(chosen).params if flags else ():
+        if entry.arg_name in flags:
+            parser.add_argument(f"--{entry.arg_name}", action="store_true", help=entry.description)
     for action in parser._actions:
         if action.dest in defaults:  # the class may have none for it
             action.required = False

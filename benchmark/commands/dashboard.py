@@ -27,7 +27,11 @@ def dashboard(
         os.environ["WANDB_BASE_URL"] = base_url
     os.environ.setdefault("WANDB_SILENT", "true")
     failed = upload(store, entity, project) if sync else []
-    make_dashboard(entity, project, store)
+    kept = f"not uploaded, and kept: {'; '.join(failed)}"
+    try:
+        make_dashboard(entity, project, store)
+    except UserError as error:
+        raise UserError(f"{kept}; and {error}" if failed else str(error)) from error
     if failed:
-        raise UserError(f"not uploaded, and kept: {'; '.join(failed)}")
+        raise UserError(kept)
     return 0

@@ -4,6 +4,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -11,49 +12,54 @@ from benchmark.commands.arguments import RowName
 from benchmark.tasks import registry
 from datamodules.errors import DataError, UserError
 
+if TYPE_CHECKING:
+    from models.loaded import Loaded
+
 
 def sample(
-    row: RowName,
-    seed: NonNegativeInt = 1,
+    model: RowName,
+    seed: NonNegativeInt | None = None,
     store: Path = Path("runs"),
     prompt: str = "the meaning of life is",
     words: PositiveInt = 60,
     temperature: PositiveFloat = 1.0,
+    top_k: PositiveInt | None = None,
     exclude: str = "<unk>,N,$",
     draw: NonNegativeInt = 0,
     rows_file: Path | None = None,
 ) -> int:
-    """Continue a text with a trained language model (paper figure 4).
+    """Continue a text with a trained language model, word by word (paper figure 4).
 
     Args:
-        row: Name of a trained language model row, or of a variant of it.
-        seed: Seed of the run.
-        store: Folder that holds the run.
+        model: Name of a trained language model row or of a variant of it, or folder of a run or of an exported model.
+        seed: Seed of the run; the run with the best validation metric if not given.
+        store: Folder that holds the runs.
         prompt: Text to continue; the default is the paper's.
         words: Number of words to draw.
         temperature: A temperature below 1 makes likely words likelier.
+        top_k: Draw from so many of the likeliest words only.
         exclude: Words that are never drawn, separated by commas; the default is the paper's.
         draw: Seed of the drawing; another seed gives another text.
         rows_file: Python file with rows of your own.
     """
-    from benchmark.tasks.trained import find_trained
-    from datamodules.vocabulary import Vocabulary
-    from models.language_model import LanguageModel
+    from models.loaded import LoadedLanguageModel
 
-    registry.load(rows_file)
-    model = find_trained(row, seed, store, LanguageModel)
-    vocabulary = Vocabulary(model.hparams["vocabulary"])
-    tokens = unicodedata.normalize("NFC", prompt).lower().split()
+    loaded = _load(model, seed, store, rows_file, "LanguageModel")
+    assert isinstance(loaded, LoadedLanguageModel)
+    prompt = unicodedata.normalize("NFC", prompt)
+    tokens = loaded.words(prompt)
     if not tokens:
         raise UserError("--prompt is empty; give at least one word")
-    _name_unknown(dict.fromkeys(token for token in tokens if token not in vocabulary.ids))
-    print(model.continue_text(" ".join(tokens), words, exclude.split(","), temperature, draw))
+    _name_unknown(dict.fromkeys(loaded.unknown(tokens)))
+    for piece in loaded.stream(prompt, words, temperature, top_k, exclude.split(","), draw):
+        print(piece, end="", flush=True)
+    print()
     return 0
 
 
 def translate(
-    row: RowName,
-    seed: NonNegativeInt = 1,
+    model: RowName,
+    seed: NonNegativeInt | None = None,
     store: Path = Path("runs"),
     beam: PositiveInt | None = None,
     length_normalization: NonNegativeFloat | None = None,
@@ -62,34 +68,33 @@ def translate(
     """Translate the lines of standard input with a trained encoder-decoder, one line of output for each.
 
     Args:
-        row: Name of a trained translation row, or of a variant of it.
-        seed: Seed of the run.
-        store: Folder that holds the run.
+        model: Name of a trained translation row or of a variant of it, or folder of a run or of an exported model.
+        seed: Seed of the run; the run with the best validation metric if not given.
+        store: Folder that holds the runs.
         beam: Hypotheses that beam search keeps; as many as the row's if not given.
         length_normalization: Hypotheses are ranked by log-probability over length to this power; the row's if not
             given.
         rows_file: Python file with rows of your own.
     """
-    from benchmark.tasks.inference import translate_sentences
-    from benchmark.tasks.trained import find_trained
     from datamodules.text import decode_lines
-    from datamodules.translation.tokenization import tokenize
-    from models.translator import Translator
+    from models.inputs import translate_sentences
+    from models.loaded import LoadedTranslator
 
-    registry.load(rows_file)
-    model = find_trained(row, seed, store, Translator).eval()
+    loaded = _load(model, seed, store, rows_file, "Translator")
+    assert isinstance(loaded, LoadedTranslator)
     lines = [line.strip() for line in decode_lines(sys.stdin.buffer, "standard input")]
-    sentences = [tokenize(line, model.languages[0]) for line in lines]
-    known = model.source_vocabulary.ids
+    sentences = [loaded.tokenize(line) for line in lines]
+    known = loaded.model.source_vocabulary.ids
     _name_unknown(sorted({word for words in sentences for word in words if word not in known}))
-    sys.stdout.writelines(f"{line}\n" for line in translate_sentences(model, sentences, beam, length_normalization))
+    translations = translate_sentences(loaded.model, sentences, beam, length_normalization)
+    sys.stdout.writelines(f"{line}\n" for line in translations)
     return 0
 
 
 def caption(
     images: list[Path],
     row: RowName = "openmoji-dropout",
-    seed: NonNegativeInt = 1,
+    seed: NonNegativeInt | None = None,
     store: Path = Path("runs"),
     features: Path | None = None,
     draw: Path | None = None,
@@ -99,22 +104,21 @@ def caption(
 
     Args:
         images: Picture files; SVG files are drawn.
-        row: Name of a trained caption row, or of a variant of it.
-        seed: Seed of the run.
-        store: Folder that holds the run.
+        row: Name of a trained caption row or of a variant of it, or folder of a run or of an exported model.
+        seed: Seed of the run; the run with the best validation metric if not given.
+        store: Folder that holds the runs.
         features: File (.npz) of the pictures' vectors by file name, for a run that was trained on such a file.
         draw: File to which the pictures are drawn with their captions under them.
         rows_file: Python file with rows of your own.
     """
     from benchmark.reports.contact_sheets import Captioned, contact_sheet, save
-    from benchmark.tasks.inference import picture_vectors
-    from benchmark.tasks.trained import find_trained
     from datamodules.captioning.images import Picture, picture_file
-    from models.captioner import Captioner
     from models.captioner import caption as caption_pictures
+    from models.inputs import picture_vectors
+    from models.loaded import LoadedCaptioner
 
-    registry.load(rows_file)
-    model = find_trained(row, seed, store, Captioner)
+    loaded = _load(row, seed, store, rows_file, "Captioner")
+    assert isinstance(loaded, LoadedCaptioner)
     readable: dict[Path, Picture] = {}
     broken: list[str] = []
     for path in images:
@@ -125,7 +129,8 @@ def caption(
         except DataError as error:  # which costs this one picture
             broken.append(str(error))
     pictures = list(readable.values())
-    captions = caption_pictures([model], picture_vectors(pictures, model, features)) if pictures else []
+    vectors = picture_vectors(pictures, loaded.model, features) if pictures else None
+    captions = caption_pictures([loaded.model], vectors) if vectors is not None else []
     for path, text in zip(readable, captions, strict=True):
         print(f"{path}: {text}")
     if draw and pictures:
@@ -135,6 +140,21 @@ def caption(
     if broken:
         raise UserError("; ".join(broken))
     return 0
+
+
+def _load(model: str, seed: int | None, store: Path, rows_file: Path | None, kind: str) -> "Loaded":
+    """The trained model that a user has named; which one it is, is said where more than one may be meant."""
+    from benchmark.tasks.trained import SHIPPED, find_all_trained, find_trained
+    from models.loaded import load
+
+    registry.load(rows_file)
+    trained = find_trained(model, seed, store)
+    loaded = load(trained.place, kind, may_import=rows_file is not None)
+    if trained.place.parent == SHIPPED and Path(model) != trained.place:
+        print(f"rnnreg: {store} has no {model}; the model that ships with the suite is used", file=sys.stderr)
+    elif seed is None and len(find_all_trained(model, store)) > 1:
+        print(f"rnnreg: {trained.name}, the best on validation data", file=sys.stderr)
+    return loaded
 
 
 def _name_unknown(words: Iterable[str]) -> None:

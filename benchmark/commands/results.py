@@ -28,7 +28,7 @@ def table(
     from benchmark.reports import write
 
     results = read_store(registry.load(rows_file), store)
-    files = write.tables_and_figures(results, output or store)
+    files = write.tables_and_figures(results, output or store) | write.evaluations(store, output or store)
     if readme:
         files |= write.readme(results, readme)
     if check and (stale := write.stale(files)):
@@ -96,5 +96,7 @@ def collect(store: Path = Path("runs"), into: Path = Path("results/records")) ->
         print(f"rnnreg: left out: {record.run}: ran from uncommitted code ({commits})", file=sys.stderr)
     for record in outcome.ensembles:
         print(f"{record.row} is made of seeds {', '.join(map(str, record.members))}")
+    if outcome.evaluations:
+        print(f"{len(outcome.evaluations)} evaluations copied")
     print(f"{len(outcome.copied)} records copied to {into}; `make table` shows them")
     return 0

@@ -3,9 +3,12 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from benchmark.analysis.evaluations import by_method
 from benchmark.analysis.results import RowResults
+from benchmark.reports import evaluations as evaluation_table
 from benchmark.reports import figures, speed, tables
 from benchmark.reports.page import page
+from benchmark.store.evaluations import read_evaluations
 from datamodules.errors import UserError
 
 PAGE = "report.html"
@@ -18,6 +21,16 @@ END = "<!-- end of results -->"
 def tables_and_figures(table: Sequence[RowResults], folder: Path) -> dict[Path, str]:
     """The tables and figures of a folder, by path."""
     return {**_tables(table, folder), **_figures(_draw(table, folder), folder)}
+
+
+def evaluations(store: Path, folder: Path) -> dict[Path, str]:
+    """The table of a store's evaluations by other methods, by path; nothing if the store has none.
+
+    Raises:
+        CorruptRecord: an evaluation cannot be trusted.
+    """
+    found = by_method(read_evaluations(store))
+    return {folder / "evaluations.md": evaluation_table.markdown(found)} if found else {}
 
 
 def page_alone(table: Sequence[RowResults], folder: Path) -> dict[Path, str]:

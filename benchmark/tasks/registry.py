@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from benchmark.tasks import captioning, language_modeling, speech, translation
-from benchmark.tasks.base import Row
+from benchmark.tasks.base import Config, Row
 from datamodules.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +38,18 @@ def find(name: str, rows: Iterable[Row] = ROWS) -> Row:
     near = difflib.get_close_matches(name, by_name, n=3, cutoff=0.4)
     hint = f"did you mean {', '.join(near)}?" if near else "`rnnreg list` shows them all"
     raise UserError(f"there is no row {name!r}; {hint}")
+
+
+def config_class(task: str) -> type[Config]:
+    """The class of a task's configurations.
+
+    Raises:
+        UserError: there is no such task.
+    """
+    classes = {row.config.task: type(row.config) for row in ROWS}
+    if task not in classes:
+        raise UserError(f"there is no task {task!r}; there are {', '.join(classes)}")
+    return classes[task]
 
 
 def load(path: Path | None) -> tuple[Row, ...]:

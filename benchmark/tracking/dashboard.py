@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import Any
 from benchmark.files import replacing
 from benchmark.tasks import registry
 from benchmark.tasks.base import Config
-from benchmark.tracking.logger import PAPER, TASK, final
+from benchmark.tracking.logger import PAPER, TASK, final, reachable
 from datamodules.errors import UserError
 
 TITLE = "Recurrent Neural Network Regularization"
@@ -52,28 +53,43 @@ def make_dashboard(entity: str, project: str, store: Path) -> None:
 
 
 def upload(store: Path, entity: str, project: str) -> list[str]:
-    """Upload runs that were logged offline; W&B marks those that arrive.
+    """Upload runs that were logged offline; W&B marks what arrives.
+
+    The sittings of a run that was stopped and resumed are sent together: W&B then sends them in the order of their
+    start, each after the lines of those before it, so that they are one curve.
 
     Returns:
         A line for each run that did not arrive.
     """
-    folders = [path.parent for path in sorted(store.rglob("offline-run-*/run-*.wandb"))]
-    waiting = [folder for folder in folders if not list(folder.glob("*.synced"))]
-    failed = []
-    for number, folder in enumerate(waiting, 1):
-        destination = [*(["--entity", entity] if entity else []), "--project", project]
-        command = [sys.executable, "-m", "wandb", "sync", *destination, str(folder.resolve())]
-        logs = {**os.environ, "WANDB_DIR": str(store.resolve())}
-        done = subprocess.run(command, capture_output=True, text=True, env=logs)
-        name = folder.parent.parent.relative_to(store)
-        arrived = done.returncode == 0 and list(folder.glob("*.synced"))
-        print(f"[{number}/{len(waiting)}] {name}: {'uploaded' if arrived else 'FAILED'}", flush=True)
-        if not arrived:
-            lines = (done.stderr or done.stdout).strip().splitlines()
-            failed.append(f"{name}: {lines[-1] if lines else 'wandb sync gave no reason'}")
-    if not waiting:
+    runs: dict[Path, list[Path]] = {}
+    for path in sorted(store.rglob("offline-run-*/run-*.wandb")):
+        if not list(path.parent.glob("*.synced")):
+            runs.setdefault(path.parent.parent.parent, []).append(path.parent)
+    if not runs:
         print("nothing to upload")
+        return []
+    if not reachable():  # `wandb sync` would try for minutes
+        return [f"{len(runs)} runs: W&B's server cannot be reached"]
+    failed = []
+    for number, (run, sittings) in enumerate(runs.items(), 1):
+        destination = [*(["--entity", entity] if entity else []), "--project", project]
+        command = [sys.executable, "-m", "wandb", "sync", *destination, *map(str, sittings)]
+        # Silenced, as this process is, it would not say why it fails.
+        environment = {**os.environ, "WANDB_DIR": str(store.resolve()), "WANDB_SILENT": "false"}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        name = run.relative_to(store)
+        arrived = done.returncode == 0 and all(list(folder.glob("*.synced")) for folder in sittings)
+        print(f"[{number}/{len(runs)}] {name}: {'uploaded' if arrived else 'FAILED'}", flush=True)
+        if not arrived:
+            failed.append(f"{name}: {_reason(done.stdout + done.stderr)}")
     return failed
+
+
+def _reason(said: str) -> str:
+    """The reason that `wandb sync` gives for a failure: its first error, not the place of its log that it ends with."""
+    errors = [match[1] for match in re.finditer(r"^(?:wandb: )?(?:ERROR|Error:) +(.*)$", said, re.MULTILINE)]
+    reasons = [error for error in errors if "error logs at" not in error]
+    return (reasons or ["wandb sync gave no reason"])[0]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ import os
 import re
 import socket
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +17,7 @@ from urllib.request import getproxies
 from lightning.pytorch.loggers import Logger, WandbLogger
 from typing_extensions import override
 
-from benchmark.store.records import RECORD, Record
+from benchmark.store.records import CHECKPOINT, RECORD, Record
 from benchmark.tasks.base import Row
 from datamodules.base import TaskData
 
@@ -43,10 +45,13 @@ class RunLogger(WandbLogger):
     broken = False
     paper: Mapping[str, float] = {}
     """The paper's values, which are logged with all metrics."""
+    lines: "Lines | None" = None
+    """What earlier sittings of the run have logged, which is not logged again."""
 
     @override
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        self.attempt(lambda: super(RunLogger, self).log_metrics({**metrics, **self.paper}, step))
+        if self.lines is None or step is None or self.lines.is_new(step):
+            self.attempt(lambda: super(RunLogger, self).log_metrics({**metrics, **self.paper}, step))
 
     @override
     def log_hyperparams(self, params: Any) -> None:
@@ -67,7 +72,34 @@ class RunLogger(WandbLogger):
             _warn("W&B is off for the rest of this run", error)
 
 
-def log_record(logger: object, record: Record, folder: Path, data: TaskData) -> None:
+class Lines:
+    """The lines of a run's curve that have been logged, kept between sittings.
+
+    A run that is stopped within an epoch resumes at the beginning of that epoch and passes the same steps once more,
+    with the same values.
+
+    Args:
+        path: file of the step of each line, one a line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.before: Counter[str] = Counter()
+        self.now: Counter[str] = Counter()
+        with suppress(OSError):  # without the file, the lines of an epoch may be logged twice
+            self.before.update(path.read_text().split())
+
+    def is_new(self, step: int) -> bool:
+        """Whether the next line, of this step, has not been logged before; it counts as logged from now on."""
+        self.now[str(step)] += 1
+        if self.now[str(step)] <= self.before[str(step)]:
+            return False
+        with suppress(OSError), self.path.open("a") as file:
+            file.write(f"{step}\n")
+        return True
+
+
+def log_record(logger: object, record: Record, folder: Path, data: TaskData, with_model: bool = False) -> None:
     """Log the results of a finished run: its final metrics, its samples as a table with pictures, its record.
 
     Args:
@@ -75,6 +107,7 @@ def log_record(logger: object, record: Record, folder: Path, data: TaskData) -> 
         record: record of the run.
         folder: folder of the run in its store.
         data: data of the run, which has the samples' pictures.
+        with_model: whether the checkpoint is logged too, as an artifact of type model.
     """
     if not isinstance(logger, RunLogger):
         return
@@ -95,6 +128,11 @@ def log_record(logger: object, record: Record, folder: Path, data: TaskData) -> 
         artifact = wandb.Artifact(identifier(record.run), type="record", metadata=record.metrics)
         artifact.add_file(str(folder / RECORD))
         run.log_artifact(artifact)
+        if with_model:
+            model = wandb.Artifact(f"{identifier(record.run)}-model", type="model", metadata=record.metrics)
+            model.add_file(str(folder / CHECKPOINT))
+            model.add_file(str(folder / RECORD))  # `models.load` takes the folder that holds both
+            run.log_artifact(model, aliases=["latest", identifier(record.row), f"seed-{record.seed}"])
 
     logger.attempt(log)
 
@@ -168,6 +206,7 @@ def _start(row: Row, seed: int, run: str, folder: Path, mode: Literal["online", 
     if row.published and not row.published.on:
         logger.paper = {PAPER + name: value for name, value in row.published.metrics.items()}
     _ = logger.experiment
+    logger.lines = Lines(folder / "wandb" / "logged-steps")
     return logger
 
 

@@ -48,6 +48,8 @@ class Options:
     """Epochs from one measurement of the validation set to the next; the final evaluation has one in any case."""
     wandb: Literal["auto", "online", "offline", "off"] = "auto"
     """Weights & Biases: auto (online when logged in, else offline), online, offline or off."""
+    wandb_model: bool = False
+    """Log the model of a finished run to Weights & Biases too, as an artifact."""
 
     @property
     def processes(self) -> int:

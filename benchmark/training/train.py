@@ -101,7 +101,7 @@ def train_locked(
         store.write(record, arrays, training.model.items)
         forget_checkpoint_before(training.folder)
         lock.clear_progress()
-        log_record(training.logger, record, training.folder, data)
+        log_record(training.logger, record, training.folder, data, options.wandb_model)
     return record
 
 

@@ -139,7 +139,7 @@ def test_data_lists_and_verifies(rnnreg, tmp_path) -> None:
         (["run", "ptb-small-average-2"], 1, "is an ensemble, which is not trained; `rnnreg reproduce --only ptb-"),
         (["list", "--task", "chess"], 1, "--task chess: there is no such task; there are language-modeling, speech, "),
         (["list", "--rows_file", "ROWS"], 1, "its ROWS has 1, which is no benchmark.tasks.base.Row"),
-        (["sample", "/etc"], 1, "has no trained /etc with seed 1"),
+        (["sample", "/etc"], 1, "/etc holds no model: neither last.ckpt, "),
         (["run", "ptb-small", "--lr", ".inf"], 1, "lr: inf is out of range, must be finite"),
         (
             ["run", "ptb-small", "--source", "TEXT", "--seed", "1" * 30],

@@ -3,7 +3,9 @@
 import getpass
 import json
 import shutil
+import signal
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,11 @@ from support.wandb_server import StandIn
 from benchmark.grid.grid import silent
 from benchmark.tasks import registry
 from benchmark.tracking import logger
-from benchmark.tracking.dashboard import TITLE
+from benchmark.tracking.dashboard import TITLE, upload
+from benchmark.training import callbacks
 from benchmark.training.options import Options
-from benchmark.training.train import train
+from benchmark.training.train import Interrupted, train
+from models.language_model import LanguageModel
 
 
 @pytest.fixture
@@ -114,14 +118,65 @@ def test_an_offline_run_is_uploaded_whole_and_once(rnnreg, server, tiny_row, tmp
     assert out.startswith("nothing to upload")
 
 
+def test_a_resumed_offline_run_arrives_as_one_curve(
+    server, tiny_row, tmp_path, options, fresh_wandb, monkeypatch, capsys
+) -> None:
+    """Stopped in its second epoch and resumed: the server has what an undisturbed run has, and the model asked for."""
+    monkeypatch.setattr(callbacks, "STEPS_BETWEEN_LOGS", 10)
+    step, calls = LanguageModel.training_step, []
+
+    def interrupted(self, batch, index):
+        calls.append(index)
+        if len(calls) == 170:
+            raise KeyboardInterrupt
+        return step(self, batch, index)
+
+    monkeypatch.setattr(LanguageModel, "training_step", interrupted)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(Interrupted, match="interrupted in epoch 2 of 2"):
+        train(tiny_row, 1, options("offline"), progress=silent)
+    signal.signal(signal.SIGINT, handler)
+    wandb_files.finish()
+    monkeypatch.setattr(LanguageModel, "training_step", step)
+    record = train(tiny_row, 1, replace(options("offline"), wandb_model=True), progress=silent)
+    wandb_files.finish()
+    train(tiny_row, 1, replace(options("offline"), store=tmp_path / "whole"), progress=silent)
+    wandb_files.finish()
+    curves = []
+    for store in ("runs", "whole"):
+        server.history.clear()
+        server.runs.clear()
+        assert upload(tmp_path / store, "", "rnnreg") == []
+        assert f"[1/1] {record.run}: uploaded" in capsys.readouterr().out
+        (lines,) = server.history.values()
+        timed = ("_runtime", "_timestamp", "seconds", "throughput", "samples")
+        shown = [json.loads(lines[number]) for number in sorted(lines)]
+        curves.append([{name: line[name] for name in line if not name.startswith(timed)} for line in shown])
+        assert sorted(lines) == list(range(len(lines)))
+    assert curves[0] == curves[1]
+    losses = [line["trainer/global_step"] for line in curves[0] if "training_loss" in line]
+    assert losses == sorted(set(losses))
+    (model,) = [artifact for artifact in server.artifacts if artifact["artifactTypeName"] == "model"]
+    assert {alias["alias"] for alias in model["aliases"]} == {"latest", "tiny", "seed-1"}
+
+
+def test_a_server_that_is_not_there_is_said_at_once(tmp_path, monkeypatch, fresh_wandb) -> None:
+    (tmp_path / "a" / "b" / "wandb" / "offline-run-1").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "wandb" / "offline-run-1" / "run-1.wandb").touch()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{taken.getsockname()[1]}")
+    assert upload(tmp_path, "", "rnnreg") == ["1 runs: W&B's server cannot be reached"]
+
+
 def test_what_the_server_refuses_is_kept_and_named(rnnreg, tiny_row, tmp_path, options, server, fresh_wandb) -> None:
     record = train(tiny_row, 1, options("offline"), progress=silent)
     wandb_files.finish()
     refusing = StandIn(key_is_right=False)
-    code, out, _ = rnnreg("dashboard", "--sync", "--store", tmp_path / "runs", "--base_url", refusing.url)
+    code, out, err = rnnreg("dashboard", "--sync", "--store", tmp_path / "runs", "--base_url", refusing.url)
     refusing.close()
     assert code == 1
     assert f"[1/1] {record.run}: FAILED" in out
+    assert "user is not logged in" in err.split(f"{record.run}: ")[1].split("; and ")[0]
     assert not list((tmp_path / "runs").rglob("*.synced"))
     assert list((tmp_path / "runs").rglob("run-*.wandb"))
 

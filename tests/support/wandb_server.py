@@ -22,13 +22,15 @@ class StandIn:
         self.artifacts: list[dict[str, Any]] = []
         self.streams: list[dict[str, Any]] = []
         self.files: dict[str, bytes] = {}
+        self.history: dict[str, dict[int, str]] = {}
+        """Lines of each run's history by their number: a line that is sent again replaces what was there."""
         stand_in = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 content = self.rfile.read(int(self.headers.get("content-length", 0)))
                 if self.path.endswith("/file_stream"):
-                    stand_in.streams.append(json.loads(content))
+                    stand_in.take(self.path.split("/")[-2], json.loads(content))
                     self.answer(200 if key_is_right else 401, {})
                 elif not self.path.startswith("/graphql"):
                     self.answer(200, {})
@@ -62,6 +64,34 @@ class StandIn:
     def close(self) -> None:
         self.server.shutdown()
         self.server.server_close()
+
+    def take(self, run: str, stream: dict[str, Any]) -> None:
+        """Keep what a run streams."""
+        self.streams.append(stream)
+        part = stream.get("files", {}).get("wandb-history.jsonl", {"offset": 0, "content": []})
+        self.history.setdefault(run, {}).update(enumerate(part["content"], part["offset"]))
+
+    def answer_runresumestatus(self, given: dict[str, Any]) -> dict[str, Any]:
+        run = self.runs.get(given["name"])
+        lines = self.history.get(given["name"], {})
+        tail = json.dumps([lines[max(lines)]] if lines else [])
+        bucket = {
+            "id": "UnVuOjE=",
+            "name": given["name"],
+            "displayName": given["name"],
+            "historyLineCount": len(lines),
+            "logLineCount": 0,
+            "eventsLineCount": 0,
+            "historyTail": tail,
+            "eventsTail": "[]",
+            "summaryMetrics": json.dumps({"_step": json.loads(lines[max(lines)]).get("_step", 0)} if lines else {}),
+            "config": "{}",
+            "tags": [],
+            "wandbConfig": json.dumps({"t": 1}),
+        }
+        return {
+            "model": {"id": "x", "name": "rnnreg", "entity": {"id": "e", "name": "someone"}, "bucket": run and bucket}
+        }
 
     def graphql(self, request: dict[str, Any]) -> dict[str, Any]:
         """Answer one query."""

@@ -12,7 +12,7 @@ PACKAGES = ("benchmark", "datamodules", "models")
 LEVELS = (
     {"cli"},
     {"commands"},
-    {"grid", "speed"},
+    {"grid", "speed", "sharing"},
     {"training", "reports"},
     {"tracking", "analysis"},
     {"tasks"},

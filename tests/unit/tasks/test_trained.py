@@ -8,7 +8,7 @@ import torch
 from benchmark.store.records import CHECKPOINT
 from benchmark.tasks.trained import find_trained
 from datamodules.errors import UserError
-from models.language_model import LanguageModel
+from models.loaded import load
 
 
 def keep(store: Path, run: str, content: dict[str, object]) -> Path:
@@ -21,10 +21,14 @@ def keep(store: Path, run: str, content: dict[str, object]) -> Path:
 @pytest.mark.parametrize(
     ("row", "seed", "message"),
     [
-        ("other", 1, "has no trained other with seed 1; trained there: pairs seed 1, pairs seed 10, words seed 1"),
+        (
+            "other",
+            1,
+            "trained there: pairs seed 1, pairs seed 10, pears seed 1, words seed 1",
+        ),
         ("words", 10, "has no trained words with seed 10; trained there: "),
-        ("pairs", 1, "holds a Translator, not a LanguageModel; that is for another command"),
-        ("pairs", 10, "has several runs of pairs with seed 10; move all but one away: "),
+        ("pears", 1, "holds a Translator, not a LanguageModel; that is for another command"),
+        ("pairs", 10, "has several runs of pairs with one seed, which differ in configuration or data"),
         ("words", 1, r"last.ckpt is not a whole checkpoint \(KeyError: 'model'\)"),
     ],
 )
@@ -32,11 +36,12 @@ def test_a_model_that_cannot_be_had_is_one_line(tmp_path: Path, row: str, seed: 
     keep(tmp_path, "pairs/seed-1-aaaaaaaa", {"model": "Translator"})
     keep(tmp_path, "pairs/seed-10-aaaaaaaa", {"model": "Translator"})
     keep(tmp_path, "pairs/seed-10-bbbbbbbb", {"model": "Translator"})
+    keep(tmp_path, "pears/seed-1-aaaaaaaa", {"model": "Translator", "hyper_parameters": {}, "state_dict": {}})
     keep(tmp_path, "words/seed-1-aaaaaaaa", {})
     with pytest.raises(UserError, match=message):
-        find_trained(row, seed, tmp_path, LanguageModel)
+        load(find_trained(row, seed, tmp_path).place, "LanguageModel")
 
 
 def test_an_empty_store_says_how_to_train(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="train it with `rnnreg run ptb-small --seed 2`"):
-        find_trained("ptb-small", 2, tmp_path, LanguageModel)
+        find_trained("ptb-small", 2, tmp_path)

@@ -1,4 +1,4 @@
-"""Trained models on a user's own inputs: sentences to translate, pictures to caption."""
+"""A user's own inputs as models read them: sentences to translate, pictures to caption."""
 
 from collections.abc import Sequence
 from pathlib import Path

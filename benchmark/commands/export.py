@@ -1,0 +1,63 @@
+"""The command that exports a trained model."""
+
+from pathlib import Path
+from typing import Literal
+
+from jsonargparse.typing import NonNegativeInt
+
+from benchmark.commands.arguments import RowName
+from benchmark.tasks import registry
+
+
+def export(
+    model: RowName,
+    folder: Path,
+    seed: NonNegativeInt | None = None,
+    half: bool = False,
+    onnx: bool = False,
+    verify: bool = False,
+    records: Path | None = None,
+    store: Path = Path("runs"),
+    data: Path = Path("data"),
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto",
+    rows_file: Path | None = None,
+) -> int:
+    """Write a trained model to a folder that can be shared: safetensors, JSON, record and model card.
+
+    Nothing is uploaded; the command that does so is printed.
+
+    Args:
+        model: Name of a trained row or of a variant of it, or folder of a run.
+        folder: Folder to write to: new, empty, or of an earlier export.
+        seed: Seed of the run; the run with the best validation metric if not given.
+        half: Keep the weights in half precision, provided that each figure of the record comes out to 0.01.
+        onnx: Write the graphs in ONNX too, and check them by the final evaluation.
+        verify: Evaluate the exported model, and compare it with the record.
+        records: Store whose runs of the same row give the mean and the interval in the card; --store if not given.
+        store: Folder that holds the runs.
+        data: Folder that holds the data, for what is evaluated.
+        accelerator: Device kind that evaluates it: auto takes a GPU if there is one.
+        rows_file: Python file with rows of your own.
+    """
+    from benchmark.sharing.export import export as export_model
+    from benchmark.tasks.trained import find_trained
+
+    registry.load(rows_file)
+    trained = find_trained(model, seed, store)
+    done = export_model(
+        trained,
+        folder,
+        half=half,
+        onnx=onnx,
+        verify=verify,
+        data=data,
+        records=records or store,
+        accelerator=accelerator,
+    )
+    print(f"{trained.name} exported to {folder}:")
+    for path in done.files:
+        print(f"  {path.name}  {path.stat().st_size / 1e6:.2f} MB")
+    for remark in done.remarks:
+        print(f"checked: {remark}")
+    print(f"to share it: hf upload YOUR_NAME/{trained.row} {folder}")
+    return 0

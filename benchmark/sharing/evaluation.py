@@ -1,0 +1,150 @@
+"""The final evaluation of a trained model once more, on the data of its run, and that of ensembles."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning import Trainer
+
+from benchmark.analysis.ensembles import perplexities
+from benchmark.store.records import Record
+from benchmark.tasks import registry
+from benchmark.tasks.base import Config, Row
+from benchmark.tasks.trained import Trained, find_all_trained
+from benchmark.training.options import Options
+from benchmark.training.train import configure, log_probabilities
+from datamodules.base import TaskData
+from datamodules.errors import UserError
+from models.base import TaskModel
+from models.loaded import Loaded, load
+
+Accelerator = Literal["auto", "cpu", "gpu"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The outcome of an evaluation."""
+
+    metrics: dict[str, float]
+    """Figures by name."""
+    items: Sequence[tuple[str, ...]] = ()
+    """A line for each item of the data, such as a sentence, after a line of headings; empty where there are none."""
+    remarks: Sequence[str] = ()
+    """What a reader must know of the figures, in sentences."""
+
+
+def finished_record(trained: Trained) -> Record:
+    """The record of a trained model.
+
+    Raises:
+        UserError: the run has not finished.
+    """
+    if trained.record is None:
+        raise UserError(f"{trained.name} has no record, as the run has not finished; `rnnreg run` resumes it")
+    return trained.record
+
+
+def configuration(record: Record) -> Config:
+    """The configuration of a run.
+
+    Raises:
+        UserError: this version of the suite has no such task or field.
+    """
+    try:
+        return registry.config_class(record.task)(**record.configuration)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"the configuration of {record.run} cannot be read: {error}") from error
+
+
+def own_data(record: Record, data: Path) -> TaskData:
+    """The data of a run, set up for the final evaluation.
+
+    Raises:
+        UserError: it is missing, or not the data that the run was trained on.
+    """
+    found = configuration(record).datamodule(data)
+    found.prepare_data()
+    found.setup("test")
+    if found.sha256 != record.data_sha256:
+        raise UserError(
+            f"{record.row} seed {record.seed} was trained on other data than {record.configuration['source']} is now "
+            f"(checksum {record.data_sha256[:12]}, found {found.sha256[:12]}); `--source` or `--text` evaluates it on "
+            "data that is not its own"
+        )
+    return found
+
+
+def final_evaluation(model: TaskModel, data: TaskData, accelerator: Accelerator = "auto") -> dict[str, float]:
+    """All final metrics, by the same loop as at the end of a run; the model keeps its log-probabilities and details.
+
+    Args:
+        model: the model, which is on the CPU afterward.
+        data: the data, set up.
+        accelerator: as of a run; auto takes a GPU if there is one.
+    """
+    configure(Options(accelerator=accelerator))
+    trainer = Trainer(
+        accelerator=accelerator,
+        devices=1,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    trainer.test(model, datamodule=data, verbose=False)
+    model.cpu().eval()
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def evaluate_run(loaded: Loaded, record: Record, data: Path, accelerator: Accelerator = "auto") -> Outcome:
+    """The final evaluation of one model on the data of its run."""
+    metrics = final_evaluation(loaded.model, own_data(record, data), accelerator)
+    return Outcome(metrics, remarks=[comparison(metrics, record)])
+
+
+def comparison(metrics: dict[str, float], record: Record) -> str:
+    """A sentence that says how far metrics are from those of the record."""
+    differences = {name: metrics[name] - value for name, value in record.metrics.items() if name in metrics}
+    missing = sorted(record.metrics.keys() - metrics.keys())
+    lacking = f"; not measured: {', '.join(missing)}" if missing else ""
+    if not any(differences.values()):
+        return f"{len(differences)} of {len(record.metrics)} figures are the record's to the last bit{lacking}"
+    name = max(differences, key=lambda name: abs(differences[name]))
+    return f"largest difference from the record: {differences[name]:+.2g} ({name}){lacking}"
+
+
+def members(row: Row, store: Path) -> list[Trained]:
+    """The trained members of an ensemble, as many as the row asks for: of one configuration and of the same data.
+
+    Raises:
+        UserError: there are fewer than two.
+    """
+    fingerprint = row.config.fingerprint()
+    found = [one for one in find_all_trained(row.ensemble_of, store) if one.record and one.seed is not None]
+    own = [one for one in found if one.record and one.record.fingerprint == fingerprint]
+    own = [one for one in own if one.record and own[0].record and one.record.data_sha256 == own[0].record.data_sha256]
+    if len(own) < 2:
+        raise UserError(
+            f"{store} has {len(own)} trained runs of {row.ensemble_of}, and {row.name} averages {row.members}; "
+            f"`rnnreg reproduce --only {row.name}` trains them"
+        )
+    return own[: row.members]
+
+
+def evaluate_ensemble(row: Row, chosen: Sequence[Trained], data: Path, accelerator: Accelerator = "auto") -> Outcome:
+    """The metrics of an ensemble on the data of its members, computed as those of its record are."""
+    datamodule = own_data(finished_record(chosen[0]), data)
+    models: list[TaskModel] = []
+    kept: list[Any] = []
+    for one in chosen:
+        model = load(one.place).model
+        final_evaluation(model, datamodule, accelerator)
+        models.append(model)
+        kept.append(log_probabilities(model))
+    measures_more = type(row.config).evaluate_ensemble is not Config.evaluate_ensemble
+    more = row.config.evaluate_ensemble(models, datamodule).metrics if measures_more else {}
+    seeds = ", ".join(str(one.seed) for one in chosen)
+    return Outcome(
+        {**perplexities(kept, row.name), **more}, remarks=[f"{len(chosen)} of {row.members} members: seeds {seeds}"]
+    )

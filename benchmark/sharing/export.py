@@ -1,0 +1,162 @@
+"""Exported models: a folder with weights, configuration, vocabulary, record and model card, which anyone can load."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from benchmark.files import replacing
+from benchmark.sharing.card import Card, card
+from benchmark.sharing.evaluation import Accelerator, comparison, final_evaluation, finished_record, own_data
+from benchmark.sharing.graphs import export_graphs
+from benchmark.store.records import LOG_PROBABILITIES, Record
+from benchmark.tasks.trained import Trained
+from datamodules.errors import UserError
+from datamodules.sources import sha256_of
+from models.loaded import load
+from models.loading import CONFIG, FORMAT, RECORD, VOCABULARIES, WEIGHTS, WORDS, Saved, build, read, write_json
+
+CARD = "README.md"
+
+TOLERANCE = 0.01
+"""Largest difference of a figure from the record's, for weights in half precision."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The outcome of an export."""
+
+    files: list[Path]
+    remarks: list[str] = field(default_factory=list)
+    """What was checked, in sentences."""
+
+
+def export(
+    trained: Trained,
+    folder: Path,
+    *,
+    half: bool,
+    onnx: bool,
+    verify: bool,
+    data: Path,
+    records: Path,
+    accelerator: Accelerator = "auto",
+) -> Exported:
+    """Write a model to a folder that holds all that is needed to use it.
+
+    Args:
+        trained: the model of a finished run, or an exported one.
+        folder: folder to write to; new, empty, or of an earlier export.
+        half: keep the weights in half precision, if every figure of the record stays within TOLERANCE.
+        onnx: write the model's graphs in ONNX too, checked by the final evaluation.
+        verify: evaluate the exported folder, which half and onnx do in any case.
+        data: folder of the data, for what is evaluated.
+        records: store whose runs of the same row the card's means are of.
+        accelerator: device that evaluates it; graphs are always run on the CPU.
+
+    Raises:
+        UserError: the run has not finished, the folder holds something else, or the exported model is not the record's.
+    """
+    record = finished_record(trained)
+    saved = read(trained.place)
+    build(saved, may_import=True)  # what cannot be loaded is not exported
+    _prepare(folder)
+    dtype = torch.float16 if half else torch.float32
+    _write_model(saved, trained.place / RECORD, folder, dtype)
+    read_again = read(folder)
+    for name, tensor in saved.weights.items():
+        if not torch.equal(read_again.weights[name], tensor.to(dtype).float()):
+            raise UserError(f"{folder / WEIGHTS}: {name} was not written as it is; is the disk full?")
+    measured: dict[str, float] = {}
+    remarks: list[str] = []
+    graph_note = ""
+    if half or verify or onnx:
+        own = own_data(record, data)
+        model = load(folder, may_import=True).model
+        measured = final_evaluation(model, own, accelerator)
+        _compare(measured, record, half)
+        remarks.append(comparison(measured, record))
+        if onnx:
+            replaced = load(folder, may_import=True).model
+            graph_note = export_graphs(replaced, model, folder, trained.place / LOG_PROBABILITIES, own)
+            remarks.append(graph_note)
+    made = Card(record, measured, read_again.dtype, records, graph_note)
+    _write_text(folder / CARD, card(made))
+    return Exported(sorted(path for path in folder.iterdir() if path.is_file()), remarks)
+
+
+def _compare(metrics: Mapping[str, float], record: Record, half: bool) -> None:
+    """Refuse half precision that changes a figure."""
+    for name, value in record.metrics.items():
+        if half and name in metrics and abs(metrics[name] - value) > TOLERANCE:
+            raise UserError(
+                f"in half precision {name} is {metrics[name]:.4f}, and {value:.4f} in the record: more than "
+                f"{TOLERANCE} apart; export without --half"
+            )
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder, or take one of an earlier export.
+
+    Raises:
+        UserError: it holds something else, or cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()) and not (folder / CONFIG).is_file():
+            raise UserError(f"{folder} is not empty and no exported model; name a new folder")
+        (folder / CONFIG).unlink(missing_ok=True)  # without it, what is half-written is no model
+        for old in folder.glob("*.onnx"):
+            old.unlink()
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def _write_model(saved: Saved, record: Path, folder: Path, dtype: torch.dtype) -> None:
+    """Write weights, vocabularies, record and, last, the configuration with the checksums of the others."""
+    weights = {name: _narrowed(name, tensor, dtype) for name, tensor in saved.weights.items()}
+    try:
+        with replacing(folder / WEIGHTS) as scratch:
+            scratch.write_bytes(save(weights, metadata={"format": "pt"}))
+        write_json(
+            {name: list(saved.arguments[name]) for name in WORDS if name in saved.arguments}, folder / VOCABULARIES
+        )
+        with replacing(folder / RECORD) as scratch:
+            scratch.write_bytes(record.read_bytes())
+        content = {
+            "format": FORMAT,
+            "suite": f"rnnreg {version('rnnreg')}",
+            "model": saved.kind,
+            "dtype": str(dtype).removeprefix("torch."),
+            "arguments": _plain({name: value for name, value in saved.arguments.items() if name not in WORDS}),
+            "files": {name: sha256_of(folder / name) for name in (WEIGHTS, VOCABULARIES, RECORD)},
+        }
+        write_json(content, folder / CONFIG)
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def _narrowed(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """A tensor in a number format, which must hold its values."""
+    found = tensor.detach().to(dtype).contiguous().clone()
+    if not torch.isfinite(found).all():
+        raise UserError(f"{name} has values that {dtype} does not hold; export without --half")
+    return found
+
+
+def _plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments as JSON has them."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
+
+
+def _write_text(path: Path, text: str) -> None:
+    try:
+        with replacing(path) as scratch:
+            scratch.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error

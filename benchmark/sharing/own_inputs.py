@@ -1,0 +1,246 @@
+"""Evaluation on data that is not the model's own: a text, sentence pairs, captioned pictures, recorded speech."""
+
+import math
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark.sharing.evaluation import Outcome
+from datamodules.base import IGNORE_INDEX
+from datamodules.captioning.datamodule import PICTURES_AT_ONCE
+from datamodules.captioning.reading import read_captions
+from datamodules.captioning.sources import FOLDERS, OPENMOJI
+from datamodules.errors import UserError
+from datamodules.language_modeling.sources import PENN_TREEBANK, STATE_OF_THE_UNION, read_corpus, sentences
+from datamodules.speech.datamodule import Utterances
+from datamodules.speech.preparation import prepare
+from datamodules.speech.recorded import open_corpus
+from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, SAMROMUR, SPLITS, Split
+from datamodules.text import read_text as text_lines
+from datamodules.translation.datamodule import PairBatches
+from datamodules.translation.sources import AlignedFiles, Pairs, read_parallel_text
+from datamodules.translation.tokenization import detokenize, tokenize
+from datamodules.vocabulary import EOS, UNK, Vocabulary, without_eos
+from models.captioner import caption
+from models.evaluation_methods import Method
+from models.inputs import picture_vectors
+from models.loaded import LoadedAcousticModel, LoadedCaptioner, LoadedLanguageModel, LoadedTranslator
+from models.metrics import corpus_bleu
+from models.tokens import true_log_probabilities
+from models.translator import Translation, score
+
+SHOWN_UNKNOWN = 10
+"""Unknown words that a remark names, the most frequent ones."""
+
+
+def read_text(path: Path, running: bool = False) -> str:
+    """A user's text, one sentence a line.
+
+    Args:
+        path: file in UTF-8.
+        running: whether it is running text, which is split into sentences of lower-case words.
+
+    Raises:
+        UserError: it cannot be read, or holds no word.
+    """
+    lines = [without_eos(line, f"{path}, line {number}")[0] for number, line in enumerate(text_lines(path), 1)]
+    if running:
+        lines = [" ".join(words) for words in sentences("\n".join(lines))]
+    if not any(line.strip() for line in lines):
+        raise UserError(f"{path} holds no word; expected one sentence a line")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def text_of(source: str, data: Path) -> str:
+    """The test split of a text source: a named one, which is downloaded if it is missing, or a folder."""
+    for known in (PENN_TREEBANK, STATE_OF_THE_UNION):
+        if known.name == source:
+            known.fetch(data)
+    return read_corpus(source, data).text["test"]
+
+
+def evaluate_text(loaded: LoadedLanguageModel, text: str, method: Method) -> Outcome:
+    """Perplexity of a text, in all and by line.
+
+    Args:
+        loaded: the model.
+        text: one sentence a line.
+        method: way to evaluate it.
+    """
+    tokens = loaded.tokenize(text)
+    ids = torch.tensor(loaded.vocabulary.encode(tokens))
+    log_probabilities = method.log_probabilities(loaded.model, ids) if len(ids) > 1 else torch.empty(0)
+    unknown = Counter(loaded.unknown(tokens))
+    known = torch.tensor([token in loaded.vocabulary.ids for token in tokens[1:]])
+    metrics = {
+        "perplexity": perplexity(log_probabilities),
+        "perplexity_of_known_words": perplexity(log_probabilities[known]),
+        "predictions": float(len(log_probabilities)),
+    }
+    return Outcome(metrics, _lines(loaded, text, log_probabilities), [UNPREDICTED, *_unknown(unknown, len(tokens))])
+
+
+UNPREDICTED = "the first word is read and not predicted, as in every record"
+
+
+def _lines(loaded: LoadedLanguageModel, text: str, log_probabilities: Tensor) -> list[tuple[str, ...]]:
+    """For each line its number, predicted tokens, unknown words, log-probability, perplexity and text."""
+    found: list[tuple[str, ...]] = [("line", "tokens", "unknown", "log_probability", "perplexity", "text")]
+    place = 0
+    for number, line in enumerate(text.replace("\r\n", "\n").removesuffix("\n").split("\n"), 1):
+        words = [*loaded.words(line), EOS]
+        own = log_probabilities[max(0, place - 1) : place + len(words) - 1].double()
+        place += len(words)
+        figures = (f"{own.sum():.4f}", f"{perplexity(own):.4f}") if len(own) else ("0.0000", "")
+        shown = " ".join(line.split())
+        found.append((str(number), str(len(own)), str(len(loaded.unknown(words))), *figures, shown))
+    return found
+
+
+def evaluate_pairs(loaded: LoadedTranslator, pairs: Pairs, name: str) -> Outcome:
+    """Perplexity and BLEU of a test set of sentence pairs, and the translation of each.
+
+    Raises:
+        UserError: a side of a pair is empty, or there is no pair.
+    """
+    model, texts = loaded.model, list(pairs)
+    for number, pair in enumerate(texts, 1):
+        if not all(part.strip() for part in pair):
+            raise UserError(f"{name}: pair {number} has an empty side; remove it from both files")
+    if not texts:
+        raise UserError(f"{name} is empty; expected one sentence a line")
+    sides = [[tokenize(pair[side], model.languages[side]) for pair in texts] for side in (0, 1)]
+    vocabularies = (model.source_vocabulary, model.target_vocabulary)
+    encoded = [
+        (vocabularies[0].encode(source), vocabularies[1].encode(target)) for source, target in zip(*sides, strict=True)
+    ]
+    log_probabilities: dict[int, Tensor] = {}
+    written: dict[int, Translation] = {}
+    with torch.no_grad():
+        for batch in PairBatches(encoded, model.batch_size, vocabularies[1].ids[EOS], texts=texts):
+            found, counted = model(batch), batch.targets != IGNORE_INDEX
+            for column, (place, hypothesis) in enumerate(zip(batch.places, model.translate(batch.source), strict=True)):
+                log_probabilities[place] = found[counted[:, column], column]
+                written[place] = Translation(*texts[place], model.words(hypothesis))
+    order = range(len(texts))
+    outcome = score([written[place] for place in order], model.languages[1])
+    metrics = {
+        "perplexity": perplexity(torch.cat([log_probabilities[place] for place in order])),
+        **{name.removeprefix("test_"): value for name, value in outcome.metrics.items()},
+        "sentences": float(len(texts)),
+    }
+    items: list[tuple[str, ...]] = [("line", "perplexity", "source", "reference", "translation")]
+    items += [
+        (
+            str(place + 1),
+            f"{perplexity(log_probabilities[place]):.4f}",
+            *texts[place],
+            detokenize(written[place].words, model.languages[1]),
+        )
+        for place in order
+    ]
+    remarks = [f"BLEU: {outcome.details['bleu_signature']}"]
+    for side, vocabulary, language in zip(sides, vocabularies, model.languages, strict=True):
+        words = [word for sentence in side for word in sentence]
+        remarks += _unknown(Counter(word for word in words if word not in vocabulary.ids), len(words), f"{language}: ")
+    return Outcome(metrics, items, remarks)
+
+
+def pairs_of(source: str, reference: Path | None, data: Path, languages: tuple[str, str]) -> Pairs:
+    """The test set of a named source or a folder, or, given a file of references, the lines of two files."""
+    if reference:
+        for path in (Path(source), reference):
+            if not path.is_file():
+                raise UserError(f"{path}: there is no such file")
+        return AlignedFiles(Path(source), reference)
+    return read_parallel_text(source, data, languages).splits["test"]
+
+
+def evaluate_pictures(loaded: LoadedCaptioner, source: str, data: Path, features: Path | None = None) -> Outcome:
+    """Perplexity of the captions of a data set and BLEU of the model's, and the caption of each picture.
+
+    Of a named source it is the test set; of a folder of the user's own it is every picture.
+    """
+    model, vocabulary = loaded.model, Vocabulary(loaded.model.hparams["vocabulary"])
+    if source == OPENMOJI.name:
+        OPENMOJI.fetch(data)
+    splits = read_captions(source, data).splits
+    known = source in (OPENMOJI.name, *FOLDERS)
+    examples = list(splits["test"]) if known else [one for split in splits.values() for one in split]
+    if not examples:
+        raise UserError(f"{source}: there is no picture with a caption")
+    captions, log_probabilities, items = [], [], [("picture", "references", "caption")]
+    words: list[str] = []
+    for begin in range(0, len(examples), PICTURES_AT_ONCE):
+        batch = examples[begin : begin + PICTURES_AT_ONCE]
+        vectors = picture_vectors([one.picture for one in batch], model, features)
+        for one, vector, text in zip(batch, vectors, caption([model], vectors), strict=True):
+            captions.append(text)
+            items.append((one.picture.id, " | ".join(one.captions), text))
+            for reference in one.captions:
+                words += reference.split()
+                tokens = torch.tensor(vocabulary.encode([EOS, *reference.split(), EOS]))[:, None]
+                with torch.no_grad():
+                    logits = model(vector[None], tokens[:-1])
+                log_probabilities.append(true_log_probabilities(logits, tokens[1:])[:, 0])
+    bleu = corpus_bleu(captions, [one.captions for one in examples])
+    metrics = {
+        "perplexity": perplexity(torch.cat(log_probabilities)),
+        "bleu": bleu.score,
+        "pictures": float(len(examples)),
+    }
+    unknown = _unknown(Counter(word for word in words if word not in vocabulary.ids), len(words))
+    return Outcome(metrics, items, [f"BLEU: {bleu.signature}", *unknown])
+
+
+def evaluate_speech(loaded: LoadedAcousticModel, source: str, data: Path, aligner: str, sample_rate: int) -> Outcome:
+    """Frame accuracy on recorded speech, in all and by utterance.
+
+    Of a named source it is the test set; of a folder of the user's own it is every utterance. A frame whose true
+    state the model does not know counts as wrong.
+    """
+    corpus = open_corpus(source, data)
+    corpus.fetch()
+    prepared = prepare(corpus, aligner, sample_rate, data)
+    ids = {state: number for number, state in enumerate(loaded.states)}
+    known = np.array([ids.get(state, IGNORE_INDEX) for state in prepared.states])
+    named = source in {ESPEAK, *(one.name for one in (ASTERISK, LIBRISPEECH_SOURCE, SAMROMUR))}
+    splits: tuple[Split, ...] = ("test",) if named else SPLITS
+    right, frames, unknown, items = 0, 0, 0, [("utterance", "split", "frames", "right")]
+    for split in splits:
+        utterances = Utterances(prepared, split, loaded.model.output_delay)
+        for number in range(len(utterances)):
+            features, labels = utterances[number]
+            true = torch.from_numpy(known)[labels]
+            with torch.no_grad():
+                predicted = loaded.model(features[:, None])[:, 0].argmax(dim=-1)
+            own = int((predicted == true).sum())
+            right, frames = right + own, frames + len(true)
+            unknown += int((true == IGNORE_INDEX).sum())
+            items.append((str(number + 1), split, str(len(true)), str(own)))
+    remarks = [f"{count} utterances left out: {reason}" for reason, count in prepared.reasons.items()]
+    if unknown:
+        remarks.append(
+            f"{unknown:,} of {frames:,} frames have states that the model does not know, and count as wrong; were they "
+            "labeled by the same aligner as the training data?"
+        )
+    metrics = {"frame_accuracy": 100 * right / frames, "frames": float(frames)}
+    return Outcome(metrics, items, remarks)
+
+
+def perplexity(log_probabilities: Tensor) -> float:
+    """Perplexity exp(-mean) of natural log-probabilities [tokens], NaN if there are none."""
+    return float(torch.exp(-log_probabilities.double().mean())) if len(log_probabilities) else math.nan
+
+
+def _unknown(words: Counter[str], tokens: int, side: str = "") -> list[str]:
+    """A sentence on the words that a model reads as `<unk>`, none if there are none."""
+    if not (count := sum(words.values())):
+        return []
+    shown = ", ".join(word for word, _ in words.most_common(SHOWN_UNKNOWN))
+    more = f" and {len(words) - SHOWN_UNKNOWN} more" if len(words) > SHOWN_UNKNOWN else ""
+    share = f"{side}{count:,} of {tokens:,} words ({count / tokens:.1%})"
+    return [f"{share} are not in the vocabulary and read as {UNK}: {shown}{more}"]

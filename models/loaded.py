@@ -1,0 +1,246 @@
+"""Trained models as a user has them: text, pictures and audio go in, and text and log-probabilities come out."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+
+import torch
+from PIL.Image import Image
+from torch import Tensor, nn
+
+from datamodules.captioning.examples import words
+from datamodules.captioning.images import Picture, picture_file
+from datamodules.errors import UserError
+from datamodules.language_modeling.datamodule import EVALUATION_WINDOW
+from datamodules.speech.features import LeftOut, log_mel, read_audio, statistics
+from datamodules.translation.datamodule import collate
+from datamodules.translation.tokenization import tokenize
+from datamodules.vocabulary import EOS, UNK, Vocabulary
+from models.acoustic_model import AcousticModel
+from models.base import TaskModel
+from models.captioner import Captioner, caption
+from models.inputs import picture_vectors, translate_sentences
+from models.language_model import NEVER_DRAWN, LanguageModel
+from models.loading import Saved, build, read
+from models.tokens import true_log_probabilities
+from models.translator import Translator
+
+
+class Loaded(nn.Module):
+    """A trained model in evaluation mode; the subclasses say what goes in and what comes out.
+
+    Args:
+        model: the model.
+        saved: what it was read from.
+    """
+
+    def __init__(self, model: TaskModel, saved: Saved) -> None:
+        super().__init__()
+        self.model = model
+        self.saved = saved
+        self.eval()
+
+
+class LoadedLanguageModel(Loaded):
+    """A trained language model."""
+
+    model: LanguageModel
+
+    def __init__(self, model: LanguageModel, saved: Saved) -> None:
+        super().__init__(model, saved)
+        self.vocabulary = Vocabulary(model.hparams["vocabulary"])
+        self.has_capitals = any(word != word.lower() for word in self.vocabulary.words if word not in NEVER_DRAWN)
+
+    def tokenize(self, text: str) -> list[str]:
+        """The words of a text as the vocabulary spells them, with `<eos>` after each line.
+
+        Words are separated by white space. A word that the vocabulary does not have in capitals is put in lower case,
+        unless the vocabulary has any capitals.
+        """
+        lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
+        return [word for line in lines for word in (*self.words(line), EOS)]
+
+    def words(self, line: str) -> list[str]:
+        """The words of a line as the vocabulary spells them."""
+        known = self.vocabulary.ids
+        return [word if self.has_capitals or word in known else word.lower() for word in line.split()]
+
+    def unknown(self, tokens: Sequence[str]) -> list[str]:
+        """The words among tokens that are read as `<unk>`, in their order, without `<unk>` itself."""
+        return [token for token in tokens if token not in self.vocabulary.ids and token != UNK]
+
+    @torch.no_grad()
+    def log_probabilities(self, text: str, after: str = EOS) -> Tensor:
+        """Natural log-probability of each token of `tokenize(text)`, [tokens].
+
+        Args:
+            text: one sentence a line.
+            after: words that the text follows. With none, as where records measure a whole split as one stream, the
+                first token is read and not predicted, and the result is one shorter.
+        """
+        tokens = self.vocabulary.encode([*after.split(), *self.tokenize(text)])
+        return self.score(torch.tensor(tokens))[max(0, len(after.split()) - 1) :]
+
+    @torch.no_grad()
+    def score(self, tokens: Tensor) -> Tensor:
+        """Natural log-probabilities [tokens - 1] of ids [tokens], each after all before it."""
+        tokens = tokens.to(self.model.device)
+        state, found = None, []
+        for begin in range(0, len(tokens) - 1, EVALUATION_WINDOW):
+            window = tokens[begin : begin + EVALUATION_WINDOW + 1, None]
+            logits, state = self.model(window[:-1], state)
+            found.append(true_log_probabilities(logits, window[1:]).flatten())
+        return torch.cat(found) if found else tokens.new_empty(0, dtype=torch.float)
+
+    def stream(
+        self,
+        prompt: str,
+        words: int = 60,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        exclude: Collection[str] = NEVER_DRAWN,
+        seed: int = 0,
+    ) -> Iterator[str]:
+        """A text continued, in pieces as they are drawn, the prompt first; see LanguageModel.continue_text."""
+        text = " ".join(self.words(prompt))
+        return self.model.stream_text(text, words, exclude, temperature, seed, top_k)
+
+    def generate(
+        self,
+        prompt: str,
+        words: int = 60,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        exclude: Collection[str] = NEVER_DRAWN,
+        seed: int = 0,
+    ) -> str:
+        """A text continued word by word; see LanguageModel.continue_text."""
+        return "".join(self.stream(prompt, words, temperature, top_k, exclude, seed))
+
+
+class LoadedTranslator(Loaded):
+    """A trained encoder-decoder."""
+
+    model: Translator
+
+    def tokenize(self, text: str) -> list[str]:
+        """The words and punctuation of a source sentence."""
+        return tokenize(text, self.model.languages[0])
+
+    @torch.no_grad()
+    def log_probabilities(self, text: str, translation: str) -> Tensor:
+        """Natural log-probability of each token of a translation and of its `<eos>`, [tokens + 1].
+
+        Args:
+            text: source sentence.
+            translation: target sentence.
+        """
+        source = self.model.source_vocabulary.encode(self.tokenize(text))
+        target = self.model.target_vocabulary.encode(tokenize(translation, self.model.languages[1]))
+        if not source:
+            raise UserError("the source sentence is empty")
+        found: Tensor = self.model(collate([(0, (source, target))], self.model.target_vocabulary.ids[EOS]))
+        return found[:, 0]
+
+    def generate(self, text: str, beam: int | None = None, length_normalization: float | None = None) -> str:
+        """The translation of a text, line by line."""
+        lines = [self.tokenize(line) for line in text.splitlines()]
+        return "\n".join(translate_sentences(self.model, lines, beam, length_normalization))
+
+
+class LoadedCaptioner(Loaded):
+    """A trained captioner."""
+
+    model: Captioner
+
+    def tokenize(self, text: str) -> list[str]:
+        """The words of a caption."""
+        return words(text).split()
+
+    def picture(self, picture: str | PathLike[str] | Image) -> Picture:
+        """A picture from a file, or one that is open already."""
+        if isinstance(picture, Image):
+            opened = picture.convert("RGB")
+            return Picture("picture", "", lambda: opened)
+        return picture_file(Path(picture))
+
+    @torch.no_grad()
+    def log_probabilities(self, picture: str | PathLike[str] | Image, text: str) -> Tensor:
+        """Natural log-probability of each word of a caption of a picture and of its `<eos>`, [words + 1]."""
+        vocabulary = Vocabulary(self.model.hparams["vocabulary"])
+        tokens = torch.tensor(vocabulary.encode([EOS, *self.tokenize(text), EOS]))[:, None]
+        logits = self.model(picture_vectors([self.picture(picture)], self.model), tokens[:-1])
+        return true_log_probabilities(logits, tokens[1:])[:, 0]
+
+    def generate(self, picture: str | PathLike[str] | Image) -> str:
+        """The caption of a picture."""
+        return caption([self.model], picture_vectors([self.picture(picture)], self.model))[0]
+
+
+class LoadedAcousticModel(Loaded):
+    """A trained acoustic model."""
+
+    model: AcousticModel
+
+    @property
+    def states(self) -> list[str]:
+        """Names of the acoustic states, in the order of the last dimension of `log_probabilities`."""
+        return list(self.model.hparams["states"])
+
+    def tokenize(self, text: str) -> list[str]:
+        """The names of states in a text, separated by white space."""
+        return text.split()
+
+    @torch.no_grad()
+    def log_probabilities(self, audio: str | PathLike[str]) -> Tensor:
+        """Natural log-probabilities [frames, states] of the state of every 10 ms frame of an audio file.
+
+        The features are normalized over this file alone, where training normalizes over all that a speaker says.
+
+        Raises:
+            UserError: it is no audio or shorter than a frame, or the run's sample rate is not known.
+        """
+        try:
+            rate = int(self.saved.record["configuration"]["sample_rate"])
+            features = log_mel(read_audio(Path(audio)), rate)
+        except LeftOut as problem:
+            raise UserError(f"{audio}: {problem}") from problem
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{self.saved.place}: without the run's record the sample rate is not known") from error
+        mean, deviation = statistics(features)
+        features = (features - mean) / deviation
+        delay = features.new_zeros(self.model.output_delay, features.shape[1])
+        logits = self.model(torch.cat([features, delay])[:, None])
+        found: Tensor = logits[:, 0].log_softmax(dim=-1)
+        return found
+
+    def generate(self, audio: str | PathLike[str]) -> list[str]:
+        """The likeliest state of every frame of an audio file, [frames]."""
+        return [self.states[state] for state in self.log_probabilities(audio).argmax(dim=-1).tolist()]
+
+
+WRAPPERS: dict[type[TaskModel], type[Loaded]] = {
+    LanguageModel: LoadedLanguageModel,
+    AcousticModel: LoadedAcousticModel,
+    Translator: LoadedTranslator,
+    Captioner: LoadedCaptioner,
+}
+
+
+def load(place: str | PathLike[str], kind: str = "", may_import: bool = False) -> Loaded:
+    """See models.load.
+
+    Args:
+        place: folder of a run, or an exported one.
+        kind: name of the class that the model must have; any if empty.
+        may_import: see models.loading.build.
+
+    Raises:
+        UserError: it is of another class, or see models.load.
+    """
+    saved = read(Path(place))
+    if kind and saved.kind != kind:
+        raise UserError(f"{saved.place} holds a {saved.kind}, not a {kind}; that is for another command")
+    model = build(saved, may_import)
+    return WRAPPERS[type(model)](model, replace(saved, weights={}))  # the model has them

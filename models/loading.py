@@ -1,0 +1,179 @@
+"""Trained models from files: a run's checkpoint, or a folder that `rnnreg export` has written.
+
+Reading executes nothing: weights are safetensors, or a checkpoint that PyTorch reads as data alone, and the rest is
+JSON.
+"""
+
+import importlib
+import json
+import sys
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from datamodules.errors import UserError
+from datamodules.sources import sha256_of
+from datamodules.text import read_json as read_any_json
+from models.base import TaskModel
+
+CHECKPOINT = "last.ckpt"
+RECORD = "record.json"
+"""Names in the folder of a run."""
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+VOCABULARIES = "vocabularies.json"
+"""Names in an exported folder; its copy of the record is named as in the folder of a run."""
+
+FORMAT = 1
+"""Version of the exported folder."""
+
+KINDS = {
+    "LanguageModel": "models.language_model",
+    "AcousticModel": "models.acoustic_model",
+    "Translator": "models.translator",
+    "Captioner": "models.captioner",
+}
+"""The classes of models that can be loaded, and their modules."""
+
+WORDS = ("vocabulary", "source_vocabulary", "target_vocabulary", "states")
+"""Arguments of models that are lists of words, which an exported folder keeps in a file of their own."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A trained model as it is kept."""
+
+    place: Path
+    """Folder or file that it was read from."""
+    kind: str
+    """Name of its class."""
+    arguments: dict[str, Any]
+    """Arguments of its constructor."""
+    weights: dict[str, Tensor]
+    """Parameters and buffers by name, single precision."""
+    dtype: str = "float32"
+    """Number format in which the weights are kept."""
+    record: dict[str, Any] = field(default_factory=dict)
+    """The record of the run, unverified; empty if the run has not finished."""
+
+
+def read(place: Path) -> Saved:
+    """Read a model from the folder of a run, from an exported folder, or from a checkpoint.
+
+    Raises:
+        UserError: there is no model, or it is damaged.
+    """
+    if (place / CONFIG).is_file():
+        return _read_exported(place)
+    checkpoint = place if place.is_file() else place / CHECKPOINT
+    if not checkpoint.is_file():
+        raise UserError(
+            f"{place} holds no model: neither {CHECKPOINT}, as the folder of a run does, nor {CONFIG}, as `rnnreg "
+            "export` writes it"
+        )
+    return _read_checkpoint(checkpoint)
+
+
+def build(saved: Saved, may_import: bool = False) -> TaskModel:
+    """The model in evaluation mode, with its weights.
+
+    Args:
+        saved: what was read.
+        may_import: whether a backbone of the user's own may be imported by the name that was read. Otherwise it must
+            have been imported before, since importing a module executes it.
+
+    Raises:
+        UserError: the suite has no such kind of model, it needs code that is not there, or its weights do not fit.
+    """
+    if saved.kind not in KINDS:
+        raise UserError(f"{saved.place} holds a {saved.kind}; there are {', '.join(KINDS)}")
+    backbone = str(saved.arguments.get("backbone", ""))
+    module = backbone.rpartition(".")[0]
+    if not (may_import or backbone.startswith("models.") or module in sys.modules):
+        raise UserError(
+            f"{saved.place} needs the backbone {backbone}, and a model does not import code; import {module} first, "
+            "or name the rows file that has it with --rows_file"
+        )
+    kind = getattr(importlib.import_module(KINDS[saved.kind]), saved.kind)
+    try:
+        if int(saved.arguments.get("layers", 0)) > len(saved.weights):  # a number that would take for ever to build
+            raise ValueError(f"{saved.arguments['layers']} layers in {len(saved.weights)} tensors")
+        with torch.device("meta"):  # shapes first, which take no memory
+            _compare_shapes(kind(**saved.arguments).state_dict(), saved.weights)
+        model: TaskModel = kind(**saved.arguments)
+        model.load_state_dict(saved.weights)
+    except (TypeError, ValueError, RuntimeError, AttributeError, KeyError) as error:
+        raise UserError(f"{saved.place} is not a whole model: {type(error).__name__}: {error}") from error
+    return model.eval()
+
+
+def _compare_shapes(expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+    if missing := sorted(expected.keys() ^ found.keys()):
+        raise ValueError(f"it has not the tensors of its configuration: {', '.join(missing[:3])}")
+    for name, tensor in expected.items():
+        if tensor.shape != found[name].shape:
+            raise ValueError(f"{name} is {list(found[name].shape)}, expected {list(tensor.shape)}")
+
+
+def _read_checkpoint(path: Path) -> Saved:
+    try:
+        with zipfile.ZipFile(path) as archive:  # PyTorch does not look at the checksums
+            if broken := archive.testzip():
+                raise ValueError(f"the checksum of {broken} differs")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        record = path.parent / RECORD
+        return Saved(
+            path,
+            str(content["model"]),
+            dict(content["hyper_parameters"]),
+            dict(content["state_dict"]),
+            record=read_json(record) if record.is_file() else {},
+        )
+    except UserError:
+        raise
+    except Exception as error:  # a broken file may raise anything
+        raise UserError(f"{path} is not a whole checkpoint ({type(error).__name__}: {error})") from error
+
+
+def _read_exported(folder: Path) -> Saved:
+    config = read_json(folder / CONFIG)
+    if config.get("format") != FORMAT:
+        raise UserError(f"{folder / CONFIG}: format {config.get('format')!r}, this version reads {FORMAT}")
+    try:
+        for name, expected in config["files"].items():
+            if name not in (WEIGHTS, VOCABULARIES, RECORD):
+                raise UserError(f"{folder / CONFIG} names {name}, which is no file of an exported model")
+            if not (folder / name).is_file():
+                raise UserError(f"{folder / name} is missing; export the model again, or copy the whole folder")
+            if sha256_of(folder / name) != expected:
+                raise UserError(f"{folder / name} is not the file that was exported (checksum differs); copy it again")
+        vocabularies = read_json(folder / VOCABULARIES)
+        arguments = {**config["arguments"], **{name: vocabularies[name] for name in WORDS if name in vocabularies}}
+        record = read_json(folder / RECORD)
+        weights = {name: tensor.float() for name, tensor in load_file(folder / WEIGHTS).items()}
+        return Saved(folder, str(config["model"]), arguments, weights, str(config["dtype"]), record)
+    except (KeyError, TypeError, AttributeError, OSError, SafetensorError) as error:
+        raise UserError(f"{folder} is not a whole exported model ({type(error).__name__}: {error})") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        UserError: it is missing, too large, or no JSON object.
+    """
+    content = read_any_json(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not a JSON object")
+    return content
+
+
+def write_json(content: dict[str, Any], path: Path) -> None:
+    """Write a JSON object that `read_json` reads, letters escaped, so that no reader composes them anew."""
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,254 @@
+"""Trained models of every task through `rnnreg evaluate` and `rnnreg export`: each figure comes back."""
+
+import csv
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import soundfile
+import torch
+from huggingface_hub import ModelCard
+from support.corpora import RATE, spoken
+from support.factories import TASKS, tiny_rows
+
+from benchmark.cli import main
+from benchmark.grid.grid import silent
+from benchmark.store.records import Record
+from benchmark.tasks.base import Row
+from benchmark.training.options import Options
+from benchmark.training.train import train
+from models import load
+
+
+@dataclass(frozen=True)
+class Trained:
+    folder: Path
+    rows: dict[str, Row]
+    records: dict[str, Record]
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "runs"
+
+    @property
+    def places(self) -> list[object]:
+        return ["--store", self.store, "--data", self.folder / "data"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A run of a tiny row of each task, the language model's with dropout."""
+    folder = tmp_path_factory.mktemp("trained")
+    rows = tiny_rows(folder)
+    rows["language-modeling"] = rows["language-modeling"].variant("lm", dropout=0.3)
+    options = Options(data=folder / "data", store=folder / "runs", accelerator="cpu", threads=1, wandb="off")
+    return Trained(folder, rows, {task: train(row, 1, options, progress=silent) for task, row in rows.items()})
+
+
+def table_of(out: str) -> dict[str, list[str]]:
+    """The figures that a command has printed, by the name of the metric."""
+    return {words[0]: words[1:] for line in out.splitlines() if (words := line.split()) and len(words) > 1}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_figure_comes_back_from_a_run_and_from_an_exported_folder(trained, rnnreg, tmp_path, task) -> None:
+    record, row = trained.records[task], trained.rows[task]
+    code, out, err = rnnreg("export", row.name, tmp_path / "model", "--onnx", *trained.places)
+    assert code == 0, err
+    assert f"{len(record.metrics)} of {len(record.metrics)} figures are the record's to the last bit" in out
+    assert "from the network's and by at most" in out
+    assert f"hf upload YOUR_NAME/{row.name} " in out
+    assert not any(name.endswith((".ckpt", ".pkl", ".bin", ".pt")) for name in map(str, (tmp_path / "model").iterdir()))
+    for model in (row.name, tmp_path / "model"):
+        code, out, err = rnnreg("evaluate", model, *trained.places)
+        assert code == 0, err
+        figures = table_of(out)
+        assert {name: figures[name][-1] for name in record.metrics} == dict.fromkeys(record.metrics, "+0")
+        assert f"{len(record.metrics)} of {len(record.metrics)} figures are the record's" in err
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_card_is_one_that_the_hub_reads(trained, rnnreg, tmp_path, task) -> None:
+    record = trained.records[task]
+    rnnreg("export", trained.rows[task].name, tmp_path / "model", *trained.places)
+    card = ModelCard.load(tmp_path / "model" / "README.md")
+    assert card.data.model_name == record.row
+    assert card.data.library_name == "rnnreg"
+    shown = {result.metric_name: result.metric_value for result in card.data.eval_results}
+    expected = {metric.label: record.metrics[metric.name] for metric in trained.rows[task].config.headline}
+    assert {label: shown[label] for label in expected} == pytest.approx(expected, abs=1e-4)
+    assert {result.dataset_split for result in card.data.eval_results} <= {"training", "validation", "test"}
+    assert str(trained.folder) not in card.data.to_yaml()
+
+
+def test_a_card_gives_the_mean_over_the_seeds_of_its_row(trained, rnnreg, tmp_path) -> None:
+    """Two records more with 10 and 20 above the first: mean + 10, and Student's interval of three values."""
+    record = trained.records["language-modeling"]
+    store = tmp_path / "records"
+    from dataclasses import replace
+
+    from benchmark.store.records import Store
+
+    for seed in (2, 3):
+        more = {name: value + 10 * (seed - 1) for name, value in record.metrics.items()}
+        Store(store).write(replace(record, seed=seed, metrics=more), {})
+    code, _, err = rnnreg("export", "lm", tmp_path / "model", "--records", store, *trained.places)
+    assert code == 0, err
+    card = ModelCard.load(tmp_path / "model" / "README.md")
+    mean = record.metrics["test_perplexity"] + 10
+    half = 4.302653 * 10 / 3**0.5
+    name = f"test perplexity, mean of 3 runs (95 % interval {mean - half:.2f} to {mean + half:.2f})"
+    (value,) = [result.metric_value for result in card.data.eval_results if result.metric_name == name]
+    assert value == pytest.approx(mean, abs=1e-3)
+    assert f"| {mean:.2f} | {mean - half:.2f} to {mean + half:.2f} | 3 |" in card.text
+
+
+def test_half_precision_halves_the_file_and_is_said(trained, rnnreg, tmp_path) -> None:
+    for words in ([], ["--half"]):
+        code, _, err = rnnreg("export", "lm", tmp_path / f"model{len(words)}", *words, *trained.places)
+        assert code == 0, err
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("model0", "model1")]
+    assert sizes[1] < 0.6 * sizes[0]
+    assert "The weights are float16" in (tmp_path / "model1" / "README.md").read_text()
+    code, _, err = rnnreg("evaluate", tmp_path / "model1", *trained.places)
+    assert code == 0
+    assert "largest difference from the record: " in err
+
+
+def test_a_text_is_scored_in_all_and_by_line_as_the_record_was(trained, rnnreg, tmp_path) -> None:
+    test = trained.folder / "text" / "test.txt"
+    code, out, err = rnnreg("evaluate", "lm", "--text", test, "--output", tmp_path / "lines.tsv", *trained.places)
+    assert code == 0, err
+    expected = trained.records["language-modeling"].metrics["test_perplexity"]
+    assert float(table_of(out)["perplexity"][0]) == pytest.approx(expected, abs=1e-4)
+    with (tmp_path / "lines.tsv").open() as file:
+        lines = list(csv.DictReader(file, delimiter="\t"))
+    assert [line["text"] for line in lines] == test.read_text().splitlines()
+    total = sum(float(line["log_probability"]) for line in lines)
+    count = sum(int(line["tokens"]) for line in lines)
+    assert count == len(test.read_text().split()) + len(lines) - 1
+    assert torch.tensor(-total / count).exp() == pytest.approx(expected, rel=1e-4)
+    code, out, _ = rnnreg("evaluate", "lm", "--source", trained.folder / "text", *trained.places)
+    assert float(table_of(out)["perplexity"][0]) == pytest.approx(expected, abs=1e-4)
+
+
+def test_unknown_words_are_said_and_left_out_of_the_second_figure(trained, rnnreg, tmp_path) -> None:
+    (tmp_path / "own.txt").write_text("The zebra sees you.\nthe cat hears zebra\n")
+    code, out, err = rnnreg("evaluate", "lm", "--text", tmp_path / "own.txt", *trained.places)
+    assert code == 0, err
+    assert "3 of 10 words (30.0%) are not in the vocabulary and read as <unk>: zebra, you." in err
+    words = load(next(trained.store.glob("lm/*"))).log_probabilities(
+        "the zebra sees you.\nthe cat hears zebra", after=""
+    )
+    known = words[[1, 3, 4, 5, 6, 8]].double()
+    assert table_of(out)["perplexity_of_known_words"] == [f"{torch.exp(-known.mean()):.4f}"]
+    code, out, err = rnnreg("evaluate", "lm", "--text", tmp_path / "own.txt", "--running", *trained.places)
+    assert "read as <unk>: zebra" in err
+    assert "you." not in err
+
+
+@pytest.mark.parametrize("method", ["mc-dropout", "temperature", "neural-cache", "dynamic"])
+def test_a_method_is_kept_apart_from_the_run(trained, rnnreg, tmp_path, method) -> None:
+    store = tmp_path / "runs"
+    shutil.copytree(trained.store / "lm", store / "lm")
+    code, out, err = rnnreg(
+        "evaluate", "lm", "--method", method, "--keep", "--store", store, "--data", trained.folder / "data"
+    )
+    assert code == 0, err
+    (path,) = (store / "evaluations").iterdir()
+    kept, record = json.loads(path.read_text()), trained.records["language-modeling"]
+    assert (kept["row"], kept["seed"], kept["method"]) == ("lm", 1, method)
+    assert kept["plain"]["test_perplexity"] == record.metrics["test_perplexity"]
+    assert kept["metrics"]["test_perplexity"] != record.metrics["test_perplexity"]
+    assert f"{kept['metrics']['test_perplexity']:.4f}" in out
+    if method == "temperature":  # 1.0, which is plain, is among those tried
+        assert kept["metrics"]["validation_perplexity"] <= record.metrics["validation_perplexity"] + 1e-6
+        assert kept["chosen"] == ["temperature"]
+
+
+def test_sentence_pairs_pictures_and_recordings_are_scored_by_item(trained, rnnreg, tmp_path) -> None:
+    pairs = trained.folder / "pairs"
+    here = ["--output", tmp_path / "items.tsv", *trained.places]
+    record = trained.records["translation"].metrics
+    for words in (["--text", pairs / "test.en", "--reference", pairs / "test.fr"], ["--source", pairs]):
+        code, out, err = rnnreg("evaluate", "pairs", *words, *here)
+        assert code == 0, err
+        assert float(table_of(out)["perplexity"][0]) == pytest.approx(record["test_perplexity"], abs=1e-4)
+        assert float(table_of(out)["bleu"][0]) == pytest.approx(record["test_bleu"], abs=1e-4)
+        assert "BLEU: nrefs:1|" in err
+    assert len((tmp_path / "items.tsv").read_text().splitlines()) == 11
+
+    code, out, err = rnnreg("evaluate", "captions", "--source", trained.folder / "pictures", *here)
+    assert code == 0, err
+    assert table_of(out)["pictures"] == ["40"]
+    assert len((tmp_path / "items.tsv").read_text().splitlines()) == 41
+
+    code, out, err = rnnreg("evaluate", "frames", "--source", trained.folder / "tones", *here)
+    assert code == 0, err
+    items = list(csv.DictReader((tmp_path / "items.tsv").open(), delimiter="\t"))
+    own = [item for item in items if item["split"] == "test"]
+    right, frames = (sum(int(item[name]) for item in own) for name in ("right", "frames"))
+    accuracy = trained.records["speech"].metrics["test_frame_accuracy"]
+    assert 100 * right / frames == pytest.approx(accuracy, abs=1e-3)
+
+
+def test_loaded_models_take_sentences_pictures_and_audio(trained, tmp_path) -> None:
+    def loaded(name: str):
+        return load(next(trained.store.glob(f"{name}/seed-*")))
+
+    translator = loaded("pairs")
+    assert translator.tokenize("big dog sees.") == ["big", "dog", "sees", "."]
+    assert len(translator.log_probabilities("big dog sees", "grand chien voit")) == 4
+    assert translator.generate("big dog sees\n\nold cat hears").count("\n") == 2
+
+    captioner = loaded("captions")
+    picture = trained.folder / "pictures" / "Images" / "000.png"
+    assert len(captioner.log_probabilities(picture, "A red box.")) == 4
+    assert captioner.generate(picture) == captioner.generate(captioner.picture(picture).read())
+
+    listener = loaded("frames")
+    soundfile.write(tmp_path / "own.wav", spoken("abca"), RATE)
+    found = listener.log_probabilities(tmp_path / "own.wav")
+    assert found.shape[1] == len(listener.states)
+    assert torch.allclose(found.exp().sum(dim=1), torch.ones(len(found)), atol=1e-5)
+    assert listener.generate(tmp_path / "own.wav") == [listener.states[i] for i in found.argmax(dim=1)]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["evaluate", "lm", "--text", "none.txt"], "none.txt is missing"),
+        (["evaluate", "lm", "--text", "x", "--source", "y"], "--text and --source: give one of them"),
+        (["evaluate", "lm", "--rate", "0.1"], "--rate is a setting of a --method, and plain has none"),
+        (["evaluate", "lm", "--method", "dynamic", "--samples", "3"], "dynamic has no setting samples; it has segment"),
+        (["evaluate", "lm", "--method", "dynamic", "--text", "TEXT"], "needs its settings, --rate, --decay"),
+        (["evaluate", "pairs", "--method", "dynamic"], "holds a Translator; --method dynamic is for language models"),
+        (["evaluate", "pairs", "--text", "TEXT"], "--text of a translator goes with --reference"),
+        (["evaluate", "frames", "--text", "TEXT"], "--text is for language models and translators"),
+        (["evaluate", "lm", "--keep"], "--keep is for a --method on the data of the run"),
+        (["evaluate", "lm", "--seed", "7"], "has no trained lm with seed 7; trained there: captions seed 1"),
+        (["evaluate", "nothing"], "has no trained nothing"),
+        (["evaluate", "nothing", "--all_seeds"], "has no trained nothing"),
+        (["evaluate", "ptb-small-average-2"], "has 0 trained runs of ptb-small, and ptb-small-average-2 averages 2"),
+        (["export", "lm", "FOLDER"], "is not empty and no exported model; name a new folder"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(trained, rnnreg, tmp_path, words, message) -> None:
+    (tmp_path / "own.txt").write_text("the dog\n")
+    places = {"TEXT": tmp_path / "own.txt", "FOLDER": tmp_path}
+    code, _, err = rnnreg(*(places.get(word, word) for word in words), *trained.places)
+    assert (code, err.count("\n")) == (1, 1), err
+    assert message in err
+
+
+def test_other_data_under_the_same_name_is_refused(trained, tmp_path, capsys) -> None:
+    """A text that has changed since the run would give another figure under the record's name."""
+    text = trained.folder / "text" / "test.txt"
+    before = text.read_text()
+    text.write_text(before + "the dog sees you\n")
+    code = main(["evaluate", "lm", *map(str, trained.places)])
+    text.write_text(before)
+    assert code == 1
+    assert "lm seed 1 was trained on other data than " in capsys.readouterr().err

@@ -1,0 +1,110 @@
+"""Loaded language models: words, scores and texts; and files that must not be loaded."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from datamodules.errors import UserError
+from datamodules.sources import sha256_of
+from models import load
+from models.language_model import LanguageModel
+from models.loaded import LoadedLanguageModel
+
+WORDS = ["<eos>", "<unk>", "N", "the", "dog", "barks"]
+ARGUMENTS = {
+    "init_range": 0.5, "lr": 1.0, "flat_epochs": 1, "decay": 1, "hidden_size": 4, "layers": 1, "dropout": 0.0,
+    "recurrent_dropout": 0.0, "cell": "lstm", "backbone": "models.backbone.RegularizedLSTM",
+}  # fmt: skip
+
+
+def write(folder: Path, words: list[str] = WORDS, **changes: object) -> Path:
+    """An exported folder; changes are made to its configuration, checksums included."""
+    folder.mkdir(exist_ok=True)
+    torch.manual_seed(0)
+    model = LanguageModel(words, **ARGUMENTS)
+    save_file(dict(model.state_dict()), folder / "model.safetensors")
+    (folder / "vocabularies.json").write_text(json.dumps({"vocabulary": words}))
+    (folder / "record.json").write_text("{}")
+    files = {name: sha256_of(folder / name) for name in ("model.safetensors", "vocabularies.json", "record.json")}
+    config = {"format": 1, "model": "LanguageModel", "dtype": "float32", "arguments": ARGUMENTS, "files": files}
+    (folder / "config.json").write_text(json.dumps({**config, **changes}))
+    return folder
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> LoadedLanguageModel:
+    return load(write(tmp_path / "model"))
+
+
+def test_words_are_put_in_lower_case_only_where_the_vocabulary_has_no_capitals(model, tmp_path: Path) -> None:
+    assert model.tokenize("The DOG barks\n\nN dogs") == ["the", "dog", "barks", "<eos>", "<eos>", "N", "dogs", "<eos>"]
+    assert model.unknown(["dogs", "<unk>", "the"]) == ["dogs"]
+    with_capitals = load(write(tmp_path / "capitals", [*WORDS, "The"]))
+    assert with_capitals.words("The DOG the") == ["The", "DOG", "the"]
+
+
+def test_each_token_has_a_log_probability_after_the_words_before_it(model) -> None:
+    ids = torch.tensor([0, 3, 4, 5, 0])
+    with torch.no_grad():
+        expected = model.model(ids[:-1, None])[0][:, 0].log_softmax(dim=-1).gather(1, ids[1:, None])[:, 0]
+    found = model.log_probabilities("the dog barks")
+    assert len(found) == len(model.tokenize("the dog barks")) == 4
+    assert torch.allclose(found, expected, atol=1e-6)
+    without = model.log_probabilities("the dog barks", after="")
+    assert len(without) == 3
+    after_two = model.log_probabilities("barks", after="the dog")
+    assert torch.allclose(after_two, without[1:], atol=1e-6)
+    assert not model.training
+
+
+def test_a_text_is_drawn_from_the_likeliest_words_only(model) -> None:
+    pieces = list(model.stream("The dog", words=5, exclude=()))
+    assert pieces[0] == "the dog"
+    assert len(pieces) == 6
+    assert "".join(pieces) == model.generate("the dog", words=5, exclude=())
+    greedy = {model.generate("the", words=4, top_k=1, exclude=(), seed=seed) for seed in range(5)}
+    assert len(greedy) == 1
+    assert len({model.generate("the", words=4, exclude=(), seed=seed) for seed in range(5)}) > 1
+    cold = model.generate("the", words=4, temperature=1e-4, exclude=())
+    assert cold in greedy
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": 2}, "format 2, this version reads 1"),
+        ({"model": "Executioner"}, "holds a Executioner; there are LanguageModel, "),
+        ({"arguments": {**ARGUMENTS, "backbone": "antigravity.Fly"}}, "does not import code; import antigravity"),
+        ({"arguments": {**ARGUMENTS, "hidden_size": 10**6}}, r"expected \[6, 1000000\]"),
+        ({"arguments": {**ARGUMENTS, "layers": 10**9}}, "1000000000 layers in 7 tensors"),
+        ({"arguments": {**ARGUMENTS, "dropout": "much"}}, "is not a whole model: TypeError"),
+        ({"arguments": {}}, "needs the backbone|is not a whole model"),
+        ({"files": {"../secret": "x"}}, "names ../secret, which is no file of an exported model"),
+    ],
+)  # fmt: skip
+def test_what_is_no_model_is_one_line(tmp_path: Path, changes, message) -> None:
+    with pytest.raises(UserError, match=message):
+        load(write(tmp_path / "model", **changes))
+    assert "antigravity" not in sys.modules
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "vocabularies.json", "record.json"])
+def test_a_file_that_changed_is_named(tmp_path: Path, name: str) -> None:
+    folder = write(tmp_path / "model")
+    content = bytearray((folder / name).read_bytes())
+    content[-1] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"{name} is not the file that was exported"):
+        load(folder)
+    (folder / name).unlink()
+    with pytest.raises(UserError, match=f"{name} is missing"):
+        load(folder)
+
+
+def test_a_folder_without_a_model_says_what_it_lacks(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"holds no model: neither last\.ckpt"):
+        load(tmp_path)
