@@ -33,7 +33,12 @@ def true_log_probabilities(layer: nn.Linear, hidden: Tensor, targets: Tensor) ->
             flat, layer.weight, layer.bias, targets.flatten(), product_type(flat)
         )
         return found.view_as(targets)
-    return -F.cross_entropy(layer(hidden).flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
+    return of_logits(layer(hidden), targets)
+
+
+def of_logits(logits: Tensor, targets: Tensor) -> Tensor:
+    """Natural log-probabilities [time, batch] of targets [time, batch] under logits [time, batch, words]."""
+    return -F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
 
 
 class _TrueLogProbabilities(torch.autograd.Function):
