@@ -20,7 +20,7 @@ from typing_extensions import override
 from datamodules.errors import UserError
 from datamodules.language_modeling.datamodule import EVALUATION_WINDOW
 from models.language_model import LanguageModel
-from models.softmax import of_logits
+from models.softmax import true_log_probabilities
 
 WINDOW_OF_PASSES = 100
 """Time steps of several passes side by side, whose logits are in memory together."""
@@ -66,7 +66,9 @@ class Plain(Method):
     @override
     @torch.no_grad()
     def log_probabilities(self, model: LanguageModel, tokens: Tensor) -> Tensor:
-        found = [of_logits(logits[:, None], targets[:, None])[:, 0] for _, logits, targets in run(model, tokens)]
+        found = [
+            true_log_probabilities(logits[:, None], targets[:, None])[:, 0] for _, logits, targets in run(model, tokens)
+        ]
         return torch.cat(found)
 
 
@@ -209,7 +211,7 @@ class DynamicEvaluation(Method):
         # cuDNN has no backward pass of a recurrent layer in evaluation mode.
         with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
             for _, logits, targets in run(learner, tokens, self.segment):
-                true = of_logits(logits[:, None], targets[:, None])[:, 0]
+                true = true_log_probabilities(logits[:, None], targets[:, None])[:, 0]
                 found.append(true.detach())
                 gradients = torch.autograd.grad(-true.mean(), list(learner.parameters()))
                 with torch.no_grad():

@@ -23,7 +23,7 @@ from models.captioner import Captioner, caption
 from models.inputs import picture_vectors, translate_sentences
 from models.language_model import NEVER_DRAWN, LanguageModel
 from models.loading import Saved, build, read
-from models.softmax import of_logits
+from models.softmax import true_log_probabilities
 from models.translator import Translator
 
 
@@ -90,7 +90,7 @@ class LoadedLanguageModel(Loaded):
         for begin in range(0, len(tokens) - 1, EVALUATION_WINDOW):
             window = tokens[begin : begin + EVALUATION_WINDOW + 1, None]
             logits, state = self.model(window[:-1], state)
-            found.append(of_logits(logits, window[1:]).flatten())
+            found.append(true_log_probabilities(logits, window[1:]).flatten())
         return torch.cat(found) if found else tokens.new_empty(0, dtype=torch.float)
 
     def stream(
@@ -171,7 +171,7 @@ class LoadedCaptioner(Loaded):
         vocabulary = Vocabulary(self.model.hparams["vocabulary"])
         tokens = torch.tensor(vocabulary.encode([EOS, *self.tokenize(text), EOS]))[:, None]
         logits = self.model(picture_vectors([self.picture(picture)], self.model), tokens[:-1])
-        return of_logits(logits, tokens[1:])[:, 0]
+        return true_log_probabilities(logits, tokens[1:])[:, 0]
 
     def generate(self, picture: str | PathLike[str] | Image) -> str:
         """The caption of a picture."""
