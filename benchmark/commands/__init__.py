@@ -2,7 +2,19 @@
 
 from collections.abc import Callable
 
-from benchmark.commands import benchmark, check, clean, dashboard, data, gallery, generate, power, reproduce, results
+from benchmark.commands import (
+    benchmark,
+    check,
+    clean,
+    dashboard,
+    data,
+    gallery,
+    generate,
+    power,
+    reproduce,
+    results,
+    verify,
+)
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "list": reproduce.list_rows,
@@ -15,6 +27,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "check": check.check,
     "baseline": check.baseline,
     "benchmark": benchmark.benchmark,
+    "verify": verify.verify,
     "dashboard": dashboard.dashboard,
     "collect": results.collect,
     "sample": generate.sample,

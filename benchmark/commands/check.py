@@ -1,7 +1,6 @@
 """Commands of the regression check: check, baseline."""
 
 import datetime
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,7 +17,6 @@ from datamodules.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmark.analysis.regression import Report
     from benchmark.tasks.base import Row
 
 STORE = Path("runs")
@@ -117,6 +115,9 @@ def check(
     from benchmark.analysis import references
     from benchmark.analysis.regression import compare_all
     from benchmark.analysis.results import gather
+    from benchmark.reports.check import junit as as_junit
+    from benchmark.reports.check import markdown
+    from benchmark.reports.outcome import publish
     from benchmark.store.records import Store
 
     with _mistakes_are_undecided():
@@ -130,7 +131,7 @@ def check(
             )
             failures = _train(rows, seeds, options, jobs, rows_file)
         report = compare_all(gather(rows, Store(options.store).records(skipped=[])), expected, level)
-        _publish(report, junit)
+        publish("rnnreg check", markdown(report), as_junit(report), junit)
     for failure in failures:
         print(f"failed: {failure}")
     print(f"runs: {options.store}")
@@ -158,20 +159,3 @@ def _train(
 
     grid = [Run(row, seed, rebuild_command(row.name, seed, rows_file)) for seed in range(1, seeds + 1) for row in rows]
     return run_grid(grid, Local(options, jobs), rows_file=rows_file)
-
-
-def _publish(report: "Report", junit: Path | None) -> None:
-    """Print a report, and write it as JUnit XML and into GitHub's job summary where these are asked for."""
-    from benchmark.reports import check
-
-    text = check.markdown(report)
-    print(text)
-    try:
-        if junit:
-            junit.parent.mkdir(parents=True, exist_ok=True)
-            junit.write_text(check.junit(report), encoding="utf-8")
-        if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-            with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(f"## rnnreg check\n\n{text}")
-    except OSError as error:
-        raise UserError(f"cannot write {error.filename}: {error.strerror}") from error

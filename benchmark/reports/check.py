@@ -1,11 +1,11 @@
 """How the comparisons of `rnnreg check` are shown: a table in Markdown, and JUnit XML."""
 
 import statistics
-from typing import get_args
-from xml.etree import ElementTree
 
-from benchmark.analysis.regression import Comparison, Outcome, Report
+from benchmark.analysis.regression import Comparison, Report
 from benchmark.formatting import Table, as_markdown
+from benchmark.reports import outcome
+from benchmark.reports.outcome import TestCase
 
 
 def markdown(report: Report) -> str:
@@ -29,19 +29,12 @@ def _cells(comparison: Comparison) -> tuple[str, ...]:
 
 def junit(report: Report) -> str:
     """JUnit XML with a test case for each comparison."""
-    outcomes = [comparison.outcome for comparison in report.comparisons]
-    count = {outcome: outcomes.count(outcome) for outcome in get_args(Outcome)}
-    suite = ElementTree.Element(
-        "testsuite",
-        name="rnnreg check",
-        tests=str(len(outcomes)),
-        failures=str(count["worse"] + count["better"]),
-        errors=str(count["undecided"]),
-    )
-    for comparison in report.comparisons:
-        case = ElementTree.SubElement(suite, "testcase", classname=comparison.row, name=comparison.metric.name)
-        if comparison.outcome != "passed":
-            kind = "error" if comparison.outcome == "undecided" else "failure"
-            ElementTree.SubElement(case, kind, message=comparison.message, type=comparison.outcome)
-    ElementTree.indent(suite)
-    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+    return outcome.junit("rnnreg check", [_test_case(comparison) for comparison in report.comparisons])
+
+
+def _test_case(comparison: Comparison) -> TestCase:
+    row, metric = comparison.row, comparison.metric.name
+    if comparison.outcome == "passed":
+        return TestCase(row, metric)
+    kind = "error" if comparison.outcome == "undecided" else "failure"
+    return TestCase(row, metric, kind, comparison.message, comparison.outcome)

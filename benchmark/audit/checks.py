@@ -1,0 +1,265 @@
+"""The checks of one record: each recomputes something and yields a line for what is not as it should be."""
+
+import datetime
+import math
+import shlex
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from benchmark.audit.cases import Case, Gap
+from benchmark.audit.configurations import ForeignBackbone, learning_rate, parameters_of, words_of
+from benchmark.audit.entries import quoted
+from benchmark.audit.published import PUBLISHED_DATA
+from benchmark.store.records import checksum_arrays
+from datamodules.errors import UserError
+
+Check = Callable[[Case], Iterator[str]]
+REQUIRED_VERSIONS = ("python", "torch", "lightning", "torchmetrics", "numpy")
+
+HYPOTHESES, REFERENCES = "hypotheses", "references"
+"""Keys of `details` under which a record keeps its output on test data, and what that is compared with."""
+FRAMES_RIGHT, FRAMES = "_frames_right", "_frames"
+"""Names, after the split's, of the arrays in which a record keeps the frames right, and all, of each utterance."""
+
+ROUNDING = 1e-5
+"""Relative difference of a perplexity that comes from adding in another order and in single precision."""
+SIGMAS = 6
+"""Standard errors of the rounding to half precision that a perplexity may be away."""
+LAST_EPOCH = 1e-4
+"""Relative difference of the validation metric between the last epoch and the final evaluation, in other batches."""
+CLOCKS = 86_400
+"""Seconds by which the clocks of two machines may differ."""
+
+
+def identity(case: Case) -> Iterator[str]:
+    """The folder is the one that row, seed, configuration and data give."""
+    if case.entry.name != case.record.run:
+        yield f"lies in this folder; its row, seed, fingerprint and data give {quoted(case.record.run)}"
+    words = shlex.split(case.record.command)
+    if "--seed" in words and words[words.index("--seed") + 1 :][:1] != [str(case.record.seed)]:
+        yield f"its command trains another seed than {case.record.seed}: {quoted(case.record.command)}"
+
+
+def fingerprint(case: Case) -> Iterator[str]:
+    """The fingerprint is that of the configuration, and the configuration that of the row."""
+    record, row = case.record, case.row
+    if (right := case.config.fingerprint()) != record.fingerprint:
+        yield f"fingerprint {quoted(record.fingerprint[:12])} is not the configuration's, which is {right[:12]}"
+    if not case.is_current:
+        yield Gap("of an older protocol, so that no row counts it")
+    elif row and case.config != row.config:
+        differing = [
+            f"{name} is {value!r}, in the row {getattr(row.config, name)!r}"
+            for name, value in vars(case.config).items()
+            if value != getattr(row.config, name)
+        ]
+        yield f"the configuration is not that of the row: {quoted('; '.join(differing))}; a variant has another name"
+    if record.unit != case.config.unit:
+        yield f"unit {quoted(record.unit)}: throughput of {record.task} counts {case.config.unit}"
+
+
+def data(case: Case) -> Iterator[str]:
+    """The data's checksum is the published one, or that of the data itself where that is there."""
+    source, found = str(case.record.configuration.get("source")), quoted(case.record.data_sha256[:12])
+    if case.data_sha256:
+        if case.data_sha256 != case.record.data_sha256:
+            yield f"data {found} are not {quoted(source)} as it is there, which gives {case.data_sha256[:12]}"
+        return
+    known = PUBLISHED_DATA.get(source)
+    if known is None:
+        yield Gap("data without a published checksum; --data recomputes it")
+    elif case.row is None or case.config != case.row.config:
+        yield Gap("data of a variant; --data recomputes its checksum")
+    elif case.record.data_sha256 not in known.sha256:
+        right = " or ".join(one[:12] for one in known.sha256)
+        yield f"data {found} are not the published {source}, which gives {right}; was the text changed?"
+
+
+def log_probabilities(case: Case) -> Iterator[str]:
+    """The log-probabilities are those of the record, possible, and of the same tokens as other runs' of the data."""
+    if case.record.is_ensemble:
+        return
+    right = case.record.log_probabilities_sha256
+    if right == checksum_arrays({}) and not case.entry.arrays_path.exists():
+        yield Gap("no log-probabilities are kept")
+        return
+    if (found := checksum_arrays(case.arrays)) != right:
+        yield f"log-probabilities have checksum {found[:12]}, the record says {quoted(right[:12])}"
+    for split, values in case.arrays.items():
+        if not is_log_probabilities(values):
+            continue
+        if not len(values) or not np.isfinite(values).all() or values.max() > 0:
+            yield f"{quoted(split)}: log-probabilities are not all finite numbers up to 0"
+        if (expected := case.tokens.get(split, len(values))) != len(values):
+            yield f"{quoted(split)}: {len(values):,} tokens, other runs on these data have {expected:,}"
+
+
+def is_log_probabilities(values: np.ndarray) -> bool:
+    """Whether an array beside a record is of log-probabilities [tokens], rather than of counts."""
+    return values.ndim == 1 and values.dtype.kind == "f"
+
+
+def perplexity(case: Case) -> Iterator[str]:
+    """Each perplexity is that of the log-probabilities, to their rounding."""
+    if case.record.is_ensemble:  # see verify.ensembles
+        return
+    for split, values in case.arrays.items():
+        name, stored = f"{split}_perplexity", case.record.metrics.get(f"{split}_perplexity")
+        if stored is None or not is_log_probabilities(values) or not len(values):
+            continue
+        right, rounding = perplexity_of(values)
+        if not abs(math.log(stored / right)) <= rounding:
+            yield f"{name} is {stored:.6g}; the log-probabilities give {right:.6g}"
+
+
+def perplexity_of(log_probabilities: np.ndarray) -> tuple[float, float]:
+    """Perplexity of log-probabilities [tokens] as stored, and by how much its logarithm is uncertain.
+
+    Each value is rounded to half precision, uniformly within half of its last place on either side.
+    """
+    steps = np.spacing(np.abs(log_probabilities)).astype(np.float64)
+    error = math.sqrt(float(np.square(steps).sum()) / 12) / len(log_probabilities)
+    return float(np.exp(-log_probabilities.astype(np.float64).mean())), SIGMAS * error + ROUNDING
+
+
+def scores(case: Case) -> Iterator[str]:
+    """BLEU is that of the hypotheses, and frame accuracy that of the frames right, where a record keeps them."""
+    metrics, details = case.record.metrics, case.record.details
+    if "test_bleu" in metrics:
+        if HYPOTHESES in details and REFERENCES in details:
+            from models.metrics import corpus_bleu
+
+            right, _ = corpus_bleu(details[HYPOTHESES], details[REFERENCES])
+            if not math.isclose(right, metrics["test_bleu"], rel_tol=ROUNDING, abs_tol=ROUNDING):
+                yield f"test_bleu is {metrics['test_bleu']:.6g}; the hypotheses give {right:.6g}"
+        else:
+            yield Gap("hypotheses and references are not kept, so that BLEU is not recomputed")
+    for name in [name for name in metrics if name.endswith("_frame_accuracy")]:
+        split = name.removesuffix("_frame_accuracy")
+        correct, frames = case.arrays.get(f"{split}{FRAMES_RIGHT}"), case.arrays.get(f"{split}{FRAMES}")
+        if correct is None or frames is None:
+            yield Gap("frames right are not kept, so that accuracy is not recomputed")
+        elif not math.isclose(right := 100 * correct.sum() / frames.sum(), metrics[name], rel_tol=ROUNDING):
+            yield f"{name} is {metrics[name]:.6g}; the frames right give {right:.6g}"
+
+
+def bounds(case: Case) -> Iterator[str]:
+    """Every headline metric is there, and every metric can be what it is."""
+    record = case.record
+    needed = [one.name for one in case.config.headline if not record.is_ensemble or "perplexity" in one.name]
+    if missing := [name for name in needed if name not in record.metrics]:
+        yield f"lacks the metric {', '.join(missing)}"
+    for name, value in record.metrics.items():
+        low, high = (1.0, math.inf) if "perplexity" in name else (0.0, 100.0)
+        if ("perplexity" in name or "accuracy" in name or "bleu" in name) and not low <= value <= high:
+            yield f"{quoted(name)} is {value:g}, which is not between {low:g} and {high:g}"
+
+
+def curve(case: Case) -> Iterator[str]:
+    """The curve has every epoch, at the learning rates of the configuration, and ends in the final metrics."""
+    record, config = case.record, case.config
+    if record.is_ensemble:
+        if record.curve:
+            yield "an ensemble has a learning curve, although nothing was trained"
+        return
+    if [point.get("epoch") for point in record.curve] != list(range(1, config.epochs + 1)):
+        yield f"the curve has {len(record.curve)} epochs, or not in their order; the configuration has {config.epochs}"
+        return
+    for epoch, point in enumerate(record.curve, 1):
+        right, found = learning_rate(config, epoch), point.get("lr", math.nan)
+        if not math.isclose(right, found, rel_tol=1e-9):
+            yield f"epoch {epoch} was trained at learning rate {found:.6g}; the configuration gives {right:.6g}"
+            break
+    name = config.validation_metric().name
+    last, final = record.curve[-1].get(name), record.metrics.get(name)
+    if last is not None and final is not None and not math.isclose(last, final, rel_tol=LAST_EPOCH):
+        yield f"{name} is {final:.6g}, but {last:.6g} after the last epoch of the curve"
+
+
+def speed(case: Case) -> Iterator[str]:
+    """Throughput and time are those of the curve."""
+    record = case.record
+    if record.is_ensemble or not record.curve:
+        return
+    throughputs = [point["throughput"] for point in record.curve if "throughput" in point]
+    if throughputs and not math.isclose(statistics.median(throughputs), record.throughput, rel_tol=1e-9):
+        yield f"throughput is {record.throughput:.6g}; the median of the curve is {statistics.median(throughputs):.6g}"
+    if (trained := sum(point.get("seconds", 0) for point in record.curve)) > record.wall_seconds * (1 + 1e-9):
+        yield f"took {record.wall_seconds:.1f} s in all, but {trained:.1f} s to train"
+
+
+def parameters(case: Case) -> Iterator[str]:
+    """The number of parameters is that of the configuration's model."""
+    record = case.record
+    if record.is_ensemble:  # see verify.ensembles
+        return
+    if (right := parameters_of(record, case.config)) is not None:
+        if right != record.parameters:
+            yield f"has {record.parameters:,} parameters; the configuration gives {right:,}"
+        return
+    words = words_of(record, case.config)
+    if words is None:
+        yield Gap("the size of its data is not in the record, so that parameters are not counted")
+    elif words < 2 or words != int(words):
+        yield f"has {record.parameters:,} parameters, which no vocabulary gives this configuration"
+
+
+def commit(case: Case) -> Iterator[str]:
+    """The commit is in the history, clean, and not younger than the run."""
+    found, history = case.record.commit, case.history
+    if not history.commits:
+        yield Gap("no history to look for the commit in, outside a checkout")
+    elif found == "unknown" or found.endswith("-dirty"):
+        yield f"ran from code that is not committed ({quoted(found)}); train it again from a clean tree"
+    elif found not in history.commits:
+        if history.is_whole:
+            yield f"commit {quoted(found[:12])} is not in the history, so that nobody can rebuild the run"
+        else:
+            yield Gap("the history is shallow; `git fetch --unshallow` gets it")
+    else:
+        finished = datetime.datetime.fromisoformat(case.record.finished).timestamp()
+        if finished + CLOCKS < history.commits[found]:
+            yield f"finished {quoted(case.record.finished)}, before its commit {found[:12]} was made"
+
+
+def provenance(case: Case) -> Iterator[str]:
+    """Device, time, versions and the kind of processor are named."""
+    record = case.record
+    if missing := [name for name in REQUIRED_VERSIONS if not record.versions.get(name)]:
+        yield f"does not name the version of {', '.join(missing)}"
+    if not record.versions.get("processor"):
+        if record.commit in case.history.before_processors:
+            yield Gap("from before runs named their processor, so that bits cannot be compared")
+        else:
+            yield "does not name its processor; `rnnreg run` writes it into versions"
+    if "CPU" not in record.device and not record.versions.get("cuda"):
+        yield f"ran on {quoted(record.device) or 'no device'} and does not name the version of CUDA"
+    try:
+        if datetime.datetime.fromisoformat(record.finished).tzinfo is None:
+            raise ValueError
+    except ValueError:
+        yield f"finished {quoted(record.finished)!r}, which is no time with its zone, such as 2026-01-31T12:00:00+00:00"
+
+
+CHECKS: tuple[Check, ...] = (
+    identity, fingerprint, data, log_probabilities, perplexity, scores, bounds, curve, speed, parameters, commit,
+    provenance,
+)  # fmt: skip
+
+
+def findings(check: Check, case: Case) -> Sequence[str]:
+    """What one check says of one record: faults and gaps.
+
+    A record's details are free, so a hostile or broken one may hold anything; whatever then goes wrong is a fault of
+    the record.
+    """
+    try:
+        return list(check(case))
+    except ForeignBackbone as error:
+        return [Gap(str(error))]
+    except UserError as error:
+        return [str(error)]
+    except Exception as error:
+        return [f"cannot be checked, its fields are not as the suite writes them: {quoted(repr(error))}"]
