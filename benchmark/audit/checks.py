@@ -12,6 +12,7 @@ from benchmark.audit.cases import Case, Gap
 from benchmark.audit.configurations import ForeignBackbone, learning_rate, parameters_of, words_of
 from benchmark.audit.entries import quoted
 from benchmark.audit.published import PUBLISHED_DATA
+from benchmark.audit.training_causes import update_ratios
 from benchmark.store.records import checksum_arrays
 from datamodules.errors import UserError
 
@@ -29,6 +30,8 @@ SIGMAS = 6
 """Standard errors of the rounding to half precision that a perplexity may be away."""
 LAST_EPOCH = 1e-4
 """Relative difference of the validation metric between the last epoch and the final evaluation, in other batches."""
+UPDATE = 0.01
+"""Relative difference of the length of an update that comes from the rounding of parameters."""
 CLOCKS = 86_400
 """Seconds by which the clocks of two machines may differ."""
 
@@ -178,6 +181,13 @@ def curve(case: Case) -> Iterator[str]:
         yield f"{name} is {final:.6g}, but {last:.6g} after the last epoch of the curve"
 
 
+def first_steps(case: Case) -> Iterator[str]:
+    """The first updates are those of plain SGD: lr * min(norm, clip) long."""
+    wrong = [ratio for ratio in update_ratios(case.record) if abs(ratio - 1) > UPDATE]
+    if case.record.first_steps and wrong:
+        yield f"its first updates are {wrong[0]:.4g} times lr * min(norm, clip) of the configuration; they should be 1"
+
+
 def speed(case: Case) -> Iterator[str]:
     """Throughput and time are those of the curve."""
     record = case.record
@@ -244,8 +254,8 @@ def provenance(case: Case) -> Iterator[str]:
 
 
 CHECKS: tuple[Check, ...] = (
-    identity, fingerprint, data, log_probabilities, perplexity, scores, bounds, curve, speed, parameters, commit,
-    provenance,
+    identity, fingerprint, data, log_probabilities, perplexity, scores, bounds, curve, first_steps, speed,
+    parameters, commit, provenance,
 )  # fmt: skip
 
 
