@@ -9,7 +9,7 @@ import numpy as np
 from benchmark.audit.configurations import configuration_of
 from benchmark.audit.entries import Entry
 from benchmark.audit.history import History
-from benchmark.store.records import Record
+from benchmark.store.records import ITEMS, Record
 from benchmark.tasks.base import Config, Row
 
 
@@ -48,7 +48,18 @@ class Case:
         row = self.rows.get(self.record.row)
         return row if row and row.config.task == self.record.task and self.is_current else None
 
+    @property
+    def has_configuration_of_row(self) -> bool:
+        """Whether it is of a known row with that row's configuration, whatever the protocol."""
+        row = self.rows.get(self.record.row)
+        return row is not None and vars(row.config) == vars(self.config)
+
     @cached_property
     def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays beside the record; none for an ensemble."""
+        """The log-probabilities beside the record; none for an ensemble."""
         return {} if self.record.is_ensemble else self.entry.arrays()
+
+    @cached_property
+    def items(self) -> dict[str, np.ndarray]:
+        """What the metrics of each test item are made of; none where the record keeps nothing of it."""
+        return self.entry.arrays(ITEMS) if self.record.items_sha256 else {}

@@ -13,16 +13,11 @@ from benchmark.audit.configurations import ForeignBackbone, learning_rate, param
 from benchmark.audit.entries import quoted
 from benchmark.audit.published import PUBLISHED_DATA
 from benchmark.audit.training_causes import update_ratios
-from benchmark.store.records import checksum_arrays
+from benchmark.store.records import ITEMS, LOG_PROBABILITIES, checksum_arrays
 from datamodules.errors import UserError
 
 Check = Callable[[Case], Iterator[str]]
 REQUIRED_VERSIONS = ("python", "torch", "lightning", "torchmetrics", "numpy")
-
-HYPOTHESES, REFERENCES = "hypotheses", "references"
-"""Keys of `details` under which a record keeps its output on test data, and what that is compared with."""
-FRAMES_RIGHT, FRAMES = "_frames_right", "_frames"
-"""Names, after the split's, of the arrays in which a record keeps the frames right, and all, of each utterance."""
 
 ROUNDING = 1e-5
 """Relative difference of a perplexity that comes from adding in another order and in single precision."""
@@ -73,7 +68,7 @@ def data(case: Case) -> Iterator[str]:
     known = PUBLISHED_DATA.get(source)
     if known is None:
         yield Gap("data without a published checksum; --data recomputes it")
-    elif case.row is None or case.config != case.row.config:
+    elif not case.has_configuration_of_row:
         yield Gap("data of a variant; --data recomputes its checksum")
     elif case.record.data_sha256 not in known.sha256:
         right = " or ".join(one[:12] for one in known.sha256)
@@ -85,23 +80,16 @@ def log_probabilities(case: Case) -> Iterator[str]:
     if case.record.is_ensemble:
         return
     right = case.record.log_probabilities_sha256
-    if right == checksum_arrays({}) and not case.entry.arrays_path.exists():
+    if right == checksum_arrays({}) and not case.entry.has(LOG_PROBABILITIES):
         yield Gap("no log-probabilities are kept")
         return
     if (found := checksum_arrays(case.arrays)) != right:
         yield f"log-probabilities have checksum {found[:12]}, the record says {quoted(right[:12])}"
     for split, values in case.arrays.items():
-        if not is_log_probabilities(values):
-            continue
         if not len(values) or not np.isfinite(values).all() or values.max() > 0:
             yield f"{quoted(split)}: log-probabilities are not all finite numbers up to 0"
         if (expected := case.tokens.get(split, len(values))) != len(values):
             yield f"{quoted(split)}: {len(values):,} tokens, other runs on these data have {expected:,}"
-
-
-def is_log_probabilities(values: np.ndarray) -> bool:
-    """Whether an array beside a record is of log-probabilities [tokens], rather than of counts."""
-    return values.ndim == 1 and values.dtype.kind == "f"
 
 
 def perplexity(case: Case) -> Iterator[str]:
@@ -110,7 +98,7 @@ def perplexity(case: Case) -> Iterator[str]:
         return
     for split, values in case.arrays.items():
         name, stored = f"{split}_perplexity", case.record.metrics.get(f"{split}_perplexity")
-        if stored is None or not is_log_probabilities(values) or not len(values):
+        if stored is None or not len(values):
             continue
         right, rounding = perplexity_of(values)
         if not abs(math.log(stored / right)) <= rounding:
@@ -127,31 +115,40 @@ def perplexity_of(log_probabilities: np.ndarray) -> tuple[float, float]:
     return float(np.exp(-log_probabilities.astype(np.float64).mean())), SIGMAS * error + ROUNDING
 
 
-def scores(case: Case) -> Iterator[str]:
-    """BLEU is that of the hypotheses, and frame accuracy that of the frames right, where a record keeps them."""
-    metrics, details = case.record.metrics, case.record.details
-    if "test_bleu" in metrics:
-        if HYPOTHESES in details and REFERENCES in details:
-            from models.metrics import corpus_bleu
+def items(case: Case) -> Iterator[str]:
+    """What is kept of each test item is the record's."""
+    if case.record.items_sha256 and (found := checksum_arrays(case.items)) != case.record.items_sha256:
+        yield f"{ITEMS} has checksum {found[:12]}, the record says {quoted(case.record.items_sha256[:12])}"
 
-            right, _ = corpus_bleu(details[HYPOTHESES], details[REFERENCES])
-            if not math.isclose(right, metrics["test_bleu"], rel_tol=ROUNDING, abs_tol=ROUNDING):
-                yield f"test_bleu is {metrics['test_bleu']:.6g}; the hypotheses give {right:.6g}"
-        else:
-            yield Gap("hypotheses and references are not kept, so that BLEU is not recomputed")
-    for name in [name for name in metrics if name.endswith("_frame_accuracy")]:
-        split = name.removesuffix("_frame_accuracy")
-        correct, frames = case.arrays.get(f"{split}{FRAMES_RIGHT}"), case.arrays.get(f"{split}{FRAMES}")
-        if correct is None or frames is None:
-            yield Gap("frames right are not kept, so that accuracy is not recomputed")
-        elif not math.isclose(right := 100 * correct.sum() / frames.sum(), metrics[name], rel_tol=ROUNDING):
-            yield f"{name} is {metrics[name]:.6g}; the frames right give {right:.6g}"
+
+def scores(case: Case) -> Iterator[str]:
+    """BLEU and frame accuracy are those of the counts of each test item, where a record keeps them."""
+    for name, stored in case.record.metrics.items():
+        if not ("bleu" in name or name.endswith("_frame_accuracy")):
+            continue
+        if name not in case.items:
+            yield Gap(f"no counts of {quoted(name)} are kept, so that it is not recomputed")
+            continue
+        counts = case.items[name]
+        right = bleu_of(counts, name) if "bleu" in name else 100 * counts[:, 0].sum() / counts[:, 1].sum()
+        if not math.isclose(right, stored, rel_tol=ROUNDING, abs_tol=ROUNDING):
+            yield f"{quoted(name)} is {stored:.6g}; the counts of its items give {right:.6g}"
+
+
+def bleu_of(counts: np.ndarray, name: str) -> float:
+    """BLEU from the counts of its sentences [sentences, 10], see models.metrics.CorpusBleu."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    *ngrams, length, reference_length = counts.sum(axis=0).tolist()
+    smoothing = "none" if name.endswith("_tokenized") else "exp"
+    return float(BLEU.compute_bleu(ngrams[:4], ngrams[4:], length, reference_length, smooth_method=smoothing).score)
 
 
 def bounds(case: Case) -> Iterator[str]:
     """Every headline metric is there, and every metric can be what it is."""
     record = case.record
-    needed = [one.name for one in case.config.headline if not record.is_ensemble or "perplexity" in one.name]
+    headline = [one for one in case.config.headline if case.is_current or one.split == "validation"]
+    needed = [one.name for one in headline if not record.is_ensemble or "perplexity" in one.name]
     if missing := [name for name in needed if name not in record.metrics]:
         yield f"lacks the metric {', '.join(missing)}"
     for name, value in record.metrics.items():
@@ -254,7 +251,7 @@ def provenance(case: Case) -> Iterator[str]:
 
 
 CHECKS: tuple[Check, ...] = (
-    identity, fingerprint, data, log_probabilities, perplexity, scores, bounds, curve, first_steps, speed,
+    identity, fingerprint, data, log_probabilities, items, perplexity, scores, bounds, curve, first_steps, speed,
     parameters, commit, provenance,
 )  # fmt: skip
 

@@ -52,29 +52,28 @@ class Entry:
     fault: str = ""
     """Why the record cannot be read or trusted; empty if it is as it was written."""
 
-    @property
-    def arrays_path(self) -> Path:
-        """The file of its log-probabilities."""
-        return self.folder / LOG_PROBABILITIES
+    def has(self, name: str) -> bool:
+        """Whether a file of that name lies beside the record."""
+        return (self.folder / name).is_file()
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays beside the record, by name.
+    def arrays(self, name: str = LOG_PROBABILITIES) -> dict[str, np.ndarray]:
+        """The arrays of a file beside the record, by their names.
 
         Raises:
-            UserError: they are missing or damaged.
+            UserError: it is missing or damaged.
         """
-        path = self.arrays_path
-        if not path.is_file():
-            raise UserError(f"{LOG_PROBABILITIES} is missing; it is sent along with the record")
+        if not self.has(name):
+            raise UserError(f"{name} is missing; it is sent along with the record")
+        path = self.folder / name
         try:
             with zipfile.ZipFile(path) as archive:
                 size = sum(member.file_size for member in archive.infolist())
             if size > LARGEST_ARRAYS:
                 raise ValueError(f"unpacks to {size:,} bytes, more than {LARGEST_ARRAYS:,}")
             with np.load(path, allow_pickle=False) as file:
-                return {name: np.asarray(file[name]) for name in file.files}
+                return {key: np.asarray(file[key]) for key in file.files}
         except UNREADABLE as error:
-            raise UserError(f"{LOG_PROBABILITIES} cannot be read: {quoted(error)}") from error
+            raise UserError(f"{name} cannot be read: {quoted(error)}") from error
 
 
 def read_entries(root: Path) -> list[Entry]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmark.audit.entries import Entry, quoted, read_entries, read_entry
 from benchmark.audit.history import History
-from benchmark.store.records import RECORD, Record
+from benchmark.store.records import LOG_PROBABILITIES, RECORD, Record
 from datamodules.errors import UserError
 
 COLUMNS = {"perplexity": "validation_perplexity", "learning_rate": "lr"}
@@ -56,7 +56,7 @@ class Side:
         """Log-probabilities of the true tokens of a split [tokens], by the seed of the run."""
         found = {}
         for entry in self.entries:
-            if entry.record and not entry.record.is_ensemble and entry.arrays_path.is_file():
+            if entry.record and not entry.record.is_ensemble and entry.has(LOG_PROBABILITIES):
                 arrays = entry.arrays()
                 if split in arrays:
                     found[entry.record.seed] = arrays[split]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmark.analysis.ensembles import perplexities
 from benchmark.audit.cases import Case, Gap
-from benchmark.audit.checks import CHECKS, ROUNDING, findings, is_log_probabilities
+from benchmark.audit.checks import CHECKS, ROUNDING, findings
 from benchmark.audit.configurations import words_of
 from benchmark.audit.entries import Entry, quoted, read_entries
 from benchmark.audit.history import History
@@ -112,7 +112,7 @@ def _cases(
 def _lengths(case: Case) -> list[tuple[str, int]]:
     """Tokens of each split that the record has log-probabilities of; none if they cannot be read."""
     try:
-        return [(split, len(values)) for split, values in case.arrays.items() if is_log_probabilities(values)]
+        return [(split, len(values)) for split, values in case.arrays.items()]
     except UserError:  # which the check of log-probabilities reports
         return []
 

@@ -21,7 +21,8 @@ def main() -> int:
         bench.train_references(4)
         right = 0
         for cause in CAUSES:
-            found, first = bench.first_cause(bench.reference_of(cause), bench.plant(cause))
+            planted = bench.plant(cause)
+            found, first = bench.first_cause(bench.reference_of(cause), planted)
             right += first == cause
             said = found.causes[0].sentence if found.causes else found.verdict
             print(f"{'right' if first == cause else 'WRONG'}: {cause}: {said}", flush=True)

@@ -14,6 +14,7 @@ from benchmark.audit.history import History
 from benchmark.audit.verify import Audit, verify
 from benchmark.store.records import checksum_arrays
 from benchmark.tasks import registry
+from models.metrics import corpus_bleu
 
 RECORDS = Path(__file__).parents[3] / "results" / "records"
 LM, OTHER_SEED, ENSEMBLE = "sotu-small/seed-1-", "sotu-small/seed-2-", "sotu-small-average-2/seed-0-"
@@ -78,7 +79,7 @@ def test_records_as_they_were_written_have_no_faults(store: Path) -> None:
     outcome = audit(store)
     assert outcome.faults == ()
     assert len(outcome.runs) == 6
-    assert outcome.reasons["scores", "frames right are not kept, so that accuracy is not recomputed"] == 1
+    assert outcome.reasons["scores", "no counts of test_bleu are kept, so that it is not recomputed"] == 2
 
 
 FAULTS: list[tuple[str, str, Callable[[Content], Any], str]] = [
@@ -180,15 +181,18 @@ def test_nothing_of_a_foreign_store_is_executed_or_believed(store: Path, tmp_pat
     assert all("\n" not in fault.message for fault in outcome.faults)
 
 
-def test_scores_are_recomputed_where_a_record_keeps_what_they_come_from(store: Path) -> None:
-    kept = {"hypotheses": ["the cat sat on the mat"] * 2, "references": [["the cat sat on the mat"]] * 2}
-    change(store, CAPTIONS, lambda content: content["details"].update(kept))
-    change_arrays(
-        store,
-        SPEECH,
-        lambda arrays: arrays.update(validation_frames_right=np.array([3, 4]), validation_frames=np.array([5, 5])),
-    )
+def change_items(store: Path, name: str, **items: np.ndarray) -> None:
+    np.savez(folder_of(store, name) / "items.npz", **items)
+    change(store, name, lambda content: content.update(items_sha256=checksum_arrays(items)))
+
+
+def test_scores_are_recomputed_from_the_counts_of_their_items(store: Path) -> None:
+    counts = corpus_bleu(["the cat sat on the mat"] * 2, [["the cat sat on the mat"]] * 2).counts
+    change_items(store, CAPTIONS, test_bleu=counts)
+    change_items(store, SPEECH, validation_frame_accuracy=np.array([[3, 5], [4, 5]]))
     messages = [message for check, message in found(store) if check == "scores"]
     assert [message.split("; ")[1] for message in sorted(messages)] == [
-        "the hypotheses give 100", "the frames right give 70",
+        "the counts of its items give 100", "the counts of its items give 70",
     ]  # fmt: skip
+    np.savez(folder_of(store, SPEECH) / "items.npz", validation_frame_accuracy=np.array([[5, 5]]))
+    assert "items" in [check for check, _ in found(store)]
