@@ -15,7 +15,7 @@ from benchmark.store.records import Record
 from benchmark.tasks.base import Config, Metric
 
 CONFIDENCE = 0.99
-"""Share of repetitions in which two sides that differ by chance alone are found inside the band."""
+"""Share of repetitions in which two sides that differ by chance alone are found to, over all metrics or epochs."""
 USUAL_SPREAD = 0.01
 """Relative standard deviation over seeds that is taken where no runs tell it."""
 FEWEST_DEGREES = 3
@@ -119,14 +119,20 @@ class Evidence:
         """The metrics that both sides have."""
         names = dict.fromkeys(name for record in self.a.records for name in (*_last(record), *record.metrics))
         names.update(dict.fromkeys(name for curve in (*self.a.curves, *self.b.curves) for name in curve[-1]))
+        shared = [
+            name
+            for name in names
+            if any(word in name for word in ("perplexity", "accuracy", "bleu"))
+            and self.a.values(name)
+            and self.b.values(name)
+        ]
         found = []
-        for name in names:
+        for name in shared:
             one, other = self.a.values(name), self.b.values(name)
-            if one and other and any(word in name for word in ("perplexity", "accuracy", "bleu")):
-                reference = [{**_last(record), **record.metrics}.get(name) for record in self.references]
-                half = chance(one, other, [value for value in reference if value is not None])
-                runs = (len(one), len(other))
-                found.append(MetricDifference(name, statistics.fmean(one), statistics.fmean(other), runs, half))
+            reference = [{**_last(record), **record.metrics}.get(name) for record in self.references]
+            half = chance(one, other, [value for value in reference if value is not None], len(shared))
+            runs = (len(one), len(other))
+            found.append(MetricDifference(name, statistics.fmean(one), statistics.fmean(other), runs, half))
         return found
 
     def metric(self, name: str) -> MetricDifference | None:
@@ -166,8 +172,10 @@ class Evidence:
         for epoch in self.epochs:
             one, other = self.a.at_epoch(metric, epoch), self.b.at_epoch(metric, epoch)
             reference = [value for record in self.references if (value := _at(record, metric, epoch)) is not None]
-            if one and other and abs(statistics.fmean(other) - statistics.fmean(one)) > chance(one, other, reference):
-                return epoch
+            if one and other:
+                half = chance(one, other, reference, len(self.epochs))
+                if abs(statistics.fmean(other) - statistics.fmean(one)) > half:
+                    return epoch
         return None
 
     def first_difference(self, metric: str) -> int | None:
@@ -195,25 +203,25 @@ class Evidence:
         return [one for one in self.metrics if one.name in names or not self.b.records]
 
 
-def chance(one: Sequence[float], other: Sequence[float], reference: Sequence[float] = ()) -> float:
-    """By how much the means of two groups of runs differ by chance, at CONFIDENCE.
+def chance(
+    one: Sequence[float], other: Sequence[float], reference: Sequence[float] = (), comparisons: int = 1
+) -> float:
+    """By how much the means of two groups of runs differ by chance, at CONFIDENCE over all comparisons (Bonferroni).
 
-    Where both groups have two runs it is Welch's interval; otherwise the spread is that of the larger group or of the
-    reference runs. Where that comes from too few runs to say much, the spread is the usual one, or theirs if larger.
+    If only chance tells the groups apart, their spread is the same, so that it is pooled (Student). Where they are too
+    few the reference runs tell it, or else it is the usual one, or theirs if larger.
     """
-    counts = 1 / len(one) + 1 / len(other)
-    variance, degrees = 0.0, 0.0
-    if len(one) > 1 and len(other) > 1:
-        parts = [float(np.var(values, ddof=1)) / len(values) for values in (one, other)]
-        variance = sum(parts)
-        spread = sum(part**2 / (len(values) - 1) for part, values in zip(parts, (one, other), strict=True))
-        degrees = variance**2 / spread if spread else math.inf
-    elif len(known := max(one, other, reference, key=len)) > 1:
-        variance, degrees = float(np.var(known, ddof=1)) * counts, len(known) - 1
+    groups = [one, other]
+    if len(reference) > len(one) + len(other):
+        groups = [reference]
+    degrees: float = sum(len(group) - 1 for group in groups)
+    squares = sum(float(np.var(group)) * len(group) for group in groups)
+    variance = squares / degrees if degrees else 0.0
     if degrees < FEWEST_DEGREES:
-        usual = (USUAL_SPREAD * statistics.fmean([*one, *other])) ** 2 * counts
+        usual = (USUAL_SPREAD * statistics.fmean([*one, *other])) ** 2
         variance, degrees = max(variance, usual), math.inf
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees)) * math.sqrt(variance)
+    quantile = float(stats.t.ppf(1 - (1 - CONFIDENCE) / comparisons / 2, degrees))
+    return quantile * math.sqrt(variance * (1 / len(one) + 1 / len(other)))
 
 
 def same_bits(one: Record, other: Record) -> bool:

@@ -194,7 +194,7 @@ def curves(evidence: Evidence) -> Iterator[Cause]:
         return
     leaves = evidence.first_beyond_chance("validation_perplexity") or evidence.first_beyond_chance("train_perplexity")
     if leaves is None:
-        if evidence.pairs or (evidence.by_chance and evidence.b.records):
+        if evidence.b.records:
             return
         yield Cause(
             "seed", "They differ by chance, as seeds do.", ("the curves are in each other's band throughout",), 60

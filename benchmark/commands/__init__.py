@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from benchmark.commands import (
     benchmark,
+    certify,
     check,
     clean,
     compare,
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "benchmark": benchmark.benchmark,
     "verify": verify.verify,
     "compare": compare.compare,
+    "certify": certify.certify,
     "dashboard": dashboard.dashboard,
     "collect": results.collect,
     "sample": generate.sample,

@@ -1,8 +1,10 @@
 """How the comparisons of `rnnreg check` are shown: a table in Markdown, and JUnit XML."""
 
 import statistics
+from collections.abc import Sequence
 
 from benchmark.analysis.regression import Comparison, Report
+from benchmark.analysis.steadiness import SpeedComparison
 from benchmark.formatting import Table, as_markdown
 from benchmark.reports import outcome
 from benchmark.reports.outcome import TestCase
@@ -38,3 +40,23 @@ def _test_case(comparison: Comparison) -> TestCase:
         return TestCase(row, metric)
     kind = "error" if comparison.outcome == "undecided" else "failure"
     return TestCase(row, metric, kind, comparison.message, comparison.outcome)
+
+
+def speed_markdown(comparisons: Sequence[SpeedComparison]) -> str:
+    """A table of speeds."""
+    header = ("row", "step, in products", "expected", "change", "outcome", "")
+    body = []
+    for one in comparisons:
+        expected = f"{one.expected:.3f}" if one.expected else "–"
+        change = f"{one.change:+.1%} ± {one.error:.1%}" if one.change is not None and one.error is not None else "–"
+        body.append((one.row, f"{one.ratio:.3f}", expected, change, one.outcome, one.message))
+    return Table(header, tuple(body)).markdown() + "\n"
+
+
+def speed_junit(comparisons: Sequence[SpeedComparison]) -> str:
+    """JUnit XML with a test case for each row's speed."""
+    kinds = {"slower": "failure", "undecided": "error"}
+    return outcome.junit(
+        "rnnreg check --speed",
+        [TestCase(one.row, "speed", kinds.get(one.outcome, ""), one.message, one.outcome) for one in comparisons],
+    )

@@ -42,7 +42,7 @@ def parts(comparison: Comparison) -> list[Part]:
              f"±{one.half_width:.3f}", "no" if one.by_chance else "yes")
             for one in evidence.metrics
         ]  # fmt: skip
-        header = ("metric", "A", "B", "difference", "by chance (99 %)", "more than seeds do")
+        header = ("metric", "A", "B", "difference", "by chance", "more than seeds do")
         found.append(("Metrics", Table(header, tuple(body))))
     if comparison.curves:
         found.append(("Curves", " ".join(line[0].upper() + line[1:] for line in comparison.curves)))

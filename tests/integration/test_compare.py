@@ -15,14 +15,14 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 @pytest.mark.parametrize("cause", ["clipping", "state not carried", "<eos> twice", "dropout at evaluation"])
 def test_a_planted_cause_is_named_first(bench: Bench, cause: str) -> None:
-    comparison, first = bench.first_cause(bench.reference_of(cause), bench.plant(cause))
+    comparison, first = bench.first_cause(bench.first, bench.plant(cause))
     assert first == cause, comparison.causes
     assert comparison.causes[0].reasons
 
 
 def test_identical_runs_are_said_to_be_identical_and_seeds_to_differ_by_chance(bench: Bench, tmp_path: Path) -> None:
     again = tmp_path / trained(bench.row, tmp_path).run
-    comparison, first = bench.first_cause(bench.reference_of("seed"), again)
+    comparison, first = bench.first_cause(bench.first, again)
     assert comparison.verdict.startswith("A and B are identical.")
     assert first == ""
     comparison, first = bench.first_cause("planted/seed-1", "planted/seed-2")

@@ -22,13 +22,13 @@ def main() -> int:
         right = 0
         for cause in CAUSES:
             planted = bench.plant(cause)
-            found, first = bench.first_cause(bench.reference_of(cause), planted)
+            found, first = bench.first_cause(bench.first, planted)
             right += first == cause
             said = found.causes[0].sentence if found.causes else found.verdict
             print(f"{'right' if first == cause else 'WRONG'}: {cause}: {said}", flush=True)
         again = Path(scratch) / "again"
         same = again / trained(bench.row, again).run
-        found, first = bench.first_cause(bench.reference_of("seed"), same)
+        found, first = bench.first_cause(bench.first, same)
         print(f"two identical runs: {found.verdict}")
         identical = found.evidence.is_identical and not first
     print(f"{right} of {len(CAUSES)} causes are named first")

@@ -24,13 +24,24 @@ def side(*records) -> Side:
     return Side("side", tuple(Entry(Path("none"), record.run, record) for record in records))
 
 
-def test_chance_is_welchs_interval_or_that_of_the_runs_that_are_known() -> None:
+def test_chance_is_students_interval_of_runs_that_differ_by_seeds_alone() -> None:
     one, other = [1.0, 2.0, 3.0, 4.0], [2.0, 2.5, 3.0, 3.5]
-    right = stats.ttest_ind(one, other, equal_var=False)
-    half = stats.t.ppf(0.995, right.df) * math.sqrt(np.var(one, ddof=1) / 4 + np.var(other, ddof=1) / 4)
-    assert chance(one, other) == pytest.approx(half)
-    assert chance([2.0], [9.0], one) == pytest.approx(stats.t.ppf(0.995, 3) * math.sqrt(np.var(one, ddof=1) * 2))
+    right = stats.ttest_ind(one, other).confidence_interval(0.99)
+    assert chance(one, other) == pytest.approx((right.high - right.low) / 2)
+    known = [1.0, 2.0, 3.0, 4.0, 5.0]  # tell the spread of two single runs
+    assert chance([2.0], [9.0], known) == pytest.approx(stats.t.ppf(0.995, 4) * math.sqrt(2.5 * 2))
     assert chance([100.0], [100.0]) == pytest.approx(2.5758 * math.sqrt(2), rel=1e-4)  # the usual 1 %
+    assert chance([100.0], [100.0], comparisons=5) == pytest.approx(stats.norm.ppf(0.999) * math.sqrt(2))
+
+
+def test_seeds_of_one_row_are_rarely_said_to_differ_by_more_than_chance() -> None:
+    generator = np.random.default_rng(0)
+    found = []
+    for counts in ((1, 1), (2, 3), (2, 8), (5, 5)):
+        for _ in range(300):
+            one, other, reference = (generator.normal(100, 1, count).tolist() for count in (*counts, 5))
+            found.append(abs(np.mean(other) - np.mean(one)) > chance(one, other, reference))
+    assert np.mean(found) < 0.02
 
 
 def test_settings_tell_threads_from_the_device() -> None:
