@@ -129,8 +129,7 @@ def check(
     from benchmark.analysis import references
     from benchmark.analysis.regression import compare_all
     from benchmark.analysis.results import gather
-    from benchmark.reports.check import junit as as_junit
-    from benchmark.reports.check import markdown
+    from benchmark.reports import check as shown
     from benchmark.reports.outcome import publish
     from benchmark.store.records import Store
 
@@ -147,7 +146,7 @@ def check(
             )
             failures = _train(rows, seeds, options, jobs, rows_file)
         report = compare_all(gather(rows, Store(options.store).records(skipped=[])), expected, level)
-        publish("rnnreg check", markdown(report), as_junit(report), junit)
+        publish("rnnreg check", shown.markdown(report), shown.junit(report), junit)
     for failure in failures:
         print(f"failed: {failure}")
     print(f"runs: {options.store}")

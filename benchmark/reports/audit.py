@@ -1,5 +1,7 @@
 """How the outcome of `rnnreg verify` is shown: a line for each fault, a table of the checks, and JUnit XML."""
 
+from html import escape as escape_html
+
 from benchmark.audit.verify import Audit
 from benchmark.formatting import Table
 from benchmark.reports import outcome
@@ -8,7 +10,7 @@ from benchmark.reports.outcome import TestCase
 
 def markdown(audit: Audit) -> str:
     """A line for each fault, then a table of the checks, with what could not be checked."""
-    lines = "".join(f"- {fault.run}: {fault.message}\n" for fault in audit.faults)
+    lines = "".join(f"- {escape(fault.run)}: {escape(fault.message)}\n" for fault in audit.faults)
     body = []
     for check in audit.checks:
         faulty = {fault.run for fault in audit.faults if fault.check == check}
@@ -29,3 +31,8 @@ def junit(audit: Audit) -> str:
             found = messages.get((run, check), [])
             cases.append(TestCase(run, check, "failure" if found else "", "; ".join(found)))
     return outcome.junit("rnnreg verify", cases)
+
+
+def escape(text: str) -> str:
+    """A line of Markdown in which nothing that a stranger wrote is a tag, and which reads well in a terminal."""
+    return escape_html(text, quote=False)

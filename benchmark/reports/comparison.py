@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -14,6 +15,7 @@ from benchmark.audit.compare import Comparison
 from benchmark.audit.evidence import CURVES
 from benchmark.audit.sides import Side
 from benchmark.formatting import Table
+from benchmark.formatting import as_markdown as as_cell
 from benchmark.reports.figures import INK, STYLE, WITH, WITHOUT, svg_of
 from benchmark.reports.page import inline
 from datamodules.errors import UserError
@@ -83,9 +85,10 @@ def as_text(comparison: Comparison) -> str:
 
 def as_markdown(comparison: Comparison) -> str:
     """The comparison in Markdown, as for a pull request."""
-    lines = [f"**{comparison.verdict}**", "", _title(comparison)]
+    lines = [f"**{comparison.verdict}**", "", as_cell(_title(comparison))]
     for heading, content in parts(comparison):
-        lines += ["", f"#### {heading}", "", content.markdown() if isinstance(content, Table) else content]
+        text = content.markdown() if isinstance(content, Table) else escape(content, quote=False)
+        lines += ["", f"#### {heading}", "", text.replace("`&lt;eos&gt;`", "`<eos>`")]
     return "\n".join(lines) + "\n"
 
 

@@ -40,7 +40,7 @@ def test_the_command_writes_text_markdown_and_a_page(bench: Bench, rnnreg, tmp_p
     assert "Likely cause\nThe learning rate of B falls later than that of A" in out
     assert "Train perplexity: differs from epoch 2 on" in out
     assert "| test tokens by | group |" in markdown.read_text()
-    assert "<eos>" in markdown.read_text()
+    assert "&#60;eos&#62;" in markdown.read_text()  # not a tag
     html = page.read_text()
     assert html.count("<svg") == 1
     assert "&lt;eos&gt;" in html
