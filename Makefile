@@ -17,7 +17,7 @@ PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 TABLE := $(RNNREG) table --store results/records --output results --readme README.md
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-fast coverage lint types table check-table check wheel docs constraints clean
+.PHONY: help setup reproduce test test-fast coverage lint types table check-table verify causes check wheel docs constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,12 @@ table: setup ## make the committed tables, figures, report and the README's tabl
 
 check-table: setup ## fail when they are stale
 	$(TABLE) --check
+
+verify: setup ## recompute all that can be recomputed of the committed records
+	$(RNNREG) verify results/records --junit runs/verify/junit.xml
+
+causes: setup ## plant each cause of another number in a run; fail when `rnnreg compare` does not name it (minutes)
+	PYTHONPATH=tests $(VENV)/bin/python tests/system/planted_causes.py
 
 check: setup ## train a few rows and fail when a metric has moved from the committed baseline
 	$(RNNREG) check --data='$(DATA)' --wandb off --junit runs/check/junit.xml

@@ -116,6 +116,11 @@ class Record:
         return dict(self.details.get("left_out") or self.details.get("left out") or {})
 
     @property
+    def first_steps(self) -> list[dict[str, float]]:
+        """Loss, gradient norm before clipping and update norm of each of the first steps; empty in older records."""
+        return list(self.details.get("first_steps", ()))
+
+    @property
     def trivial_baselines(self) -> dict[str, dict[str, float]]:
         """Metrics of baselines without a model, such as always naming the majority class, by the baseline's name."""
         return dict(self.details.get("baselines", {}))
