@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datamodules.text import decode_lines
 
 from benchmark.analysis import references
 from benchmark.store.checkpoints import read_checkpoint
@@ -26,6 +25,7 @@ from datamodules.speech.alignment import read_labels
 from datamodules.speech.features import LeftOut, log_mel, read_audio
 from datamodules.speech.preparation import compute
 from datamodules.speech.recorded import FolderCorpus, LibriSpeechCorpus, SamromurCorpus
+from datamodules.text import decode_lines
 from datamodules.translation.encoded_pairs import EncodedPairs, encode
 from datamodules.translation.sources import read_bible, read_parallel_text
 from datamodules.translation.tokenization import detokenize, tokenize
@@ -121,7 +121,7 @@ def _speech(folder: Path) -> None:
     utterances = FolderCorpus(folder).utterances
     made = folder / "made"
     made.mkdir()
-    compute([each for each in utterances if each.labels], "none", 16_000, made)
+    compute([each for each in utterances if each.labels], "none", 16_000, made, str(folder))
 
 
 def _openmoji(folder: Path) -> None:
@@ -199,7 +199,6 @@ READERS = [
     reader("OpenMoji's wheels", lambda: [_packed_openmoji(good.openmoji()[0])], _openmoji),
     reader("OpenMoji's members", good.openmoji, _openmoji, _packed_openmoji),
     reader("Bible's wheel", lambda: [{"bible.whl": good.zipped(good.bible()[0])}], _bible),
-    reader("Bible's database", good.bible, _bible, lambda files: {"bible.whl": good.zipped(files)}),
     reader("vectors", lambda: [_packed_vectors(files) for files in good.vectors()], _vectors),
     reader("vectors' members", good.vectors, _vectors, _packed_vectors),
     reader("records", good.record, _records, weight=2),
