@@ -32,11 +32,11 @@ class Kind:
 
 
 DRIVERS = {
-    "kills": Kind(kills, "kills", 300, 0.35),
-    "flips": Kind(flips, "flipped bits", 100, 0.14),
-    "readers": Kind(fuzz(READERS), "fuzzed inputs", 200_000, 0.35),
+    "kills": Kind(kills, "kills", 300, 0.25),
+    "flips": Kind(flips, "flipped bits", 100, 0.10),
+    "readers": Kind(fuzz(READERS), "fuzzed inputs", 200_000, 0.50),
     "words": Kind(fuzz(COMMAND_LINE), "fuzzed command lines", 5_000, 0.08),
-    "disks": Kind(full_disks, "full disks", 20, 0.08),
+    "disks": Kind(full_disks, "full disks", 20, 0.07),
 }
 
 
