@@ -1,4 +1,4 @@
-"""The loops over time of an LSTM layer, forward and backward, for a CPU and for a GPU.
+"""The loops over time of an LSTM layer, forward and backward.
 
 Tensors of all steps are [time, batch, ...], the gates in nn.LSTM's order i, f, g, o.
 """
@@ -12,7 +12,7 @@ _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
-class LoopOnCPU:
+class Loop:
     """The loops over time in plain operations, few of them a step, since each takes microseconds to call."""
 
     @staticmethod
@@ -65,64 +65,6 @@ class LoopOnCPU:
             d_h.copy_(multiply(d_gates[t], no_sum))
             if masks is not None:
                 d_h *= masks[t]
-        return d_h, d_c
-
-
-class LoopOnGPU:
-    """The same loops with CUDA's kernels for all that a step does to its gates, since each launch takes its time."""
-
-    cell = torch.ops.aten._thnn_fused_lstm_cell
-    cell_backward = torch.ops.aten._thnn_fused_lstm_cell_backward_impl
-
-    @classmethod
-    def forward(
-        cls,
-        from_inputs: Tensor,
-        weight_hh: Tensor,
-        masks: Tensor | None,
-        outputs: Tensor,
-        dropped: Tensor,
-        cells: Tensor,
-    ) -> tuple[Tensor]:
-        """Fill in outputs, dropped and cells; returns the gates."""
-        gates = torch.empty_like(from_inputs, dtype=cells.dtype)
-        from_inputs, transposed, kept = from_inputs.to(cells.dtype), weight_hh.t(), []
-        h, c, all_h, all_c, fed_back = outputs[0], cells[0], [], [], []
-        for t, from_input in enumerate(from_inputs.unbind()):
-            fed_back.append(h if masks is None else (h * masks[t]).to(weight_hh.dtype))
-            h, c, gate = cls.cell(from_input, (fed_back[-1] @ transposed).to(cells.dtype), c)
-            all_h.append(h)
-            all_c.append(c)
-            kept.append(gate)
-        outputs[1:] = torch.stack(all_h)
-        cells[1:] = torch.stack(all_c)
-        if masks is not None:
-            torch.stack(fed_back, out=dropped)
-        return (torch.stack(kept, out=gates),)
-
-    @classmethod
-    def backward(
-        cls,
-        d_outputs: Tensor | None,
-        d_h: Tensor,
-        d_c: Tensor,
-        d_gates: Tensor,
-        weight_hh: Tensor,
-        masks: Tensor | None,
-        cells: Tensor,
-        gates: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """Fill in the gradients of the gates; returns those of h and c before the first step."""
-        found = []
-        for t in reversed(range(len(gates))):
-            if d_outputs is not None:
-                d_h = d_h + d_outputs[t]
-            of_gates, d_c, _ = cls.cell_backward(d_h, d_c, cells[t], cells[t + 1], gates[t], False)
-            found.append(of_gates.to(weight_hh.dtype))
-            d_h = (found[-1] @ weight_hh).to(cells.dtype)
-            if masks is not None:
-                d_h = d_h * masks[t]
-        torch.stack(found[::-1], out=d_gates)
         return d_h, d_c
 
 

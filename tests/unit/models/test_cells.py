@@ -62,47 +62,6 @@ def test_under_autocast_they_are_as_near_as_bfloat16_is(cell: str, stepping) -> 
     assert all(gradient.dtype == torch.float32 for gradient in rounded[-len(list(layer.parameters())) :])
 
 
-def cell_of_cuda(from_input: Tensor, from_h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What torch.ops.aten._thnn_fused_lstm_cell computes, which is there for GPUs only."""
-    i, f, g, o = (from_input + from_h).chunk(4, dim=1)
-    i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
-    c = f * c + i * g
-    return o * c.tanh(), c, torch.cat([i, f, g, o], dim=1)
-
-
-def cell_backward_of_cuda(
-    d_h: Tensor, d_c: Tensor, before: Tensor, c: Tensor, gates: Tensor, has_bias: bool
-) -> tuple[Tensor, Tensor, None]:
-    """What torch.ops.aten._thnn_fused_lstm_cell_backward_impl computes."""
-    i, f, g, o = gates.chunk(4, dim=1)
-    d_c = d_c + d_h * o * (1 - c.tanh() ** 2)
-    parts = d_c * g * i * (1 - i), d_c * before * f * (1 - f), d_c * i * (1 - g**2), d_h * c.tanh() * o * (1 - o)
-    return torch.cat(parts, dim=1), d_c * f, None
-
-
-@pytest.mark.parametrize("dropping", [True, False])
-@pytest.mark.parametrize("precision", [torch.float64, torch.bfloat16])
-def test_the_loops_for_a_gpu_do_as_those_for_a_cpu(precision, dropping, stepping, monkeypatch) -> None:
-    dtype = torch.float64 if precision == torch.float64 else torch.float32
-    layer = cells.LSTM(INPUTS, UNITS).to(dtype)
-    inputs = torch.randn(TIME, BATCH, INPUTS, dtype=dtype)
-    masks = 2 * torch.bernoulli(torch.full((TIME, BATCH, UNITS), 0.5)) if dropping else None
-    weights = torch.randn(TIME, BATCH, UNITS)
-
-    def values() -> list[Tensor]:
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
-            outputs, state = layer(inputs, None, masks)
-        loss = (outputs * weights).sum() + state[1].sum()
-        return [outputs.detach(), state[1].detach(), *torch.autograd.grad(loss, layer.parameters())]
-
-    expected = values()
-    monkeypatch.setattr(cells, "LoopOnCPU", cells.LoopOnGPU)
-    monkeypatch.setattr(cells.LoopOnGPU, "cell", staticmethod(cell_of_cuda))
-    monkeypatch.setattr(cells.LoopOnGPU, "cell_backward", staticmethod(cell_backward_of_cuda))
-    for one, other in zip(values(), expected, strict=True):
-        assert (one - other).norm() <= (0.01 if precision == torch.bfloat16 else 1e-12) * other.norm()
-
-
 def test_only_the_state_may_have_a_gradient(stepping) -> None:
     """As in an encoder, of which nothing but the last state is used."""
     own, other = cells.LSTM(INPUTS, UNITS), nn.LSTM(INPUTS, UNITS)
