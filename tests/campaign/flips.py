@@ -39,7 +39,7 @@ class Flips:
             path = generator.choice(files)
             where = flip(path, generator)
             try:
-                ending = self._read(task, place) if turn else self._resume(task, place)
+                ending = self.read(task, place) if turn else self._resume(task, place)
                 self.driver.count(f"{'read' if turn else 'resumed'}: {ending}")
             except Wrong as wrong:
                 self.driver.trials += 1
@@ -53,7 +53,7 @@ class Flips:
         self.suite.require_equal(task, place, ended)
         return "said, and right" if "damaged" in ended.output or "whole" in ended.output else "right"
 
-    def _read(self, task: str, place: Place) -> str:
+    def read(self, task: str, place: Place) -> str:
         """Read a finished run: its record and arrays are those that were written, or refused."""
         store = Store(place.store)
         (whole,) = Store(self.done[task].store).records()

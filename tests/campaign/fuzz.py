@@ -83,6 +83,7 @@ def _round(target: Target, suite: Suite, which: tuple[int, int], driver: Driver,
     known = {kind for kind in driver.faults if kind.startswith(f"{target.name}: ")}
 
     def try_all() -> int:
+        bound_process()
         try_inputs(target, folder, kept, known, seed, examples or target.examples).write(found)
         return 0
 
@@ -117,8 +118,7 @@ class Findings:
 
 
 def try_inputs(target: Target, folder: Path, kept: Path, known: set[str], seed: int, examples: int) -> Findings:
-    """Give a target inputs, and keep the smallest that has a fault which is not known yet."""
-    bound_process()
+    """In a bounded process, give a target inputs, and keep the smallest that has a fault which is not known yet."""
     findings = Findings()
 
     @seeded(seed)

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from benchmark.store import records
-from campaign import children, ledger
+from campaign import children, good, ledger
 from campaign.drivers import campaign
-from campaign.flips import READ_AT_ONCE
-from campaign.fuzz import fuzz, try_inputs
+from campaign.flips import READ_AT_ONCE, Flips
+from campaign.fuzz import bound_process, fuzz, try_inputs
 from campaign.ledger import Budget, Driver, Fault
+from campaign.places import Wrong
 from campaign.readers import READERS, reader
 from campaign.runs import Suite
 from campaign.words import COMMAND_LINE
@@ -28,6 +29,7 @@ def test_a_moment_of_fuzzing(tmp_path: Path) -> None:
     """All in one process, as a fork of one that has everything imported takes longer than a few inputs."""
 
     def try_all() -> int:
+        bound_process()
         found = [
             try_inputs(target, tmp_path / "input", tmp_path / "kept", set(), seed=1, examples=8)
             for target in (*READERS, *COMMAND_LINE)
@@ -40,9 +42,32 @@ def test_a_moment_of_fuzzing(tmp_path: Path) -> None:
 
 
 def test_a_record_that_is_not_verified_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "_checksum", lambda content: content.get("sha256", "none"))
-    (found,) = campaign(tmp_path, 1, Budget(rounds=1), ["flips"], tmp_path / "faults", ONE_TASK)
-    assert any("another record is read" in kind for kind in found.faults)
+    suite = Suite(tmp_path / "suite", tmp_path / "faults", ())
+    whole, flipped = suite.place(), suite.place()
+    for place in (whole, flipped):
+        for name, content in good.record()[0].items():
+            (place.store / name).parent.mkdir(parents=True, exist_ok=True)
+            (place.store / name).write_bytes(
+                content.replace(b'"seed": 1', b'"seed": 3') if place is flipped else content
+            )
+    tries = Flips(suite, Driver("flips", "bits", 0))
+    tries.done["task"] = whole
+    assert [tries.read("task", place) for place in (whole, flipped)] == ["right", "refused"]
+    monkeypatch.setattr(records, "_checksum", lambda content: Anything())
+    with pytest.raises(Wrong, match="another record is read"):
+        tries.read("task", flipped)
+
+
+class Anything:
+    """A checksum that never differs."""
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = None
 
 
 def test_a_reader_that_raises_hangs_or_dies_is_seen(tmp_path: Path) -> None:
