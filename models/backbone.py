@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from models.cells import LSTM, RNN
+from models.dropout import Dropout
 
 Cell = Literal["lstm", "rnn"]
 
@@ -67,8 +68,8 @@ class RegularizedLSTM(nn.Module):
         self.hidden_size = hidden_size
         self.layers = nn.ModuleList(layer(size, hidden_size) for size in sizes)
         # nn.LSTM's own dropout argument skips the first input and the last output, hence one-layer modules.
-        self.dropout = nn.Dropout(dropout)
-        self.recurrent_dropout = nn.Dropout(recurrent_dropout) if recurrent_dropout else None
+        self.dropout = Dropout(dropout)
+        self.recurrent_dropout = Dropout(recurrent_dropout) if recurrent_dropout else None
         self.register_load_state_dict_pre_hook(_rename_cells)  # type: ignore[no-untyped-call]
 
     def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:

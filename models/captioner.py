@@ -14,7 +14,7 @@ from models.backbone import BackboneArguments, State, initialize_uniform
 from models.base import EVALUATIONS, TRAINING, Evaluation
 from models.decoding import average, beam_search
 from models.metrics import corpus_bleu
-from models.tokens import TokenDecoder, TokenModel, true_log_probabilities
+from models.tokens import TokenDecoder, TokenModel
 
 PICTURES = "pictures"
 """Name of the final evaluation's last data loader: the pictures of the test set, each once."""
@@ -92,7 +92,7 @@ class Captioner(TokenModel):
 
     def _log_probabilities(self, batch: Any) -> Tensor:
         """Log-probabilities [words] of the true words and `<eos>`s of a batch of captions, caption by caption."""
-        log_probabilities = true_log_probabilities(self(batch.features, batch.inputs), batch.targets)
+        log_probabilities, _ = self.decoder.score(batch.inputs, batch.targets, self.look(batch.features))
         return log_probabilities.T[batch.targets.T != IGNORE_INDEX]
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:

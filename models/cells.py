@@ -7,19 +7,18 @@ one small product and a few operations on gates. Under autocast, products have i
 single precision always.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-PACKED = 400_000
-"""Fewest weights of a matrix for which the layout that oneDNN multiplies fastest is worth making."""
-STEPPED = 400
-"""Fewest units of a layer for which stepping is faster than PyTorch's layer, in bfloat16 on a CPU."""
+from models.loops import LoopOnCPU, LoopOnGPU
+from models.products import product_type, product_with, rounds_on_cpu, transposed_product
 
-_sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
+STEPPED = 400
+"""Fewest units of an LSTM for which stepping is faster than PyTorch's layer, in bfloat16 on a CPU."""
+
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
@@ -36,7 +35,7 @@ class LSTM(nn.LSTM):
             state: h and c, each [1, batch, hidden_size]; zeros if None.
             masks: [time, batch, hidden_size], by which h[t-1] is multiplied at each step.
         """
-        if masks is None and not stepping_pays(inputs, self.hidden_size):
+        if masks is None and not stepping_pays(self, inputs):
             return super().forward(inputs, state)  # type: ignore[no-any-return, has-type]
         zeros = inputs.new_zeros(1, inputs.shape[1], self.hidden_size)
         h, c = state or (zeros, zeros)
@@ -53,7 +52,7 @@ class RNN(nn.RNN):
         self, inputs: Tensor, state: Tensor | None = None, masks: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """As LSTM.forward, with a state [1, batch, hidden_size]."""
-        if masks is None and not stepping_pays(inputs, self.hidden_size):
+        if masks is None and not stepping_pays(self, inputs):
             return super().forward(inputs, state)  # type: ignore[no-any-return, has-type]
         h = inputs.new_zeros(1, inputs.shape[1], self.hidden_size) if state is None else state
         outputs = _RNNSteps.apply(  # type: ignore[no-untyped-call]
@@ -62,15 +61,9 @@ class RNN(nn.RNN):
         return outputs, outputs[-1:]
 
 
-def product_type(inputs: Tensor) -> torch.dtype:
-    """The type in which products of inputs are made: that of autocast where it is on."""
-    device = inputs.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
-
-
-def stepping_pays(inputs: Tensor, hidden_size: int) -> bool:
-    """Whether the layers here are faster than PyTorch's own; measured by `rnnreg benchmark`."""
-    return inputs.device.type == "cpu" and product_type(inputs) == torch.bfloat16 and hidden_size >= STEPPED
+def stepping_pays(layer: nn.RNNBase, inputs: Tensor) -> bool:
+    """Whether stepping is faster than PyTorch's layer, by measurement; float32 keeps PyTorch's numbers in any case."""
+    return rounds_on_cpu(inputs) and (layer.mode != "LSTM" or layer.hidden_size >= STEPPED)
 
 
 class _LSTMSteps(torch.autograd.Function):
@@ -92,25 +85,11 @@ class _LSTMSteps(torch.autograd.Function):
         weight_ih, weight_hh, x = weight_ih.to(dtype), weight_hh.to(dtype), inputs.to(dtype)
         from_inputs = _input_products(x, weight_ih, bias_ih + bias_hh)
         outputs, dropped = _fed_back(h, masks, len(x), dtype)
-        gates = torch.empty_like(from_inputs, dtype=bias_ih.dtype)
-        cells = gates.new_empty(len(x) + 1, *c.shape)
+        cells = h.new_empty(len(x) + 1, *c.shape, dtype=bias_ih.dtype)
         cells[0] = c
-        squashed = torch.empty_like(cells[1:])
-        i, f, g, o = (part.unbind() for part in gates.chunk(4, dim=2))
-        i_and_f = gates[:, :, : 2 * c.shape[1]].unbind()
-        h_at, dropped_at, c_at, tanh_c, gates_at = map(torch.unbind, (outputs, dropped, cells, squashed, gates))
-        multiply = product_with(weight_hh, len(c))
-        for t, from_input in enumerate(from_inputs.unbind()):
-            if masks is not None:
-                torch.mul(h_at[t], masks[t], out=dropped_at[t])
-            gates_at[t].copy_(multiply(dropped_at[t], from_input))
-            i_and_f[t].sigmoid_()
-            g[t].tanh_()
-            o[t].sigmoid_()
-            torch.mul(f[t], c_at[t], out=c_at[t + 1]).addcmul_(i[t], g[t])
-            torch.tanh(c_at[t + 1], out=tanh_c[t])
-            torch.mul(o[t], tanh_c[t], out=h_at[t + 1])
-        ctx.save_for_backward(x, weight_ih, weight_hh, dropped, masks, gates, cells, squashed)
+        steps = LoopOnCPU if x.is_cpu else LoopOnGPU
+        kept = steps.forward(from_inputs, weight_hh, masks, outputs, dropped, cells)
+        ctx.save_for_backward(x, weight_ih, weight_hh, dropped, masks, cells, *kept)
         ctx.types = inputs.dtype, h.dtype, c.dtype
         ctx.set_materialize_grads(False)  # the last cell state is seldom part of a loss
         return outputs[1:], cells[-1].clone()
@@ -118,50 +97,15 @@ class _LSTMSteps(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_outputs: Tensor | None, d_c: Tensor | None) -> tuple[Tensor | None, ...]:
-        x, weight_ih, weight_hh, dropped, masks, gates, cells, squashed = ctx.saved_tensors
-        f, by_cell, by_output, output_to_cell = _gate_derivatives(gates, cells, squashed)
-        d_gates = torch.empty_like(gates, dtype=x.dtype)
-        of_cell, of_output = _by_gate(d_gates)[:, :, :3].unbind(), _by_gate(d_gates)[:, :, 3].unbind()
+        x, weight_ih, weight_hh, dropped, masks, cells, *kept = ctx.saved_tensors
         d_h = torch.zeros_like(cells[0])
         d_c = torch.zeros_like(cells[0]) if d_c is None else d_c.to(cells.dtype, copy=True)
-        multiply = product_with(weight_hh.t(), len(d_c))
-        no_sum = torch.zeros_like(dropped[0])
-        for t in reversed(range(len(x))):
-            if d_outputs is not None:
-                d_h += d_outputs[t]
-            d_c.addcmul_(d_h, output_to_cell[t])
-            torch.mul(by_cell[t], d_c[:, None], out=of_cell[t])
-            torch.mul(by_output[t], d_h, out=of_output[t])
-            d_c *= f[t]
-            d_h.copy_(multiply(d_gates[t], no_sum))
-            if masks is not None:
-                d_h *= masks[t]
-        d_x, *of_parameters = _gradients(d_gates, x, dropped, weight_ih, gates.dtype)
+        d_gates = torch.empty_like(kept[0], dtype=x.dtype)
+        steps = LoopOnCPU if x.is_cpu else LoopOnGPU
+        d_h, d_c = steps.backward(d_outputs, d_h, d_c, d_gates, weight_hh, masks, cells, *kept)
+        d_x, *of_parameters = _gradients(d_gates, x, dropped, weight_ih, cells.dtype)
         of_inputs, of_h, of_c = ctx.types
         return d_x.to(of_inputs), d_h.to(of_h), d_c.to(of_c), *of_parameters, None, None
-
-
-def _gate_derivatives(
-    gates: Tensor, cells: Tensor, squashed: Tensor
-) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """By time step: the forget gate, and the derivatives that the loop needs.
-
-    Those are of c[t] with respect to the gates i, f, g before their nonlinearity [batch, 3, hidden], of h[t] with
-    respect to o, and of h[t] with respect to c[t].
-    """
-    i, f, g, o = _by_gate(gates).unbind(2)
-    of_gates = _by_gate(torch.empty_like(gates))
-    _sigmoid_backward(g, i, grad_input=of_gates[:, :, 0])
-    _sigmoid_backward(cells[:-1], f, grad_input=of_gates[:, :, 1])
-    _tanh_backward(i, g, grad_input=of_gates[:, :, 2])
-    _sigmoid_backward(squashed, o, grad_input=of_gates[:, :, 3])
-    of_c = torch.ops.aten.tanh_backward(o, squashed)
-    return f.unbind(), of_gates[:, :, :3].unbind(), of_gates[:, :, 3].unbind(), of_c.unbind()
-
-
-def _by_gate(gates: Tensor) -> Tensor:
-    """Gates [time, batch, 4 * hidden] as [time, batch, 4, hidden]."""
-    return gates.view(*gates.shape[:2], 4, -1)
 
 
 class _RNNSteps(torch.autograd.Function):
@@ -228,24 +172,6 @@ def _gradients(
     """Gradients of inputs, of both weights and of both biases, from those of the gates of all steps."""
     flat = d_gates.flatten(0, 1)
     d_x = (flat @ weight_ih).view_as(x)
-    d_weight_ih, d_weight_hh = (flat.t() @ below.flatten(0, 1) for below in (x, dropped))
+    d_weight_ih, d_weight_hh = (transposed_product(flat, below.flatten(0, 1)) for below in (x, dropped))
     d_bias = flat.sum(0, dtype=dtype)
     return d_x, d_weight_ih.to(dtype), d_weight_hh.to(dtype), d_bias, d_bias
-
-
-def product_with(weight: Tensor, rows: int) -> Callable[[Tensor, Tensor], Tensor]:
-    """The function (x [rows, k], y [rows, n]) -> x @ weight.T + y, for many products with one weight [n, k]."""
-    if _packs(weight):
-        packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)
-        return lambda x, y: torch.ops.mkldnn._linear_pointwise.binary(x, y, packed, None, "add")
-    transposed = weight.t()
-    return lambda x, y: torch.addmm(y, x, transposed)
-
-
-def _packs(weight: Tensor) -> bool:
-    """Whether oneDNN has a layout of its own for a weight that is large enough for it."""
-    if weight.device.type != "cpu" or weight.numel() < PACKED or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return False
-    return weight.dtype == torch.float32 or (
-        weight.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    )

@@ -13,7 +13,7 @@ from datamodules.vocabulary import EOS, UNK, Vocabulary
 from models.backbone import BackboneArguments, State, initialize_uniform
 from models.base import EVALUATIONS, TRAINING
 from models.decoding import sample
-from models.tokens import TokenDecoder, TokenModel, true_log_probabilities
+from models.tokens import TokenDecoder, TokenModel
 
 CONVENTION = "authors_convention"
 """Name of the final evaluation's last data loader: the validation set in whole windows only."""
@@ -98,9 +98,9 @@ class LanguageModel(TokenModel):
     def _log_probabilities(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Log-probabilities [time, batch] of a window's true next tokens; moves the carried state on."""
         inputs, targets = batch
-        logits, state = self(inputs, self.state)
+        log_probabilities, state = self.decoder.score(inputs, targets, self.state)
         self.state = apply_to_collection(state, Tensor, Tensor.detach)
-        return true_log_probabilities(logits, targets)
+        return log_probabilities
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Loss of one window: summed over the unroll, averaged over the batch, as the authors' code clips it."""

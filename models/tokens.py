@@ -5,13 +5,13 @@ from operator import itemgetter
 from typing import Any, Unpack
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
 from models.backbone import BackboneArguments, State, build_backbone
 from models.base import EVALUATIONS, TRAINING, TaskModel
 from models.metrics import TokenPerplexity
+from models.softmax import true_log_probabilities
 
 NOTED_UNKNOWN_SHARE = 0.05
 """Share of unknown words among a split's tokens from which perplexity is measured without them too."""
@@ -36,6 +36,17 @@ class TokenDecoder(nn.Module):
         """Logits [time, batch, words] of the word after each of tokens [time, batch], and the new state."""
         outputs, state = self.backbone(self.embedding(tokens), state)
         return self.output(outputs), state
+
+    def score(self, tokens: Tensor, targets: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Natural log-probabilities [time, batch] of targets, the words after tokens, and the new state.
+
+        Args:
+            tokens: ids [time, batch].
+            targets: ids [time, batch], or IGNORE_INDEX, which gives 0.
+            state: as for forward.
+        """
+        outputs, state = self.backbone(self.embedding(tokens), state)
+        return true_log_probabilities(self.output, outputs, targets), state
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Log-probabilities [batch, words] of the word after tokens [batch], and the new state: for beam search."""
@@ -123,8 +134,3 @@ class TokenModel(TaskModel):
 
 def _known(name: str) -> str:
     return f"{name}, known words"
-
-
-def true_log_probabilities(logits: Tensor, targets: Tensor) -> Tensor:
-    """Natural log-probabilities [time, batch] of targets [time, batch] under logits [time, batch, words]."""
-    return -F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)

@@ -17,7 +17,7 @@ from models.backbone import BackboneArguments, State, build_backbone, initialize
 from models.base import EVALUATIONS, TRAINING, Evaluation
 from models.decoding import Hypothesis, beam_search
 from models.metrics import corpus_bleu
-from models.tokens import TokenDecoder, TokenModel, true_log_probabilities
+from models.tokens import TokenDecoder, TokenModel
 
 SAMPLES = 5
 """Test sentences, the first ones, whose translations a record shows."""
@@ -88,8 +88,8 @@ class Translator(TokenModel):
 
     def forward(self, batch: PairBatch) -> Tensor:
         """Log-probabilities [time, batch] of the true target words, 0 where a target has ended."""
-        logits, _ = self.decoder(batch.inputs, self.encode(batch.source))
-        return true_log_probabilities(logits, batch.targets)
+        log_probabilities, _ = self.decoder.score(batch.inputs, batch.targets, self.encode(batch.source))
+        return log_probabilities
 
     @torch.no_grad()
     def translate(

@@ -29,7 +29,8 @@ def benchmark(
     Whole training steps are timed: data, forward, backward, clipping and update. Contenders take turns round by round,
     each in a process of its own that is kept to its cores. On a CPU the suite and the plain loop are also measured with
     two threads, and with two processes side by side, unless --quick is given. The outcome is benchmark-cpu.json or
-    benchmark-cuda.json, with a table of all such files of the folder.
+    benchmark-cuda.json, with a table and a figure of all such files of
+    the folder.
 
     Args:
         sizes: the paper's sizes to train, separated by commas.
@@ -45,7 +46,7 @@ def benchmark(
         chosen, rounds, seconds = ["small"], min(rounds, 3), min(seconds, 0.5)
     import torch
 
-    from benchmark.reports import speed
+    from benchmark.reports import write
     from benchmark.speed.measure import measure
     from benchmark.store import speeds
     from benchmark.training.devices import check_gpus
@@ -66,7 +67,7 @@ def benchmark(
         say=lambda line: print(line, flush=True),
     )
     speeds.write(outcome, path)
-    print(f"written: {path}", *speed.write(output), sep=", ")
+    print(f"written: {path}", *write.write(write.of_speed(output)), sep=", ")
     return 0
 
 

@@ -22,7 +22,7 @@ from benchmark.tasks.base import Row
 from benchmark.tracking.logger import finish
 from benchmark.training.endings import Interrupted
 from benchmark.training.options import Options
-from benchmark.training.train import train
+from benchmark.training.train import say_what_was_read, train
 from datamodules.errors import DataError, UserError
 
 POLL_SECONDS = 0.5
@@ -280,8 +280,7 @@ def prepare(grid: Sequence[Run], options: Options) -> tuple[list[Run], dict[str,
             data = run.row.config.datamodule(options.data)
             data.prepare_data()
             data.setup("fit")
-            if data.summary:
-                print(data.summary, flush=True)
+            say_what_was_read(data)
         except DataError as error:
             failed[run.source] = str(error)
     usable = [run for run in grid if run.source not in failed]

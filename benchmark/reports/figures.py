@@ -41,10 +41,11 @@ def draw(table: Sequence[RowResults]) -> dict[str, str]:
             name, title = Path(source).name, data_set(group).title
             figures[name] = learning_curves(group, title)
             figures[f"{name}-ensembles"] = ensemble_sizes(group, title)
-        return {name: _svg(figure) for name, figure in figures.items() if figure}
+        return {name: as_svg(figure) for name, figure in figures.items() if figure}
 
 
-def _svg(figure: Figure) -> str:
+def as_svg(figure: Figure) -> str:
+    """A figure as SVG, the same bytes each time."""
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)

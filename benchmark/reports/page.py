@@ -43,6 +43,7 @@ def page(table: Sequence[RowResults], drawn: Mapping[str, str], pictures: Mappin
     return environment.get_template("report.html.j2").render(
         effects=svg.get("effects"),
         paper=svg.get("paper"),
+        benchmark=svg.get("benchmark"),
         claims=[
             (claim, [one for one in judged if one.claim is claim])
             for claim in dict.fromkeys(one.claim for one in judged)

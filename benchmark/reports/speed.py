@@ -1,17 +1,17 @@
-"""Tables of the outcomes of `rnnreg benchmark`, made from their files only."""
+"""The table and the figure of the outcomes of `rnnreg benchmark`, made from their files only."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
 from benchmark.formatting import Table
+from benchmark.reports.figures import INK, STYLE, WITH, WITHOUT, as_svg
 from benchmark.store.speeds import Case, Measurement, Speeds, read
 
 OURS, PLAIN = "rnnreg", "plain loop"
 """The suite, and what its speed is given as a multiple of."""
-
-REPORT = "benchmark.md"
-
 
 ABOUT = (
     "Whole training steps of the paper's language models at batch 20 and a vocabulary of 10,000, measured by "
@@ -21,25 +21,58 @@ ABOUT = (
     "The share of the peak is that of the products of matrices in the whole step."
 )
 
+COLORS = {OURS: WITH, "rnnreg, recurrent dropout": "#8db4dd", PLAIN: WITHOUT, "LSTMCell loop": "#d9a08f",
+          "Lightning": "#8a8a8a"}  # fmt: skip
+"""Color of each contender's bars."""
+
 
 def outcomes(folder: Path) -> list[Speeds]:
     """The outcomes that a folder has."""
     return [read(path) for path in sorted(folder.glob("benchmark-*.json"))]
 
 
-def write(folder: Path) -> list[Path]:
-    """Write the tables of a folder's outcomes beside them; returns what was written."""
-    path = folder / REPORT
-    path.write_text(markdown(outcomes(folder)), encoding="utf-8")
-    return [path]
-
-
-def markdown(found: Sequence[Speeds]) -> str:
-    """All tables."""
+def tables(folder: Path) -> dict[Path, str]:
+    """The tables of a folder's outcomes, by path; none if it has no outcome."""
+    if not (found := outcomes(folder)):
+        return {}
     parts = ["# Speed of training", ABOUT]
     for speeds in found:
         parts += [f"## {speeds.device}", table(speeds).markdown(), environment(speeds)]
-    return "\n\n".join(parts) + "\n"
+    return {folder / "benchmark.md": "\n\n".join(parts) + "\n"}
+
+
+def draw(folder: Path) -> dict[str, str]:
+    """The figure of a folder's outcomes as SVG, by name; none if it has no outcome."""
+    if not (found := outcomes(folder)):
+        return {}
+    with plt.rc_context(STYLE):  # type: ignore[arg-type]
+        figure, axes = plt.subplots(
+            len(found), 1, figsize=(8, 3.2 * len(found) + 0.6), squeeze=False, layout="constrained"
+        )
+        for axis, speeds in zip(axes[:, 0], found, strict=True):
+            _bars(axis, speeds)
+        handles, labels = axes[0][0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+        return {"benchmark": as_svg(figure)}
+
+
+def _bars(axis: Axes, speeds: Speeds) -> None:
+    """A group of bars for each size and precision, in one process with one thread."""
+    alone = [one for one in speeds.measurements if (one.case.threads, one.case.processes) == (1, 1)]
+    groups = list(dict.fromkeys((one.case.size, one.case.precision) for one in alone))
+    for place, (contender, color) in enumerate(COLORS.items()):
+        own = [one for one in alone if one.case.contender == contender]
+        places = [groups.index((one.case.size, one.case.precision)) + 0.16 * (place - 2) for one in own]
+        axis.bar(places, [_multiple(speeds, one) for one in own], width=0.15, color=color, label=contender)
+    axis.axhline(1, color=INK, linewidth=0.8)
+    axis.set_xticks(range(len(groups)), [f"{size}\n{precision}" for size, precision in groups])
+    axis.set_ylabel("x plain loop in 32")
+    axis.set_title(speeds.device)
+
+
+def _multiple(speeds: Speeds, one: Measurement) -> float:
+    """How many times the speed of the plain loop in float32 a measurement has; 0 where that was not measured."""
+    return float(_ratio(speeds, one, replace(one.case, precision="32")) or 0)
 
 
 def table(speeds: Speeds) -> Table:

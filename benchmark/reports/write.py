@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmark.analysis.evaluations import by_method
 from benchmark.analysis.results import RowResults
 from benchmark.reports import evaluations as evaluation_table
-from benchmark.reports import figures, tables
+from benchmark.reports import figures, speed, tables
 from benchmark.reports.page import page
 from benchmark.store.evaluations import read_evaluations
 from datamodules.errors import UserError
@@ -20,7 +20,7 @@ END = "<!-- end of results -->"
 
 def tables_and_figures(table: Sequence[RowResults], folder: Path) -> dict[Path, str]:
     """The tables and figures of a folder, by path."""
-    return {**_tables(table, folder), **_figures(figures.draw(table), folder)}
+    return {**_tables(table, folder), **_figures(_draw(table, folder), folder)}
 
 
 def evaluations(store: Path, folder: Path) -> dict[Path, str]:
@@ -35,13 +35,23 @@ def evaluations(store: Path, folder: Path) -> dict[Path, str]:
 
 def page_alone(table: Sequence[RowResults], folder: Path) -> dict[Path, str]:
     """The page of a folder, by path; it shows the folder's pictures of captions, *-captions.png."""
-    return _page(table, figures.draw(table), folder)
+    return _page(table, _draw(table, folder), folder)
 
 
 def everything(table: Sequence[RowResults], folder: Path) -> dict[Path, str]:
     """The tables, the figures and the page of a folder, by path."""
-    drawn = figures.draw(table)
+    drawn = _draw(table, folder)
     return {**_tables(table, folder), **_figures(drawn, folder), **_page(table, drawn, folder)}
+
+
+def of_speed(folder: Path) -> dict[Path, str]:
+    """The table and the figure of a folder's outcomes of `rnnreg benchmark`, by path."""
+    return {**speed.tables(folder), **_figures(speed.draw(folder), folder)}
+
+
+def _draw(table: Sequence[RowResults], folder: Path) -> dict[str, str]:
+    """Every figure of a folder, as SVG by name."""
+    return {**figures.draw(table), **speed.draw(folder)}
 
 
 def _tables(table: Sequence[RowResults], folder: Path) -> dict[Path, str]:
@@ -49,6 +59,7 @@ def _tables(table: Sequence[RowResults], folder: Path) -> dict[Path, str]:
         folder / "table.md": tables.markdown(table),
         folder / "table.csv": tables.as_csv(table),
         folder / "claims.md": tables.claims(table),
+        **speed.tables(folder),
     }
 
 

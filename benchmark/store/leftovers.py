@@ -16,8 +16,9 @@ from benchmark.store.locks import UNDER_WAY
 
 HALF_WRITTEN = re.compile(r"\..+\.\d+")
 """Name of a file that takes the place of another one when it is whole; it ends in the number of its process."""
-SCRATCH_FOLDER = re.compile(r"\..+\.\w{8}|tmp\w{8}|rnnreg-\w{8}")
-"""Name of a folder in which data is prepared or a download unpacked; it ends as tempfile ends names."""
+SCRATCH_FOLDER = re.compile(r"\..+\.(\d+|\w{8})|tmp\w{8}|rnnreg-\w{8}")
+"""Name of a folder in which data is prepared or a download unpacked; it ends in the number of its process, or as
+tempfile ends names."""
 
 
 @dataclass(frozen=True)

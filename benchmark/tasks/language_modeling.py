@@ -72,9 +72,9 @@ class LanguageModelConfig(Config):
 
     @property
     def relative_cost(self) -> float:
-        """Multiplications per token times epochs, for a few thousand words; stepping in Python doubles them."""
+        """Multiplications per token times epochs, for a few thousand words."""
         gates = 4 if self.cell == "lstm" else 1
-        recurrent = 2 * gates * self.layers * self.hidden_size**2 * (2 if self.recurrent_dropout else 1)
+        recurrent = 2 * gates * self.layers * self.hidden_size**2
         return self.epochs * (recurrent + 4000 * self.hidden_size)
 
 

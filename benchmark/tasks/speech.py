@@ -96,7 +96,7 @@ class SpeechConfig(Config):
     def relative_cost(self) -> float:
         """Multiplications per frame times epochs, for a hundred states; the constant is for small layers."""
         gates = 4 if self.cell == "lstm" else 1
-        recurrent = 2 * gates * self.layers * self.hidden_size**2 * (2 if self.recurrent_dropout else 1)
+        recurrent = 2 * gates * self.layers * self.hidden_size**2
         return self.epochs * (recurrent + 100 * self.hidden_size + 20_000)
 
 

@@ -121,8 +121,10 @@ def call(errors: Path, function: Callable[..., Result], *arguments: object) -> R
     try:
         return function(*arguments)
     except (UserError, Interrupted) as error:
-        with replacing(errors / str(rank())) as scratch:
+        with replacing(errors / str(rank()), lasting=False) as scratch:
             scratch.write_bytes(pickle.dumps(error))
+        if isinstance(error, Interrupted):
+            raise SystemExit(error.exit_code) from error  # without a traceback
         raise
 
 

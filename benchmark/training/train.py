@@ -91,8 +91,8 @@ def train_locked(
     alone = multiprocessing.parent_process() is None and not started_together()  # else signals may come twice
     with noted(insist=alone) as request, interrupts_reported(lock):
         training = build(row, seed, options, lock, progress, data, run, request)
-        if progress is None and rank() == 0 and data.summary:
-            print(data.summary, flush=True)
+        if progress is None and rank() == 0:
+            say_what_was_read(data)
         fit(training)
         seconds = evaluate(training)
     arrays = log_probabilities(training.model)
@@ -103,6 +103,12 @@ def train_locked(
         lock.clear_progress()
         log_record(training.logger, record, training.folder, data, options.wandb_model)
     return record
+
+
+def say_what_was_read(data: TaskData) -> None:
+    """Print what the data is, before anything is trained on it."""
+    if data.summary:
+        print(data.summary, flush=True)
 
 
 @dataclass(frozen=True)

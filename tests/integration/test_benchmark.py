@@ -1,9 +1,11 @@
 """`rnnreg benchmark` on tiny models, in this process."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+import torch
 
 from benchmark.cli import main
 from benchmark.speed import measure, rounds
@@ -12,8 +14,10 @@ from benchmark.store.speeds import Case, Measurement, Speeds
 
 
 @pytest.fixture
-def tiny(monkeypatch) -> None:
+def tiny(monkeypatch) -> Iterator[None]:
     """Models of a few units, trained in the test's process, whose cores and threads stay as they are."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     small = rounds.PTB_SMALL
     row = replace(small, config=replace(small.config, hidden_size=8, unroll=3, batch_size=2))
     monkeypatch.setattr(rounds, "ROWS", dict.fromkeys(rounds.ROWS, row))
@@ -28,6 +32,8 @@ def tiny(monkeypatch) -> None:
             work(*arguments, self.device, lane) for lane in range(processes)
         ],
     )
+    yield
+    torch.set_num_threads(threads)
 
 
 def test_every_contender_is_measured_and_shown(tiny, tmp_path, capfd) -> None:
@@ -39,6 +45,7 @@ def test_every_contender_is_measured_and_shown(tiny, tmp_path, capfd) -> None:
     assert all(len(one.seconds) == 2 and min(one.seconds) > 0 for one in found.measurements)
     assert {one.tokens for one in found.measurements} == {6}
     assert set(found.peaks) == {"32, 1 thread", "bf16-mixed, 1 thread"}
+    assert all(f">{contender}<" in (tmp_path / "benchmark.svg").read_text() for contender in rounds.CONTENDERS)
     lines = (tmp_path / "benchmark.md").read_text().splitlines()
     assert sum(line.startswith("| small | ") for line in lines) == len(found.measurements)
 

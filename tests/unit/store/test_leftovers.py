@@ -16,7 +16,7 @@ def left(tmp_path: Path, monkeypatch) -> dict[str, Path]:
         "half a checkpoint": "runs/tiny/seed-1-0123abcd/.last.ckpt.4711",
         "half a table": "runs/.table.md.12",
         "half of the vectors": "data/features/own/.descriptor.npy.99",
-        "half a preparation": "data/prepared/.0a1b2c.x7_k2pqz/frames",
+        "half a preparation": "data/prepared/.0a1b2c.host-0.4711/frames",
         "half a preparation elsewhere": "cache/rnnreg/.0a1b2c.abcdefgh/frames",
         "half a download": "data/ptb/tmpab12_cd3/ptb.train.txt",
         "errors of devices": "scratch/rnnreg-ab12_cd3/0",

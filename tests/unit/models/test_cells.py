@@ -1,0 +1,158 @@
+"""The layers that step outside autograd and the masks of dropout, against PyTorch's own."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from models import cells, products
+from models.backbone import RegularizedLSTM
+from models.dropout import Dropout
+
+TIME, BATCH, INPUTS, UNITS = 6, 3, 7, 5
+LAYERS = {"lstm": (cells.LSTM, nn.LSTM), "rnn": (cells.RNN, nn.RNN)}
+
+
+@pytest.fixture
+def stepping(monkeypatch) -> None:
+    """Every layer steps, and every weight is packed where oneDNN can."""
+    monkeypatch.setattr(cells, "stepping_pays", lambda layer, inputs: True)
+    monkeypatch.setattr(products, "PACKED", 1)
+
+
+def tensors(found: object) -> list[Tensor]:
+    return [found] if isinstance(found, Tensor) else [one for part in found for one in tensors(part)]
+
+
+def call(layer: nn.Module, own: bool, dtype: torch.dtype, with_state: bool = True) -> list[Tensor]:
+    """Outputs and states of a layer, and the gradients of everything that went into them."""
+    torch.manual_seed(1)
+    kind = type(layer)
+    forward = kind.forward if own else kind.__bases__[0].forward
+    inputs = torch.randn(TIME, BATCH, INPUTS, dtype=dtype, requires_grad=True)
+    state = tuple(torch.randn(1, BATCH, UNITS, dtype=dtype, requires_grad=True) for _ in range(2))
+    given = (state if issubclass(kind, nn.LSTM) else state[0]) if with_state else None
+    found = tensors(forward(layer, inputs, given))
+    loss = sum((one.float() if dtype == torch.float32 else one).mul(torch.randn(one.shape)).sum() for one in found)
+    leaves = [inputs, *(tensors(given) if with_state else ()), *layer.parameters()]
+    return [*(one.detach() for one in found), *torch.autograd.grad(loss, leaves)]
+
+
+@pytest.mark.parametrize("with_state", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("cell", ["lstm", "rnn"])
+def test_values_and_gradients_are_pytorchs(cell: str, dtype: torch.dtype, with_state: bool, stepping) -> None:
+    layer = LAYERS[cell][0](INPUTS, UNITS).to(dtype)
+    tolerance = {"rtol": 1e-5, "atol": 1e-6} if dtype == torch.float32 else {"rtol": 1e-10, "atol": 1e-12}
+    own, other = (call(layer, is_own, dtype, with_state) for is_own in (True, False))
+    for one, expected in zip(own, other, strict=True):
+        torch.testing.assert_close(one, expected, **tolerance)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "rnn"])
+def test_under_autocast_they_are_as_near_as_bfloat16_is(cell: str, stepping) -> None:
+    layer = LAYERS[cell][0](INPUTS, UNITS)
+    exact = call(layer, False, torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = call(layer, True, torch.float32)
+    for one, expected in zip(rounded, exact, strict=True):
+        assert (one - expected).norm() < 0.03 * expected.norm()
+    assert not torch.equal(rounded[0].float(), exact[0])
+    assert all(gradient.dtype == torch.float32 for gradient in rounded[-len(list(layer.parameters())) :])
+
+
+def cell_of_cuda(from_input: Tensor, from_h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What torch.ops.aten._thnn_fused_lstm_cell computes, which is there for GPUs only."""
+    i, f, g, o = (from_input + from_h).chunk(4, dim=1)
+    i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
+    c = f * c + i * g
+    return o * c.tanh(), c, torch.cat([i, f, g, o], dim=1)
+
+
+def cell_backward_of_cuda(
+    d_h: Tensor, d_c: Tensor, before: Tensor, c: Tensor, gates: Tensor, has_bias: bool
+) -> tuple[Tensor, Tensor, None]:
+    """What torch.ops.aten._thnn_fused_lstm_cell_backward_impl computes."""
+    i, f, g, o = gates.chunk(4, dim=1)
+    d_c = d_c + d_h * o * (1 - c.tanh() ** 2)
+    parts = d_c * g * i * (1 - i), d_c * before * f * (1 - f), d_c * i * (1 - g**2), d_h * c.tanh() * o * (1 - o)
+    return torch.cat(parts, dim=1), d_c * f, None
+
+
+@pytest.mark.parametrize("dropping", [True, False])
+@pytest.mark.parametrize("precision", [torch.float64, torch.bfloat16])
+def test_the_loops_for_a_gpu_do_as_those_for_a_cpu(precision, dropping, stepping, monkeypatch) -> None:
+    dtype = torch.float64 if precision == torch.float64 else torch.float32
+    layer = cells.LSTM(INPUTS, UNITS).to(dtype)
+    inputs = torch.randn(TIME, BATCH, INPUTS, dtype=dtype)
+    masks = 2 * torch.bernoulli(torch.full((TIME, BATCH, UNITS), 0.5)) if dropping else None
+    weights = torch.randn(TIME, BATCH, UNITS)
+
+    def values() -> list[Tensor]:
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
+            outputs, state = layer(inputs, None, masks)
+        loss = (outputs * weights).sum() + state[1].sum()
+        return [outputs.detach(), state[1].detach(), *torch.autograd.grad(loss, layer.parameters())]
+
+    expected = values()
+    monkeypatch.setattr(cells, "LoopOnCPU", cells.LoopOnGPU)
+    monkeypatch.setattr(cells.LoopOnGPU, "cell", staticmethod(cell_of_cuda))
+    monkeypatch.setattr(cells.LoopOnGPU, "cell_backward", staticmethod(cell_backward_of_cuda))
+    for one, other in zip(values(), expected, strict=True):
+        assert (one - other).norm() <= (0.01 if precision == torch.bfloat16 else 1e-12) * other.norm()
+
+
+def test_only_the_state_may_have_a_gradient(stepping) -> None:
+    """As in an encoder, of which nothing but the last state is used."""
+    own, other = cells.LSTM(INPUTS, UNITS), nn.LSTM(INPUTS, UNITS)
+    other.load_state_dict(own.state_dict())
+    inputs = torch.randn(TIME, BATCH, INPUTS)
+    for part in range(2):
+        found, expected = (
+            torch.autograd.grad(layer(inputs)[1][part].sum(), layer.parameters()) for layer in (own, other)
+        )
+        for one, gradient in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, gradient, rtol=1e-5, atol=1e-6)
+
+
+def test_float32_without_masks_is_pytorchs_layer_bit_for_bit() -> None:
+    own, other = cells.LSTM(500, 500), nn.LSTM(500, 500)
+    other.load_state_dict(own.state_dict())
+    inputs = torch.randn(TIME, BATCH, 500)
+    assert torch.equal(own(inputs)[0], other(inputs)[0])
+    with torch.autocast("cpu", torch.bfloat16):
+        assert own(inputs)[1][1].dtype == torch.float32  # its cell is kept in float32: it stepped
+
+
+def test_state_carries_over_windows_under_autocast() -> None:
+    backbone = RegularizedLSTM(UNITS, cells.STEPPED, 2)
+    inputs = torch.randn(TIME, BATCH, UNITS)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        whole, _ = backbone(inputs)
+        first, state = backbone(inputs[:4])
+        second, _ = backbone(inputs[4:], state)
+    assert torch.equal(torch.cat([first, second]), whole)
+
+
+@pytest.mark.parametrize("p", [0.0, 1e-6, 0.5, 0.65, 1.0])
+def test_masks_in_bfloat16_drop_with_their_probability(p: float) -> None:
+    dropout, count = Dropout(p), 40_001
+    with torch.autocast("cpu", torch.bfloat16):
+        dropped = dropout(torch.ones(count)).float()
+        assert torch.equal(dropout.eval()(torch.ones(9)), torch.ones(9))
+    share = (dropped == 0).double().mean().item()
+    assert share == pytest.approx(p, abs=5 * math.sqrt(p * (1 - p) / count) + 1e-12)
+    if p < 1:
+        assert dropped.max().item() == pytest.approx(1 / (1 - p), rel=2**-8)
+        assert dropped.mean().item() == pytest.approx(1, abs=5 * math.sqrt(p / (1 - p) / count) + 2**-8)
+    neighbors = (dropped[1:] == 0) & (dropped[:-1] == 0)
+    assert neighbors.double().mean().item() == pytest.approx(p * p, abs=0.02)
+
+
+def test_masks_in_float32_are_pytorchs() -> None:
+    values = torch.randn(1000)
+    torch.manual_seed(3)
+    own = Dropout(0.3)(values)
+    torch.manual_seed(3)
+    assert torch.equal(own, nn.Dropout(0.3)(values))
