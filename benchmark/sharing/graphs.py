@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
 from benchmark.sharing.evaluation import final_evaluation
-from datamodules.base import TaskData
+from datamodules.base import IGNORE_INDEX, TaskData
 from datamodules.errors import UserError
 from models.acoustic_model import AcousticModel
 from models.backbone import State
@@ -99,6 +100,12 @@ class GraphDecoder(nn.Module):
         zeros = [torch.zeros(shape[0], tokens.shape[1], shape[2]) for shape in self.shapes]
         logits, *new = self.graph(tokens, *(flat(state) if state is not None else zeros))
         return logits, nested(new, self.is_lstm)
+
+    def score(self, tokens: Tensor, targets: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """See TokenDecoder.score."""
+        logits, state = self(tokens, state)
+        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE_INDEX, reduction="none")
+        return -loss.view_as(targets), state
 
     step = TokenDecoder.step
 
