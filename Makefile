@@ -9,6 +9,9 @@ DATA ?= data
 STORE ?= runs
 ARGS ?=
 
+# Seconds that `make campaign` takes.
+BUDGET ?= 3600
+
 # Tests run in parallel, those of one file in one process, since they share what is costly to make. One more process than
 # there are cores, as some tests wait for a cluster. WORKERS=0: in this one.
 WORKERS ?= $(shell expr $$(nproc) + 1)
@@ -17,7 +20,8 @@ PYTEST := $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 TABLE := $(RNNREG) table --store results/records --output results --readme README.md
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-fast coverage lint types table check-table check wheel docs constraints clean
+.PHONY: help setup reproduce test test-fast coverage lint types campaign table check-table verify causes check wheel docs \
+	constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,11 +55,20 @@ lint: setup ## ruff: style and formatting; codespell: spelling
 types: setup ## mypy on the three packages
 	$(VENV)/bin/mypy
 
+campaign: setup ## kills, flipped bits, full disks, fuzzed inputs for BUDGET seconds; outcome to docs/reliability.md
+	PYTHONPATH=tests $(VENV)/bin/python -m campaign --budget $(BUDGET) --write docs/reliability.md $(ARGS)
+
 table: setup ## make the committed tables, figures, report and the README's tables anew from the committed records
 	$(TABLE)
 
 check-table: setup ## fail when they are stale
 	$(TABLE) --check
+
+verify: setup ## recompute all that can be recomputed of the committed records
+	$(RNNREG) verify results/records --junit runs/verify/junit.xml
+
+causes: setup ## plant each cause of another number in a run; fail when `rnnreg compare` does not name it (minutes)
+	PYTHONPATH=tests $(VENV)/bin/python tests/system/planted_causes.py
 
 check: setup ## train a few rows and fail when a metric has moved from the committed baseline
 	$(RNNREG) check --data='$(DATA)' --wandb off --junit runs/check/junit.xml

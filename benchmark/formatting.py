@@ -7,9 +7,14 @@ from dataclasses import dataclass
 
 def print_columns(table: Sequence[tuple[str, ...]]) -> None:
     """Print rows of cells in columns, each as wide as its widest cell."""
+    print(columns(table))
+
+
+def columns(table: Sequence[tuple[str, ...]]) -> str:
+    """Rows of cells in columns, each as wide as its widest cell."""
     widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
-    for line in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table]
+    return "\n".join(lines)
 
 
 def duration(seconds: float) -> str:
@@ -48,3 +53,7 @@ class Table:
             *(map(as_markdown, row) for row in self.body),
         ]
         return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
+
+    def text(self) -> str:
+        """For a terminal."""
+        return columns([self.header, *self.body])

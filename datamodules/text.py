@@ -17,6 +17,8 @@ from datamodules.errors import DataError, damaged, in_one_line
 
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 """Encodings by the byte order mark that a file begins with; without one it is UTF-8."""
+LONGEST_NAME = 255
+"""Most bytes in the name of a file, of which no system allows more."""
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _UNDECODED = re.compile("[\udc80-\udcff]")
 
@@ -165,17 +167,23 @@ def inside(folder: Path, name: str, place: str) -> Path:
     """The path of a file that a list names, which lies in the list's folder.
 
     Raises:
-        DataError: the name leads out of the folder.
+        DataError: the name leads out of the folder, or is too long for one.
     """
     parts = PurePosixPath(name)
     if not name or parts.is_absolute() or ".." in parts.parts or "\0" in name:
         raise DataError(f"{place}: {name!r} leads out of {folder}; names in a list stay inside its folder")
+    if len((longest := max(parts.parts, key=len, default="")).encode(errors="replace")) > LONGEST_NAME:
+        raise DataError(f"{place}: {longest[:20]}... is too long for the name of a file")
     return folder / name
 
 
-def is_header(name: str, folder: Path) -> bool:
-    """Whether the first cell of a list's first line is a column's title rather than the name of a file."""
-    return not PurePosixPath(name).suffix and not inside(folder, name or "?", "the first line").exists()
+def is_header(name: str, folder: Path, path: Path) -> bool:
+    """Whether the first cell of a list's first line is a column's title rather than the name of a file.
+
+    Raises:
+        DataError: it leads out of the folder, or is too long for a name.
+    """
+    return not PurePosixPath(name).suffix and not inside(folder, name or "?", f"{path}, line 1").exists()
 
 
 def note_lone_marks(path: Path, numbers: Sequence[int]) -> list[str]:

@@ -17,7 +17,7 @@ ROWS_AT_ONCE = 64
 """Rows of logits in bfloat16 that are taken to single precision at once, few enough for a processor's cache."""
 
 
-def true_log_probabilities(layer: nn.Linear, hidden: Tensor, targets: Tensor) -> Tensor:
+def score_words(layer: nn.Linear, hidden: Tensor, targets: Tensor) -> Tensor:
     """Natural log-probabilities [time, batch] of targets, 0 where a target is ignored.
 
     On a CPU it is trained through a function that is faster than PyTorch's, and in float32 equal to it bit for bit.
@@ -33,7 +33,12 @@ def true_log_probabilities(layer: nn.Linear, hidden: Tensor, targets: Tensor) ->
             flat, layer.weight, layer.bias, targets.flatten(), product_type(flat)
         )
         return found.view_as(targets)
-    return -F.cross_entropy(layer(hidden).flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
+    return true_log_probabilities(layer(hidden), targets)
+
+
+def true_log_probabilities(logits: Tensor, targets: Tensor) -> Tensor:
+    """Natural log-probabilities [time, batch] of targets [time, batch] under logits [time, batch, words]."""
+    return -F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
 
 
 class _TrueLogProbabilities(torch.autograd.Function):

@@ -11,7 +11,7 @@ from typing_extensions import override
 from models.backbone import BackboneArguments, State, build_backbone
 from models.base import EVALUATIONS, TRAINING, TaskModel
 from models.metrics import TokenPerplexity
-from models.softmax import true_log_probabilities
+from models.softmax import score_words
 
 NOTED_UNKNOWN_SHARE = 0.05
 """Share of unknown words among a split's tokens from which perplexity is measured without them too."""
@@ -46,7 +46,7 @@ class TokenDecoder(nn.Module):
             state: as for forward.
         """
         outputs, state = self.backbone(self.embedding(tokens), state)
-        return true_log_probabilities(self.output, outputs, targets), state
+        return score_words(self.output, outputs, targets), state
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Log-probabilities [batch, words] of the word after tokens [batch], and the new state: for beam search."""

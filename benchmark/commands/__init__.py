@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 from benchmark.commands import (
     benchmark,
+    certify,
     check,
     clean,
+    compare,
     dashboard,
     data,
     evaluate,
@@ -15,6 +17,7 @@ from benchmark.commands import (
     power,
     reproduce,
     results,
+    verify,
 )
 
 COMMANDS: dict[str, Callable[..., int]] = {
@@ -28,6 +31,9 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "check": check.check,
     "baseline": check.baseline,
     "benchmark": benchmark.benchmark,
+    "verify": verify.verify,
+    "compare": compare.compare,
+    "certify": certify.certify,
     "dashboard": dashboard.dashboard,
     "collect": results.collect,
     "sample": generate.sample,

@@ -1,7 +1,6 @@
 """Commands of the regression check: check, baseline."""
 
 import datetime
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,11 +17,13 @@ from datamodules.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmark.analysis.regression import Report
     from benchmark.tasks.base import Row
 
 STORE = Path("runs")
 BASELINE = Path("results/baseline.json")
+SPEEDS = Path("results/speed.json")
+REPETITIONS = 5
+"""Measurements of a row's speed that the baseline takes."""
 DEFAULTS = Options(store=Path("runs/check"))
 
 VERDICTS = {
@@ -39,11 +40,13 @@ class NotChecked(UserError):
 
 
 def baseline(
-    action: Annotated[Literal["show", "update", "add"], POSITIONAL] = "show",
+    action: Annotated[Literal["show", "update", "add", "speed"], POSITIONAL] = "show",
     only: str = "",
     reason: str = "",
     store: Path = STORE,
     baseline: Path = BASELINE,
+    speeds: Path = SPEEDS,
+    data: Path = Path("data"),
     rows_file: Path | None = None,
 ) -> int:
     """Show the reference runs of `rnnreg check`, or take the runs of a store as new ones.
@@ -52,17 +55,22 @@ def baseline(
     and finds much smaller changes.
 
     Args:
-        action: show, update (the runs of the store replace the reference runs) or add (they join the reference runs of
-            other platforms).
+        action: show, update (the runs of the store replace the reference runs), add (they join the reference runs of
+            other platforms) or speed (the rows' speeds are measured and taken as those of this kind of processor).
         only: names of the rows to update, separated by commas; those of the baseline if not given.
         reason: why the new runs are expected from now on; kept with the commit.
         store: folder that holds the new runs.
         baseline: file of the reference runs.
+        speeds: file of the speeds.
+        data: folder that holds the data, for speeds.
         rows_file: Python file with rows of your own.
     """
     from benchmark.analysis import references
     from benchmark.analysis.results import gather
     from benchmark.store.records import Store
+
+    if action == "speed":
+        return _measure_baseline(only, speeds, Options(data=data, threads=1), baseline, rows_file)
 
     expected = references.read(baseline) if baseline.exists() or action == "show" else {}
     if action == "show":
@@ -93,6 +101,8 @@ def check(
     baseline: Path = BASELINE,
     junit: Path | None = None,
     trained: bool = False,
+    speed: bool = False,
+    speeds: Path = SPEEDS,
     rows_file: Path | None = None,
 ) -> int:
     """Train the rows of the baseline again and fail when a metric has moved.
@@ -112,14 +122,20 @@ def check(
         baseline: file of the reference runs.
         junit: file to write the outcome to as JUnit XML.
         trained: train nothing; compare the runs that the store has.
+        speed: compare the speed of training instead, on one thread; 1 then says that a row has become slower.
+        speeds: file of the committed speeds.
         rows_file: Python file with rows of your own.
     """
     from benchmark.analysis import references
     from benchmark.analysis.regression import compare_all
     from benchmark.analysis.results import gather
+    from benchmark.reports import check as shown
+    from benchmark.reports.outcome import publish
     from benchmark.store.records import Store
 
     with _mistakes_are_undecided():
+        if speed:
+            return _check_speed(only, speeds, options, junit, rows_file)
         require_at_most("--seeds", seeds)
         expected = references.read(baseline)
         rows = references.rows_to_check(expected, only.split(",") if only else [], registry.load(rows_file))
@@ -130,7 +146,7 @@ def check(
             )
             failures = _train(rows, seeds, options, jobs, rows_file)
         report = compare_all(gather(rows, Store(options.store).records(skipped=[])), expected, level)
-        _publish(report, junit)
+        publish("rnnreg check", shown.markdown(report), shown.junit(report), junit)
     for failure in failures:
         print(f"failed: {failure}")
     print(f"runs: {options.store}")
@@ -160,18 +176,35 @@ def _train(
     return run_grid(grid, Local(options, jobs), rows_file=rows_file)
 
 
-def _publish(report: "Report", junit: Path | None) -> None:
-    """Print a report, and write it as JUnit XML and into GitHub's job summary where these are asked for."""
-    from benchmark.reports import check
+def _check_speed(only: str, speeds: Path, options: Options, junit: Path | None, rows_file: Path | None) -> int:
+    """Measure the rows' speeds, and compare them with the committed ones."""
+    from benchmark.analysis.steadiness import compare_speed, exit_code, read_speed
+    from benchmark.reports.check import speed_junit, speed_markdown
+    from benchmark.reports.outcome import publish
+    from benchmark.speed.steady import measure
+    from benchmark.store.provenance import describe_processor
 
-    text = check.markdown(report)
-    print(text)
-    try:
-        if junit:
-            junit.parent.mkdir(parents=True, exist_ok=True)
-            junit.write_text(check.junit(report), encoding="utf-8")
-        if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-            with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(f"## rnnreg check\n\n{text}")
-    except OSError as error:
-        raise UserError(f"cannot write {error.filename}: {error.strerror}") from error
+    known, every = read_speed(speeds), registry.load(rows_file)
+    found = []
+    for name in only.split(",") if only else known:
+        step = measure(registry.find(name, every), replace(options, threads=1))
+        found.append(compare_speed(name, step.ratio, step.error, describe_processor(), known))
+    publish("rnnreg check --speed", speed_markdown(found), speed_junit(found), junit)
+    return exit_code(found)
+
+
+def _measure_baseline(only: str, speeds: Path, options: Options, baseline: Path, rows_file: Path | None) -> int:
+    """Measure the rows' speeds several times, and keep them as those of this kind of processor."""
+    from benchmark.analysis.references import read
+    from benchmark.analysis.steadiness import read_speed, write_speed
+    from benchmark.speed.steady import measure
+    from benchmark.store.provenance import describe_processor
+
+    known = {row: dict(of_row) for row, of_row in (read_speed(speeds) if speeds.exists() else {}).items()}
+    every, processor = registry.load(rows_file), describe_processor()
+    for name in only.split(",") if only else known or read(baseline):
+        ratios = [measure(registry.find(name, every), options).ratio for _ in range(REPETITIONS)]
+        known.setdefault(name, {})[processor] = ratios
+        print(f"{name}: a step takes as long as {', '.join(f'{one:.3f}' for one in ratios)} products", flush=True)
+        write_speed(known, speeds)
+    return 0

@@ -1,11 +1,13 @@
 """How the comparisons of `rnnreg check` are shown: a table in Markdown, and JUnit XML."""
 
 import statistics
-from typing import get_args
-from xml.etree import ElementTree
+from collections.abc import Sequence
 
-from benchmark.analysis.regression import Comparison, Outcome, Report
+from benchmark.analysis.regression import Comparison, Report
+from benchmark.analysis.steadiness import SpeedComparison
 from benchmark.formatting import Table, as_markdown
+from benchmark.reports import outcome
+from benchmark.reports.outcome import TestCase
 
 
 def markdown(report: Report) -> str:
@@ -29,19 +31,32 @@ def _cells(comparison: Comparison) -> tuple[str, ...]:
 
 def junit(report: Report) -> str:
     """JUnit XML with a test case for each comparison."""
-    outcomes = [comparison.outcome for comparison in report.comparisons]
-    count = {outcome: outcomes.count(outcome) for outcome in get_args(Outcome)}
-    suite = ElementTree.Element(
-        "testsuite",
-        name="rnnreg check",
-        tests=str(len(outcomes)),
-        failures=str(count["worse"] + count["better"]),
-        errors=str(count["undecided"]),
+    return outcome.junit("rnnreg check", [_test_case(comparison) for comparison in report.comparisons])
+
+
+def _test_case(comparison: Comparison) -> TestCase:
+    row, metric = comparison.row, comparison.metric.name
+    if comparison.outcome == "passed":
+        return TestCase(row, metric)
+    kind = "error" if comparison.outcome == "undecided" else "failure"
+    return TestCase(row, metric, kind, comparison.message, comparison.outcome)
+
+
+def speed_markdown(comparisons: Sequence[SpeedComparison]) -> str:
+    """A table of speeds."""
+    header = ("row", "step, in products", "expected", "change", "outcome", "")
+    body = []
+    for one in comparisons:
+        expected = f"{one.expected:.3f}" if one.expected else "–"
+        change = f"{one.change:+.1%} ± {one.error:.1%}" if one.change is not None and one.error is not None else "–"
+        body.append((one.row, f"{one.ratio:.3f}", expected, change, one.outcome, one.message))
+    return Table(header, tuple(body)).markdown() + "\n"
+
+
+def speed_junit(comparisons: Sequence[SpeedComparison]) -> str:
+    """JUnit XML with a test case for each row's speed."""
+    kinds = {"slower": "failure", "undecided": "error"}
+    return outcome.junit(
+        "rnnreg check --speed",
+        [TestCase(one.row, "speed", kinds.get(one.outcome, ""), one.message, one.outcome) for one in comparisons],
     )
-    for comparison in report.comparisons:
-        case = ElementTree.SubElement(suite, "testcase", classname=comparison.row, name=comparison.metric.name)
-        if comparison.outcome != "passed":
-            kind = "error" if comparison.outcome == "undecided" else "failure"
-            ElementTree.SubElement(case, kind, message=comparison.message, type=comparison.outcome)
-    ElementTree.indent(suite)
-    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"

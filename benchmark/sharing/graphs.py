@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
 from benchmark.sharing.evaluation import final_evaluation
-from datamodules.base import IGNORE_INDEX, TaskData
+from datamodules.base import TaskData
 from datamodules.errors import UserError
 from models.acoustic_model import AcousticModel
 from models.backbone import State
 from models.base import TaskModel
 from models.captioner import Captioner
 from models.language_model import LanguageModel
+from models.softmax import true_log_probabilities
 from models.tokens import TokenDecoder
 from models.translator import Translator
 
@@ -104,8 +104,7 @@ class GraphDecoder(nn.Module):
     def score(self, tokens: Tensor, targets: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """See TokenDecoder.score."""
         logits, state = self(tokens, state)
-        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE_INDEX, reduction="none")
-        return -loss.view_as(targets), state
+        return true_log_probabilities(logits, targets), state
 
     step = TokenDecoder.step
 

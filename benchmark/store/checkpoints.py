@@ -10,7 +10,7 @@ import torch
 
 from benchmark.files import replacing
 from benchmark.store.records import CHECKPOINT
-from datamodules.errors import UserError
+from datamodules.errors import UserError, in_one_line
 
 BEFORE = "before.ckpt"
 """The checkpoint before the newest one, in the same folder."""
@@ -61,7 +61,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             content[RUN] and content["model"] and content["state_dict"] and content["hyper_parameters"] and content[RUN]
         )
     except Exception as error:  # a damaged file may raise anything
-        raise DamagedCheckpoint(f"{path} is not a whole checkpoint ({type(error).__name__}: {error})") from error
+        raise DamagedCheckpoint(f"{path} is not a whole checkpoint ({in_one_line(error)})") from error
     if run != (own := "/".join(path.absolute().parts[-3:-1])):
         raise UserError(f"{path} is of another run, {run}, not {own}; delete it to train this run anew")
     return content

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.files import replacing, writable
 from benchmark.store.provenance import is_committed
-from datamodules.errors import UserError
+from datamodules.errors import UserError, in_one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,6 +114,11 @@ class Record:
     def excluded(self) -> dict[str, int]:
         """Number of items of the data that were left out, for each reason."""
         return dict(self.details.get("left_out") or self.details.get("left out") or {})
+
+    @property
+    def first_steps(self) -> list[dict[str, float]]:
+        """Loss, gradient norm before clipping and update norm of each of the first steps; empty in older records."""
+        return list(self.details.get("first_steps", ()))
 
     @property
     def trivial_baselines(self) -> dict[str, dict[str, float]]:
@@ -237,7 +242,7 @@ def _read_arrays(path: Path, sha256: str) -> "Arrays":
         with np.load(path) as file:
             arrays = {name: file[name] for name in file.files}
     except Exception as error:  # a damaged file may raise anything
-        raise CorruptRecord(f"{path} cannot be read: {error}") from error
+        raise CorruptRecord(f"{path} cannot be read: {in_one_line(error)}") from error
     if checksum_arrays(arrays) != sha256:
         raise CorruptRecord(f"{path} is not what its record was written with; delete the run and train it again")
     return arrays
@@ -254,7 +259,9 @@ def read_record(path: Path) -> Record:
         checksum = content.pop("sha256")
         record = Record(**content)
     except Exception as error:  # a damaged file may raise anything
-        raise CorruptRecord(f"{path} is not a record of this suite ({error}); delete it and run it again") from error
+        raise CorruptRecord(
+            f"{path} is not a record of this suite ({in_one_line(error)}); delete it and run it again"
+        ) from error
     if checksum != _checksum(content):
         raise CorruptRecord(f"{path} was altered after it was written (checksum differs); delete it and run it again")
     return record

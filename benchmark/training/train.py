@@ -32,6 +32,7 @@ from benchmark.training.callbacks import CurveRecorder, EpochLines, Progress, mi
 from benchmark.training.checkpoints import CheckpointFiles, StateKeeper, resume_within_epochs
 from benchmark.training.devices import check_devices, on_devices, rank, started_together
 from benchmark.training.endings import Interrupted, Request, noted
+from benchmark.training.first_steps import FirstSteps
 from benchmark.training.options import Options, Precision, require_at_most
 from benchmark.training.precision import on_gpu, precision_plugin, require_precision
 from datamodules.base import TaskData
@@ -122,6 +123,7 @@ class Training:
     data: TaskData
     model: TaskModel
     curve: CurveRecorder
+    first_steps: FirstSteps
     logger: Logger | bool
     trainer: Trainer
     checkpoint: Path | None
@@ -198,7 +200,7 @@ def build(
         max_epochs=row.config.epochs,
         gradient_clip_val=row.config.clip,
         check_val_every_n_epoch=options.validate_every,
-        callbacks=[curve, keeper],
+        callbacks=[curve, first_steps := FirstSteps(), keeper],  # the keeper last, as it keeps the others' state
         logger=logger,
         log_every_n_steps=1,  # CurveRecorder logs what there is within an epoch
         default_root_dir=folder,
@@ -206,7 +208,7 @@ def build(
         enable_progress_bar=shows_bar,
         enable_model_summary=False,
     )
-    return Training(row, lock, folder, data, model, curve, logger, trainer, checkpoint, options.precision)
+    return Training(row, lock, folder, data, model, curve, first_steps, logger, trainer, checkpoint, options.precision)
 
 
 def fit(training: Training) -> None:
@@ -253,7 +255,7 @@ def make_record(training: Training, evaluation_seconds: float, log_probabilities
         command=command + (f" --precision {training.precision}" if training.precision != "32" else ""),
         log_probabilities_sha256=log_probabilities_sha256,
         items_sha256=checksum_arrays(model.items) if model.items else "",
-        details={**data.details, **model.details},
+        details={**data.details, **model.details, "first_steps": training.first_steps.steps},
     )
 
 

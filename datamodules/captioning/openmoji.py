@@ -88,9 +88,10 @@ def read_openmoji(drawings: Path, names: Path) -> CaptionSet:
 
 def _drawing(archive: zipfile.ZipFile, member: str) -> Callable[[], Any]:
     def draw() -> Any:
-        with damaged(member):
-            MEMBER_BYTES.check(archive.getinfo(member).file_size, member)
-            return draw_svg(archive.read(member), member)
+        place = f"{archive.filename}, {member}"
+        with damaged(place):
+            MEMBER_BYTES.check(archive.getinfo(member).file_size, place)
+            return draw_svg(archive.read(member), place)
 
     return draw
 

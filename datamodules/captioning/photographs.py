@@ -77,7 +77,7 @@ def _caption_lines(path: Path, pictures: Path, notes: list[str]) -> Iterator[tup
             yield place, name.partition("#")[0], caption
             continue
         (name, *rest), lone = cells(line, ",")
-        if number == 1 and is_header(name, pictures):
+        if number == 1 and is_header(name, pictures, path):
             continue
         lone_marks += [number] * lone
         yield place, name, ",".join(rest)  # some copies do not quote a caption with a comma

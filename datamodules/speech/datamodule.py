@@ -152,7 +152,7 @@ class SpeechData(TaskData):
     def setup(self, stage: str | None = None) -> None:
         """Open the prepared data; once, since to find it every file of the corpus is read for its checksum."""
         if self.prepared is None:
-            self.prepared = prepare(self.corpus, self.aligner, self.sample_rate, self.data)
+            self.prepared = prepare(self.corpus, self.aligner, self.sample_rate, self.data, self.source)
             self.sha256 = self.prepared.sha256
 
     @property

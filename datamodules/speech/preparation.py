@@ -63,7 +63,7 @@ class Prepared:
     """Whatever was not taken as it stands, and recordings that are in both splits."""
 
 
-def prepare(corpus: SpeechCorpus, aligner: str, rate: int, data: Path) -> Prepared:
+def prepare(corpus: SpeechCorpus, aligner: str, rate: int, data: Path, name: str = "the source") -> Prepared:
     """Features and labels of a corpus, from the cache where they are there.
 
     Args:
@@ -71,14 +71,15 @@ def prepare(corpus: SpeechCorpus, aligner: str, rate: int, data: Path) -> Prepar
         aligner: name of the aligner of utterances without labels; the corpus's own if empty.
         rate: samples per second that features are computed at.
         data: folder of the data; the cache is DATA/prepared, or where that cannot be written ~/.cache/rnnreg.
+        name: name of the source in messages.
 
     Raises:
         DataError: the source is missing or malformed, or no utterance of a split can be used.
     """
     aligner = aligner or corpus.aligner
     inputs = (VERSION, FEATURES_VERSION, corpus.identity(), aligner_identity(aligner), rate)
-    name = hashlib.sha256(repr(inputs).encode()).hexdigest()[:16]
-    return load(prepared(name, data, lambda folder: compute(corpus.utterances, aligner, rate, folder)))
+    key = hashlib.sha256(repr(inputs).encode()).hexdigest()[:16]
+    return load(prepared(key, data, lambda folder: compute(corpus.utterances, aligner, rate, folder, name)))
 
 
 def aligner_identity(aligner: str) -> str:
@@ -98,7 +99,7 @@ def load(folder: Path) -> Prepared:
         return Prepared(np.load(folder / "features.npy", mmap_mode="r"), np.load(folder / "labels.npy"), **about)
 
 
-def compute(utterances: list[Utterance], aligner: str, rate: int, folder: Path) -> None:
+def compute(utterances: list[Utterance], aligner: str, rate: int, folder: Path, name: str = "the source") -> None:
     """Compute features and labels of all utterances and write them to a folder; large corpora pass through the disk."""
     used: list[Utterance] = []
     lengths: list[int] = []
@@ -130,7 +131,7 @@ def compute(utterances: list[Utterance], aligner: str, rate: int, folder: Path) 
         logger.warning("%d of %d utterances left out (%s)", len(left_out), len(utterances), counted)
     for split in SPLITS:
         if split not in {utterance.split for utterance in used}:
-            raise DataError(f"no {split} utterance can be used, of {len(utterances)} in all; {first(left_out)}")
+            raise DataError(f"{name}: no {split} utterance can be used, of {len(utterances)} in all; {first(left_out)}")
 
     shape = (sum(lengths), FEATURES)
     raw_features = np.memmap(folder / "raw", np.float32, "r", shape=shape)

@@ -66,7 +66,7 @@ class FolderCorpus(SpeechCorpus):
         lone_marks: list[int] = []
         for number, line in read_lines(path, "a speech folder holds audio and transcripts.tsv"):
             (name, *rest), lone = cells(line, "\t")
-            if number == 1 and rest and is_header(name, self.folder):
+            if number == 1 and rest and is_header(name, self.folder, path):
                 self.notes += (f"{path.name}: its first line, {line!r}, is read as a header",)
                 continue
             text, speaker, split = self._check(rest, name, f"{path}:{number}", line)

@@ -14,7 +14,8 @@ LEVELS = (
     {"commands"},
     {"grid", "speed", "sharing"},
     {"training", "reports"},
-    {"tracking", "analysis"},
+    {"tracking", "audit"},
+    {"analysis"},
     {"tasks"},
     {"store", "models"},
     {"formatting", "files"},
@@ -24,7 +25,7 @@ LEVELS = (
 other."""
 
 NEVER = {
-    **{room: {"reports", "analysis"} for room in ("grid", "speed", "training", "tracking")},
+    **{room: {"reports", "audit", "analysis"} for room in ("grid", "speed", "training", "tracking")},
     "models": {"formatting", "files"},
 }
 """Running is apart from judging: what trains and follows runs does not know what is concluded from them. And models are

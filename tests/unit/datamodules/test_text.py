@@ -115,7 +115,8 @@ def test_names_in_lists_never_lead_out(tmp_path: Path, name: str) -> None:
 def test_names_in_lists_and_their_headers(tmp_path: Path) -> None:
     (tmp_path / "recording").touch()
     assert inside(tmp_path, "a/b..c.wav", "list") == tmp_path / "a" / "b..c.wav"
-    assert [is_header(name, tmp_path) for name in ("path", "recording", "a.wav")] == [True, False, False]
+    names = ("path", "recording", "a.wav")
+    assert [is_header(name, tmp_path, tmp_path / "list.tsv") for name in names] == [True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -134,3 +135,8 @@ def test_any_exception_of_a_reader_is_one_line(error: Exception, message: str) -
     with pytest.raises(DataError) as caught, damaged("f.txt", "right"):
         raise error
     assert str(caught.value) == message
+
+
+def test_a_name_that_no_file_system_allows_is_refused_by_line(tmp_path) -> None:
+    with pytest.raises(DataError, match=r"list.tsv, line 1: a{20}\.\.\. is too long for the name of a file"):
+        is_header("a" * 300, tmp_path, tmp_path / "list.tsv")

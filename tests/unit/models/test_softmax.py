@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.base import IGNORE_INDEX
-from models.softmax import true_log_probabilities
+from models.softmax import score_words
 
 TIME, BATCH, WORDS = 7, 20, 300
 
@@ -20,7 +20,7 @@ def values_and_gradients(units: int, own: bool, weighted: bool = False) -> list[
     targets[-2:, :3] = IGNORE_INDEX
     weights = torch.rand(TIME, BATCH) if weighted else torch.full((TIME, BATCH), 1 / BATCH)
     if own:
-        found = true_log_probabilities(layer, hidden, targets)
+        found = score_words(layer, hidden, targets)
     else:
         logits = layer(hidden).flatten(0, 1).float()
         found = -F.cross_entropy(logits, targets.flatten(), reduction="none").view_as(targets)
@@ -53,6 +53,6 @@ def test_bfloat16_is_as_near_as_its_digits(weighted: bool) -> None:
 def test_without_gradients_the_values_are_the_same() -> None:
     layer, hidden = nn.Linear(8, WORDS), torch.randn(TIME, BATCH, 8)
     targets = torch.randint(WORDS, (TIME, BATCH))
-    trained = true_log_probabilities(layer, hidden, targets)
+    trained = score_words(layer, hidden, targets)
     with torch.no_grad():
-        assert torch.equal(true_log_probabilities(layer, hidden, targets), trained)
+        assert torch.equal(score_words(layer, hidden, targets), trained)

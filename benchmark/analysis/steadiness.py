@@ -1,0 +1,107 @@
+"""Compares the speed of training with that of committed measurements on the same kind of processor."""
+
+import json
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from datamodules.errors import UserError
+
+TOLERANCE = 0.10
+"""Share by which a step may take longer or shorter before it counts: half of the change that is to be found."""
+LARGEST_ERROR = 0.04
+"""Relative standard error of the comparison with which that change is told from noise."""
+FEWEST = 3
+"""Fewest committed measurements of a row on one kind of processor."""
+
+SpeedBaseline = Mapping[str, Mapping[str, Sequence[float]]]
+"""Committed measurements, by the row and by the kind of processor: times of a step in products of matrices."""
+
+Outcome = Literal["passed", "slower", "faster", "undecided"]
+
+
+@dataclass(frozen=True)
+class SpeedComparison:
+    """The time of a training step of one row beside the committed ones."""
+
+    row: str
+    outcome: Outcome
+    message: str
+    """Why it has not passed, in words."""
+    ratio: float
+    """Time of a step, in products of matrices measured in the same run."""
+    expected: float | None = None
+    change: float | None = None
+    """Relative change of that time."""
+    error: float | None = None
+    """Relative standard error of the change."""
+
+
+def compare_speed(row: str, ratio: float, error: float, processor: str, baseline: SpeedBaseline) -> SpeedComparison:
+    """Compare one measurement.
+
+    Args:
+        row: name of the row.
+        ratio: time of a step, in products of matrices.
+        error: its relative standard error.
+        processor: kind of the processor.
+        baseline: the committed measurements.
+    """
+    known = baseline.get(row, {}).get(processor, ())
+    if len(known) < FEWEST:
+        message = (
+            f"{len(known)} committed measurements on this kind of processor, needs {FEWEST}: `rnnreg baseline speed`"
+        )
+        return SpeedComparison(row, "undecided", message, ratio)
+    logs = [math.log(one) for one in known]
+    change = math.log(ratio) - statistics.fmean(logs)
+    spread = statistics.variance(logs)
+    total = math.sqrt(max(error**2, spread) + spread / len(logs))
+    outcome: Outcome = "passed"
+    message = ""
+    if total > LARGEST_ERROR:
+        outcome, message = "undecided", f"too much else runs here: the error is {total:.1%}, needs {LARGEST_ERROR:.0%}"
+    elif abs(change) > TOLERANCE:
+        outcome = "slower" if change > 0 else "faster"
+        message = f"a step takes {abs(math.expm1(change)):.0%} {'longer' if change > 0 else 'less'} than before"
+    return SpeedComparison(row, outcome, message, ratio, math.exp(statistics.fmean(logs)), math.expm1(change), total)
+
+
+def exit_code(comparisons: Sequence[SpeedComparison]) -> int:
+    """1 if a row has become slower, 2 if none has but one is undecided, else 0: a faster one is good news."""
+    outcomes = {one.outcome for one in comparisons}
+    return 1 if "slower" in outcomes else 2 if "undecided" in outcomes or not outcomes else 0
+
+
+def read_speed(path: Path) -> SpeedBaseline:
+    """The committed measurements.
+
+    Raises:
+        UserError: there is no such file, or it is none of speeds.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            str(row): {str(processor): [float(one) for one in ratios] for processor, ratios in of_row.items()}
+            for row, of_row in content.items()
+        }
+    except FileNotFoundError as error:
+        raise UserError(f"there is no baseline {path}; `rnnreg baseline speed` makes one") from error
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is no baseline of speeds ({error}); restore it from git") from error
+
+
+def write_speed(baseline: SpeedBaseline, path: Path) -> None:
+    """Write the committed measurements.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(baseline, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error

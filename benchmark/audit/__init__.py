@@ -1,0 +1,1 @@
+"""Trust, checked: records recomputed, differences between runs explained, machines certified."""

@@ -1,0 +1,246 @@
+"""Certificates: what one machine gave, claim by claim and number by number, beside what is committed.
+
+A certificate is one JSON file that is RO-Crate metadata (https://w3id.org/ro/crate/1.1) with the findings under
+"rnnreg". Whoever has it can hold it against the committed records again.
+"""
+
+import datetime
+import hashlib
+import json
+import math
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark.analysis.claims import judge
+from benchmark.analysis.intervals import prediction
+from benchmark.analysis.results import RowResults
+from benchmark.audit.entries import misfits, parse, quoted
+from benchmark.audit.history import History
+from benchmark.store.records import Record
+from benchmark.tasks.base import Row
+from datamodules.errors import UserError
+
+VERSION = 1
+"""Version of a certificate's content."""
+CONFIDENCE = 0.99
+"""Share of repetitions in which the mean of such runs lies inside the committed spread."""
+
+Content = dict[str, Any]
+
+FIELDS: dict[str, Any] = {
+    "version": int, "made": str, "commits": list[str], "devices": list[str], "versions": list[dict[str, str]],
+    "seconds": float, "claims": list[dict[str, str]], "numbers": list[dict[str, Any]], "runs": list[dict[str, Any]],
+}  # fmt: skip
+"""The fields of the findings, besides their checksum."""
+
+
+def certify(own: Sequence[RowResults], committed: Sequence[RowResults]) -> Content:
+    """The certificate of the runs of one machine.
+
+    A committed run that is the very run that is certified is not held against itself.
+
+    Args:
+        own: every row with the runs of the machine.
+        committed: the same rows with the committed runs.
+
+    Raises:
+        UserError: the machine has no runs.
+    """
+    records = [record for results in own for record in results.records]
+    if not records:
+        raise UserError("there are no runs of shipped rows to certify; `make reproduce` trains them")
+    mine = {_identity(record) for record in records}
+    others = {
+        results.row.name: [record for record in results.records if _identity(record) not in mine]
+        for results in committed
+    }
+    findings: Content = {
+        "version": VERSION,
+        "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commits": sorted({record.commit for record in records}),
+        "devices": sorted({record.device for record in records}),
+        "versions": list({json.dumps(one.versions, sort_keys=True): one.versions for one in records}.values()),
+        "seconds": sum(record.wall_seconds for record in records if not record.is_ensemble),
+        "claims": list(_claims(own, committed)),
+        "numbers": [number for results in own for number in _numbers(results, others[results.row.name])],
+        "runs": [_run(record, others[results.row.name]) for results in own for record in results.records],
+    }
+    return {**_crate(findings), "rnnreg": {**findings, "sha256": checksum(findings)}}
+
+
+def checksum(findings: Content) -> str:
+    """Checksum of a certificate's findings."""
+    own = {name: value for name, value in findings.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
+
+
+def _identity(record: Record) -> tuple[str, str, str]:
+    return record.run, record.finished, record.log_probabilities_sha256
+
+
+def _claims(own: Sequence[RowResults], committed: Sequence[RowResults]) -> Iterator[dict[str, str]]:
+    """Each claim that the machine's runs say something about, with both verdicts."""
+    verdicts = {(one.claim.statement, one.source): one.verdict for one in judge(committed) if one.is_run}
+    for one in judge(own):
+        if one.is_run and one.is_decided_here:
+            yield {
+                "claim": one.claim.statement,
+                "data": Path(one.source).name,
+                "here": one.verdict,
+                "committed": verdicts.get((one.claim.statement, one.source), "not run yet"),
+            }
+
+
+def _numbers(results: RowResults, others: Sequence[Record]) -> Iterator[dict[str, Any]]:
+    """Each headline metric of a row: the machine's runs, and where those of others predict their mean."""
+    for metric in results.row.config.headline:
+        sample = results.sample(metric.name)
+        if sample is None:
+            continue
+        known = [record.metrics[metric.name] for record in others if metric.name in record.metrics]
+        yield {
+            "row": results.row.name,
+            "metric": metric.name,
+            "here": list(sample.values),
+            "committed": known,
+            **_place(sample.values, known),
+        }
+
+
+def _place(values: Sequence[float], known: Sequence[float]) -> dict[str, Any]:
+    """Where others' runs predict the mean of so many more runs, and whether it lies there."""
+    if len(known) < 2:
+        return {"low": None, "high": None, "inside": None}
+    low, high = prediction(known, len(values), CONFIDENCE)
+    return {"low": low, "high": high, "inside": low <= statistics.fmean(values) <= high}
+
+
+def _run(record: Record, others: Sequence[Record]) -> dict[str, Any]:
+    """One run, and whether another machine's run of the same seed agrees to the last bit."""
+    same = [one for one in others if one.seed == record.seed and one.data_sha256 == record.data_sha256]
+    agree = any(
+        one.log_probabilities_sha256 == record.log_probabilities_sha256 and one.metrics == record.metrics
+        for one in same
+    )
+    return {
+        "run": record.run,
+        "metrics": record.metrics,
+        "log_probabilities_sha256": record.log_probabilities_sha256,
+        "bits": "no other run of this seed" if not same else "the same" if agree else "differ",
+        "seconds": record.wall_seconds,
+        "device": record.device,
+        "commit": record.commit,
+    }
+
+
+def _crate(findings: Content) -> Content:
+    """The RO-Crate metadata around the findings."""
+    machine = ", ".join(findings["devices"])
+    return {
+        "@context": "https://w3id.org/ro/crate/1.1/context",
+        "@graph": [
+            {
+                "@id": "ro-crate-metadata.json",
+                "@type": "CreativeWork",
+                "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"},
+                "about": {"@id": "./"},
+            },
+            {
+                "@id": "./",
+                "@type": "Dataset",
+                "name": f"Recurrent Neural Network Regularization, reproduced on {machine}",
+                "description": "Claims and numbers of arXiv:1409.2329 as one machine gave them, beside committed runs.",
+                "datePublished": findings["made"][:10],
+                "license": {"@id": "https://spdx.org/licenses/MIT"},
+                "mentions": [{"@id": "#reproduction"}],
+            },
+            {
+                "@id": "#reproduction",
+                "@type": "CreateAction",
+                "name": "rnnreg reproduce",
+                "instrument": {"@id": "#rnnreg"},
+                "endTime": findings["made"],
+                "result": {"@id": "./"},
+            },
+            {
+                "@id": "#rnnreg",
+                "@type": "SoftwareApplication",
+                "name": "rnnreg",
+                "version": ", ".join(findings["commits"]),
+                "softwareRequirements": json.dumps(findings["versions"]),
+            },
+            {"@id": "https://spdx.org/licenses/MIT", "@type": "CreativeWork", "name": "MIT License"},
+        ],
+    }
+
+
+def read_certificate(path: Path) -> Content:
+    """The findings of a certificate that somebody else made.
+
+    Raises:
+        UserError: it is none, or of another version.
+    """
+    content = parse(path)
+    findings = content.get("rnnreg") if isinstance(content, dict) else None
+    if not isinstance(findings, dict):
+        raise UserError(f"{path} is no certificate; `rnnreg certify` makes one")
+    if findings.get("version") != VERSION:
+        raise UserError(f"{path} is a certificate of version {quoted(findings.get('version'))}; this reads {VERSION}")
+    if missing := sorted((FIELDS.keys() | {"sha256"}) - findings.keys()):
+        raise UserError(f"{path} is half a certificate: it lacks {', '.join(missing)}")
+    for name, hint in FIELDS.items():
+        if wrong := next(misfits(findings[name], hint, name), None):
+            raise UserError(f"{path}: {wrong}")
+    return findings
+
+
+def faults_of(findings: Content, rows: Iterable[Row], history: History) -> Iterator[str]:
+    """What is not as it should be in a certificate, each in a line."""
+    if checksum(findings) != findings["sha256"]:
+        yield "the certificate was altered after it was written (its checksum differs)"
+    for commit in findings["commits"]:
+        if history.is_whole and commit not in history.commits:
+            yield f"commit {quoted(commit[:12])} is not in the history, or the runs are of changed code"
+    known = {row.name for row in rows}
+    try:
+        for number in findings["numbers"]:
+            if number["row"] in known:
+                yield from _faults_of_number(number, findings["runs"])
+            else:
+                yield f"{quoted(number['row'])} is no row of this version"
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        yield f"its numbers or runs are not as `rnnreg certify` writes them: {quoted(repr(error))}"
+
+
+def _faults_of_number(number: Mapping[str, Any], runs: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Whether a number is that of its runs, and its spread that of the committed values that it names."""
+    row, metric = number["row"], number["metric"]
+    own = [run["metrics"] for run in runs if run["run"].partition("/")[0] == row]
+    kept = [metrics[metric] for metrics in own if metric in metrics]
+    if kept != number["here"]:
+        yield f"{row}: {quoted(metric)} is not that of its runs, {', '.join(f'{one:.6g}' for one in kept) or 'none'}"
+    for name, value in _place(number["here"], number["committed"]).items():
+        if not (value == number[name] or (value and number[name] and math.isclose(value, number[name]))):
+            yield f"{row}: {quoted(metric)}: {name} is {quoted(number[name])}; its values give {quoted(value)}"
+
+
+def no_longer_committed(findings: Content, committed: Sequence[RowResults]) -> int:
+    """How many values that a certificate holds to be committed are not: records change after a certificate is made."""
+    today = {
+        (results.row.name, value) for results in committed for one in results.records for value in one.metrics.values()
+    }
+    return sum((number["row"], value) not in today for number in findings["numbers"] for value in number["committed"])
+
+
+def summary(findings: Content) -> str:
+    """A certificate in a sentence."""
+    inside = [number["inside"] for number in findings["numbers"] if number["inside"] is not None]
+    same = [run["bits"] for run in findings["runs"] if run["bits"] != "no other run of this seed"]
+    agree = sum(claim["here"] == claim["committed"] for claim in findings["claims"])
+    return (
+        f"{sum(inside)} of {len(inside)} numbers lie inside the committed spread, "
+        f"{same.count('the same')} of {len(same)} runs agree bit for bit with a committed run of the same seed, "
+        f"{agree} of {len(findings['claims'])} claims have the committed verdict"
+    )

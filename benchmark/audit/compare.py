@@ -1,0 +1,130 @@
+"""Compares two sides: what differs, whether more than seeds do, from when on, in which tokens, and why."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.audit.causes import likely_causes
+from benchmark.audit.configurations import configuration_of
+from benchmark.audit.evidence import CURVES, Cause, Evidence
+from benchmark.audit.history import History
+from benchmark.audit.sides import Side
+from benchmark.audit.tokens import TokenGroup, read_text, token_groups
+from benchmark.store.records import Record
+from benchmark.tasks.base import Row
+from datamodules.errors import UserError
+
+RUN_BY_ALL = (
+    "benchmark/training", "benchmark/tasks/base.py", "datamodules/base.py", "datamodules/order.py",
+    "datamodules/vocabulary.py", "models/backbone.py", "models/base.py", "models/metrics.py",
+)  # fmt: skip
+"""The code that every row runs."""
+RUN_BY_TASK = {
+    "language-modeling": ("models/language_model.py", "models/tokens.py", "datamodules/language_modeling",
+                          "benchmark/tasks/language_modeling.py"),
+    "speech": ("models/acoustic_model.py", "datamodules/speech", "benchmark/tasks/speech.py"),
+    "translation": ("models/translator.py", "models/tokens.py", "models/decoding.py", "datamodules/translation",
+                    "benchmark/tasks/translation.py"),
+    "captions": ("models/captioner.py", "models/tokens.py", "models/decoding.py", "datamodules/captioning",
+                 "benchmark/tasks/captioning.py"),
+}  # fmt: skip
+"""The code that rows of a task run besides."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two sides of one row, compared."""
+
+    evidence: Evidence
+    causes: tuple[Cause, ...]
+    """Likely causes, the likeliest first."""
+    groups: tuple[TokenGroup, ...]
+    """Groups of test tokens and their parts in the difference."""
+
+    @property
+    def verdict(self) -> str:
+        """Whether and by how much the sides differ, in a sentence."""
+        evidence = self.evidence
+        if evidence.is_identical:
+            runs = "The runs of the same seeds agree" if len(evidence.pairs) > 1 else "The runs agree"
+            return f"A and B are identical. {runs} to the last bit in metrics, curves and log-probabilities."
+        if not evidence.metrics:
+            return "A and B have no metric in common."
+        if evidence.by_chance and evidence.pairs:
+            return "A and B differ by less than seeds do, although their seeds are the same."
+        if evidence.by_chance:
+            return "A and B differ by chance: no metric differs by more than seeds do."
+        return "A and B differ by more than seeds do."
+
+    @property
+    def curves(self) -> list[str]:
+        """From which epoch on the curves differ, a sentence for each metric of an epoch."""
+        found = []
+        for name in CURVES:
+            if not self.evidence.ratios(name):
+                continue
+            beyond, first = self.evidence.first_beyond_chance(name), self.evidence.first_difference(name)
+            label = name.replace("_", " ")
+            if first is None:
+                found.append(f"{label}: the same in every epoch.")
+            elif self.evidence.pairs:
+                since = "from the first epoch on" if first == min(self.evidence.epochs) else f"from epoch {first} on"
+                found.append(f"{label}: differs {since}{_beyond(beyond)}.")
+            else:
+                found.append(f"{label}: seeds differ{_beyond(beyond)}.")
+        if len(steps := self._differing_steps()) and self.evidence.steps:
+            found.append(f"first steps: they differ from step {steps[0]} on.")
+        elif self.evidence.steps:
+            found.append("first steps: the same.")
+        return found
+
+    def _differing_steps(self) -> list[int]:
+        """The first steps, from 1, whose loss differs for the same seed."""
+        count = min((len(steps) for steps in self.evidence.steps), default=0)
+        return [step + 1 for step in range(count) if (self.evidence.step_change("loss", step) or 0) > 0]
+
+
+def _beyond(epoch: int | None) -> str:
+    return f", beyond what seeds do from epoch {epoch} on" if epoch else ", within what seeds do"
+
+
+def compare(
+    a: Side, b: Side, rows: Iterable[Row], history: History, references: Sequence[Record] = (), data: Path | None = None
+) -> Comparison:
+    """Compare two sides.
+
+    Args:
+        a: the side that is held to be right, such as one's own.
+        b: the other one.
+        rows: every row that is known.
+        history: the suite's history, for the commits between the sides.
+        references: records among which those of A's row tell the spread over seeds.
+        data: folder of the data, for the words of the test set.
+
+    Raises:
+        UserError: a side has no runs, or what lies beside its records cannot be read.
+    """
+    if not a.curves and not a.records:
+        raise UserError(f"{a.title} has no runs")
+    if not a.records:
+        raise UserError(f"A is the published log {a.title}; name your own run first, and the log second")
+    first = a.records[0]
+    try:
+        config = configuration_of(first, rows)
+    except UserError:
+        config = None
+    own = [one for one in references if (one.fingerprint, one.data_sha256) == (first.fingerprint, first.data_sha256)]
+    commits = _commits(a, b, history)
+    evidence = Evidence(a, b, own, config, commits)
+    text = read_text(evidence, data) if data else None
+    return Comparison(evidence, tuple(likely_causes(evidence)), tuple(token_groups(evidence, text)))
+
+
+def _commits(a: Side, b: Side, history: History) -> tuple[str, ...] | None:
+    """The commits between the sides that touch what the row runs; None where they are not known."""
+    if not b.records:
+        return None
+    one, other = a.records[-1], b.records[-1]
+    if not (one.is_clean and other.is_clean and {one.commit, other.commit} <= history.commits.keys()):
+        return None
+    return tuple(history.between(one.commit, other.commit, (*RUN_BY_ALL, *RUN_BY_TASK.get(one.task, ()))))

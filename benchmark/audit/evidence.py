@@ -1,0 +1,261 @@
+"""What two sides differ in: settings, metrics, learning curves and first steps, each measured once."""
+
+import math
+import re
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from scipy import stats
+
+from benchmark.audit.sides import Side
+from benchmark.store.records import Record
+from benchmark.tasks.base import Config, Metric
+
+CONFIDENCE = 0.99
+"""Share of repetitions in which two sides that differ by chance alone are found to, over all metrics or epochs."""
+USUAL_SPREAD = 0.01
+"""Relative standard deviation over seeds that is taken where no runs tell it."""
+FEWEST_DEGREES = 3
+"""Degrees of freedom of a spread below which it says too little by itself."""
+CURVES = ("train_perplexity", "validation_perplexity", "train_frame_accuracy", "validation_frame_accuracy")
+"""Metrics of an epoch that are compared."""
+
+
+SAME = 1e-6
+"""Relative change below which two figures are the same, but for the order in which numbers were added."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A likely cause of a difference."""
+
+    name: str
+    """The cause in a few words, for a list."""
+    sentence: str
+    """What is likely different, in a sentence."""
+    reasons: tuple[str, ...]
+    weight: int
+    """How much the evidence speaks for this cause and no other, up to 100."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A setting that the sides differ in."""
+
+    name: str
+    a: str
+    b: str
+
+
+@dataclass(frozen=True)
+class MetricDifference:
+    """A metric of both sides."""
+
+    name: str
+    a: float
+    b: float
+    runs: tuple[int, int]
+    half_width: float
+    """By how much means of such runs differ by chance, at CONFIDENCE."""
+
+    @property
+    def by_chance(self) -> bool:
+        """Whether seeds alone explain the difference."""
+        return abs(self.b - self.a) <= self.half_width
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known of two sides of one row."""
+
+    a: Side
+    b: Side
+    references: Sequence[Record] = field(default=())
+    """Further runs of A's row, whose spread over seeds is used where A has one run."""
+    config: Config | None = None
+    """A's configuration, where it can be made."""
+    commits: tuple[str, ...] | None = None
+    """The commits between the sides that touch what the row runs, each as a line; None where that is not known."""
+
+    @cached_property
+    def settings(self) -> list[Difference]:
+        """Settings that the sides differ in, as records name them; none for a published log."""
+        if not (self.a.records and self.b.records):
+            return []
+        one, other = ([_settings(record) for record in side.records] for side in (self.a, self.b))
+        names = dict.fromkeys(name for of_run in (*one, *other) for name in of_run)
+        found = []
+        for name in names:
+            before, after = (sorted({of_run.get(name, "–") for of_run in side}) for side in (one, other))
+            if before != after:
+                found.append(Difference(name, ", ".join(before), ", ".join(after)))
+        return found
+
+    def setting(self, name: str) -> Difference | None:
+        """The difference in one setting."""
+        return next((one for one in self.settings if one.name == name), None)
+
+    @property
+    def fields(self) -> list[Difference]:
+        """The fields of the configuration that differ."""
+        return [one for one in self.settings if one.name.startswith("configuration.")]
+
+    @cached_property
+    def pairs(self) -> list[tuple[Record, Record]]:
+        """Runs of the same seed on both sides."""
+        others = {record.seed: record for record in self.b.records}
+        return [(record, others[record.seed]) for record in self.a.records if record.seed in others]
+
+    @cached_property
+    def is_identical(self) -> bool:
+        """Whether there are runs of the same seeds, and all of these agree to the last bit."""
+        return bool(self.pairs) and all(same_bits(*pair) for pair in self.pairs)
+
+    @cached_property
+    def metrics(self) -> list[MetricDifference]:
+        """The metrics that both sides have."""
+        names = dict.fromkeys(name for record in self.a.records for name in (*_last(record), *record.metrics))
+        names.update(dict.fromkeys(name for curve in (*self.a.curves, *self.b.curves) for name in curve[-1]))
+        shared = [
+            name
+            for name in names
+            if any(word in name for word in ("perplexity", "accuracy", "bleu"))
+            and self.a.values(name)
+            and self.b.values(name)
+        ]
+        found = []
+        for name in shared:
+            one, other = self.a.values(name), self.b.values(name)
+            reference = [{**_last(record), **record.metrics}.get(name) for record in self.references]
+            half = chance(one, other, [value for value in reference if value is not None], len(shared))
+            runs = (len(one), len(other))
+            found.append(MetricDifference(name, statistics.fmean(one), statistics.fmean(other), runs, half))
+        return found
+
+    def metric(self, name: str) -> MetricDifference | None:
+        """One metric of both sides; None if one lacks it."""
+        return next((one for one in self.metrics if one.name == name), None)
+
+    @property
+    def by_chance(self) -> bool:
+        """Whether seeds alone explain every difference of a metric."""
+        return all(one.by_chance for one in self.metrics)
+
+    @cached_property
+    def epochs(self) -> list[int]:
+        """Epochs that both sides have."""
+        numbers = [{point["epoch"] for curve in side.curves for point in curve} for side in (self.a, self.b)]
+        return sorted(int(epoch) for epoch in numbers[0] & numbers[1])
+
+    def ratios(self, metric: str) -> dict[int, float]:
+        """Logarithm of B's mean over A's, by epoch, where both have the metric; of the same seeds if there are any."""
+        found = {}
+        for epoch in self.epochs:
+            if self.pairs:
+                both = [(_at(one, metric, epoch), _at(other, metric, epoch)) for one, other in self.pairs]
+                logs = [math.log(after / before) for before, after in both if before and after]
+            else:
+                one, other = self.a.at_epoch(metric, epoch), self.b.at_epoch(metric, epoch)
+                values = [*one, *other]
+                logs = (
+                    [math.log(statistics.fmean(other) / statistics.fmean(one))] if one and other and all(values) else []
+                )
+            if logs:
+                found[epoch] = statistics.fmean(logs)
+        return found
+
+    def first_beyond_chance(self, metric: str) -> int | None:
+        """The first epoch in which the curves are out of each other's band; None if there is none."""
+        for epoch in self.epochs:
+            one, other = self.a.at_epoch(metric, epoch), self.b.at_epoch(metric, epoch)
+            reference = [value for record in self.references if (value := _at(record, metric, epoch)) is not None]
+            if one and other:
+                half = chance(one, other, reference, len(self.epochs))
+                if abs(statistics.fmean(other) - statistics.fmean(one)) > half:
+                    return epoch
+        return None
+
+    def first_difference(self, metric: str) -> int | None:
+        """The first epoch in which the curves of the same seeds differ at all; None if there is none."""
+        return next((epoch for epoch, ratio in self.ratios(metric).items() if abs(ratio) > 1e-12), None)
+
+    @cached_property
+    def steps(self) -> list[list[tuple[dict[str, float], dict[str, float]]]]:
+        """The first steps of runs of the same seeds, step by step."""
+        both = [(one.first_steps, other.first_steps) for one, other in self.pairs]
+        return [list(zip(one, other, strict=False)) for one, other in both if one and other]
+
+    def step_change(self, name: str, step: int) -> float | None:
+        """Largest relative change of a figure at one of the first steps; None where it is not known."""
+        changes = [
+            abs(steps[step][1][name] / steps[step][0][name] - 1)
+            for steps in self.steps
+            if step < len(steps) and steps[step][0][name]
+        ]
+        return max(changes, default=None)
+
+    def shown(self, metrics: Iterable[Metric]) -> list[MetricDifference]:
+        """The metrics of tables, of those that both sides have."""
+        names = [metric.name for metric in metrics]
+        return [one for one in self.metrics if one.name in names or not self.b.records]
+
+
+def chance(
+    one: Sequence[float], other: Sequence[float], reference: Sequence[float] = (), comparisons: int = 1
+) -> float:
+    """By how much the means of two groups of runs differ by chance, at CONFIDENCE over all comparisons (Bonferroni).
+
+    If only chance tells the groups apart, their spread is the same, so that it is pooled (Student). Where they are too
+    few the reference runs tell it, or else it is the usual one, or theirs if larger.
+    """
+    groups = [one, other]
+    if len(reference) > len(one) + len(other):
+        groups = [reference]
+    degrees: float = sum(len(group) - 1 for group in groups)
+    squares = sum(float(np.var(group)) * len(group) for group in groups)
+    variance = squares / degrees if degrees else 0.0
+    if degrees < FEWEST_DEGREES:
+        usual = (USUAL_SPREAD * statistics.fmean([*one, *other])) ** 2
+        variance, degrees = max(variance, usual), math.inf
+    quantile = float(stats.t.ppf(1 - (1 - CONFIDENCE) / comparisons / 2, degrees))
+    return quantile * math.sqrt(variance * (1 / len(one) + 1 / len(other)))
+
+
+def same_bits(one: Record, other: Record) -> bool:
+    """Whether two runs have the same metrics, learning curve and log-probabilities to the last bit."""
+    if one.metrics != other.metrics or one.log_probabilities_sha256 != other.log_probabilities_sha256:
+        return False
+    timeless = [
+        [{name: value for name, value in point.items() if name not in ("seconds", "throughput")} for point in run.curve]
+        for run in (one, other)
+    ]
+    return timeless[0] == timeless[1]
+
+
+def _settings(record: Record) -> dict[str, str]:
+    """Everything of a record that may decide its numbers, by name, as text."""
+    threads = re.search(r", (\d+) threads?", record.device)
+    device = re.sub(r", \d+ threads?", "", record.device)
+    return {
+        "task": record.task,
+        **{f"configuration.{name}": str(value) for name, value in record.configuration.items()},
+        "protocol": str(record.protocol),
+        "data": record.data_sha256[:12],
+        "seed": str(record.seed),
+        "precision": str(getattr(record, "precision", "32")),
+        "device": device,
+        "threads": threads[1] if threads else "–",
+        **{f"version of {name}" if name != "processor" else name: value for name, value in record.versions.items()},
+        "commit": record.commit[:12] + ("-dirty" if record.commit.endswith("-dirty") else ""),
+    }
+
+
+def _last(record: Record) -> dict[str, float]:
+    return record.curve[-1] if record.curve else {}
+
+
+def _at(record: Record, metric: str, epoch: int) -> float | None:
+    return next((point.get(metric) for point in record.curve if point["epoch"] == epoch), None)

@@ -1,0 +1,26 @@
+"""What is known of the named data sets without reading them: the checksum of what a model sees, and its words."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PublishedData:
+    """A named data set as the shipped rows see it."""
+
+    sha256: tuple[str, ...]
+    """The checksum `TaskData.sha256`, one for each way in which shipped rows read it, and of earlier protocols."""
+    words: int = 0
+    """Word types of a language model's vocabulary; 0 for the other tasks, whose records say it."""
+
+
+PUBLISHED_DATA = {
+    "ptb": PublishedData(("3ed3b5c1e5b53eb44fbc7cee1953817ce7b5e91a92620600b8f5be6b1ba24165",), 10_000),
+    "sotu": PublishedData(("1a99d240346d958871d69bd991ef4d53b5fb4767a6e4468e0b52e2e49d871222",), 2601),
+    "asterisk-en": PublishedData(("f561f7c47d04736fdad72d6e63d03520dcd4fad7477b6a558ef686aee8de9287",)),
+    "espeak": PublishedData(("e7080d8b0e41d275815d5f3866989cca42544da154b671ac01588907cd829497",)),
+    "bible": PublishedData(("f4ecc7a7b634bcac54225c78d87656f3d9bbd561cc51888d7959a6ee16227bfc",)),
+    "multi30k": PublishedData(("dd35a6922b45148d3df1d03f2b61b22a53af7449eb077e1dced5bc4167b1c996",)),
+    "openmoji": PublishedData(("18e8d0e06a78b08d3d0378fe5da8837f56ef5796bb881645a215d5437290a38d",)),
+    "flickr8k-1k": PublishedData(("3a0053343ff435d67bc031b7ed9381c23fbde6a246f98ca9f398d058cbd294a1",)),
+}
+"""By the name of the source; `rnnreg verify --data DATA` recomputes them from the data itself."""

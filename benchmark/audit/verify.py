@@ -1,0 +1,204 @@
+"""Verifies a store: every record is recomputed as far as it can be, and records are held against one another."""
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from pathlib import Path
+
+from benchmark.analysis.ensembles import perplexities
+from benchmark.audit.cases import Case, Gap
+from benchmark.audit.checks import CHECKS, ROUNDING, findings
+from benchmark.audit.configurations import words_of
+from benchmark.audit.entries import Entry, quoted, read_entries
+from benchmark.audit.history import History
+from benchmark.store.records import checksum_arrays, run_name
+from benchmark.tasks.base import Row
+from datamodules.errors import UserError
+
+SIMPLE = (str, int, float, Path, tuple)
+"""Types of the settings by which a task's data are told apart."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found at one record."""
+
+    run: str
+    check: str
+    """Name of the check."""
+    message: str
+    """What is wrong and what would be right, in a line."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The outcome of verifying a store."""
+
+    runs: tuple[str, ...]
+    """Every record, by the folder that it lies in."""
+    checks: tuple[str, ...]
+    """Every check that was made."""
+    faults: tuple[Finding, ...]
+    gaps: tuple[Finding, ...]
+    """What could not be checked, and why."""
+
+    @property
+    def reasons(self) -> Counter[tuple[str, str]]:
+        """How many records could not be checked, by the check and the reason."""
+        return Counter((gap.check, gap.message) for gap in self.gaps)
+
+
+def verify(root: Path, rows: Iterable[Row], history: History, data: Path | None = None) -> Audit:
+    """Verify every record of a store.
+
+    Args:
+        root: the store, which need not be one's own: nothing in it is executed.
+        rows: every row that is known.
+        history: the suite's history, in which commits are looked for.
+        data: folder of the data, from which checksums are recomputed; without it those published are taken.
+
+    Raises:
+        UserError: there is no such store, or it holds no records.
+    """
+    known = {row.name: row for row in rows}
+    entries = read_entries(root)
+    faults = [Finding(entry.name, "record", entry.fault) for entry in entries if entry.fault]
+    gaps: list[Finding] = []
+    cases = _cases(entries, known, history, data, gaps)
+    for case in cases:
+        for check in CHECKS:
+            for message in findings(check, case):
+                found = gaps if isinstance(message, Gap) else faults
+                found.append(Finding(case.entry.name, check.__name__.replace("_", " "), str(message)))
+    for name, whole in STORE_CHECKS.items():
+        for case, message in whole(cases):
+            found = gaps if isinstance(message, Gap) else faults
+            found.append(Finding(case.entry.name, name, str(message)))
+    names = ("record", *(check.__name__.replace("_", " ") for check in CHECKS), *STORE_CHECKS)
+    return Audit(
+        tuple(entry.name for entry in entries),
+        names,
+        tuple(sorted(faults, key=lambda fault: fault.run)),
+        tuple(gaps),
+    )
+
+
+def _cases(
+    entries: Sequence[Entry], rows: dict[str, Row], history: History, data: Path | None, gaps: list[Finding]
+) -> list[Case]:
+    """The records that can be read, each with what it is held against."""
+    bare = [Case(entry, entry.record, rows, history) for entry in entries if entry.record]
+    counted = Counter(
+        (case.record.task, case.record.data_sha256, split, length) for case in bare for split, length in _lengths(case)
+    )
+    usual: dict[tuple[str, str], dict[str, int]] = {}
+    for (task, sha256, split, length), _ in sorted(counted.items(), key=itemgetter(1)):
+        usual.setdefault((task, sha256), {})[split] = length
+    checksums = _checksums(bare, data, gaps) if data else {}
+    return [
+        replace(
+            case,
+            tokens=usual.get((case.record.task, case.record.data_sha256), {}),
+            data_sha256=checksums.get(case.entry.name, ""),
+        )
+        for case in bare
+    ]
+
+
+def _lengths(case: Case) -> list[tuple[str, int]]:
+    """Tokens of each split that the record has log-probabilities of; none if they cannot be read."""
+    try:
+        return [(split, len(values)) for split, values in case.arrays.items()]
+    except UserError:  # which the check of log-probabilities reports
+        return []
+
+
+def _checksums(cases: Iterable[Case], data: Path, gaps: list[Finding]) -> dict[str, str]:
+    """The checksum of each record's data as it is in the folder of the data, by the record's name."""
+    known: dict[str, str] = {}
+    found = {}
+    for case in cases:
+        try:
+            datamodule = case.config.datamodule(data)
+            what = repr(sorted((key, value) for key, value in vars(datamodule).items() if isinstance(value, SIMPLE)))
+            if what not in known:
+                datamodule.prepare_data()
+                datamodule.setup("fit")
+                known[what] = datamodule.sha256
+            found[case.entry.name] = known[what]
+        except UserError as error:
+            gaps.append(Finding(case.entry.name, "data", f"not recomputed: {quoted(error)}"))
+    return found
+
+
+def seeds(cases: Sequence[Case]) -> Iterator[tuple[Case, str]]:
+    """A seed counts once for a row's configuration, and no run is there twice under two seeds."""
+    first: dict[tuple[str, ...], Case] = {}
+    for case in cases:
+        record = case.record
+        other = first.setdefault(("seed", record.row, record.fingerprint, str(record.seed)), case)
+        if other is not case:
+            yield case, f"seed {record.seed} is there twice, also as {other.entry.name}; keep one"
+        keys = [("curve", record.row, json.dumps(record.curve))] if record.curve else []
+        if record.log_probabilities_sha256 != checksum_arrays({}):
+            keys.append(("log-probabilities", record.row, record.log_probabilities_sha256))
+        copied = {first.setdefault(key, case).entry.name for key in keys} - {case.entry.name, other.entry.name}
+        if copied:
+            yield case, f"is the same run as {min(copied)}, to the last bit, under another seed"
+
+
+def ensembles(cases: Sequence[Case]) -> Iterator[tuple[Case, str]]:
+    """An ensemble's members, perplexity and parameters are those of the runs that it is made of."""
+    by_run = {case.record.run: case for case in cases}
+    for case in cases:
+        if case.record.is_ensemble:
+            for message in findings(lambda one: _ensemble(one, by_run), case):
+                yield case, message
+
+
+def _ensemble(case: Case, by_run: Mapping[str, Case]) -> Iterator[str]:
+    record, row = case.record, case.rows.get(case.record.row)
+    if row is None or not row.ensemble_of:
+        yield f"is an ensemble, but {quoted(record.row)} is no known row of one"
+        return
+    runs = [run_name(row.ensemble_of, seed, record.fingerprint, record.data_sha256) for seed in record.members]
+    if missing := [run for run in runs if run not in by_run]:
+        yield Gap(f"{len(missing)} of its members are not in the store, so that it is not recomputed")
+        return
+    members = [by_run[run] for run in runs]
+    identity = "".join(member.record.log_probabilities_sha256 for member in members)
+    if hashlib.sha256(identity.encode()).hexdigest() != record.details.get("members_sha256"):
+        yield "is made of other runs than those in the store; `rnnreg collect` makes it anew"
+        return
+    if (total := sum(member.record.parameters for member in members)) != record.parameters:
+        yield f"has {record.parameters:,} parameters; its members have {total:,}"
+    for name, right in perplexities([member.arrays for member in members], record.row).items():
+        found = record.metrics.get(name, math.nan)
+        if not math.isclose(found, right, rel_tol=ROUNDING):
+            yield f"{name} is {found:.6g}; its members' log-probabilities give {right:.6g}"
+
+
+def vocabularies(cases: Sequence[Case]) -> Iterator[tuple[Case, str]]:
+    """Language models of the same data have vocabularies of the same size."""
+    first: dict[str, tuple[float, Case]] = {}
+    for case in cases:
+        try:
+            words = words_of(case.record, case.config)
+        except UserError:  # which other checks report
+            continue
+        if words is not None:
+            expected, other = first.setdefault(case.record.data_sha256, (words, case))
+            if words != expected:
+                yield case, f"has a vocabulary of {words:g} words, {other.entry.name} on the same data of {expected:g}"
+
+
+STORE_CHECKS: dict[str, Callable[[Sequence[Case]], Iterator[tuple[Case, str]]]] = {
+    "seeds": seeds,
+    "ensembles": ensembles,
+    "vocabularies": vocabularies,
+}
+"""The checks that hold records against one another, by name."""

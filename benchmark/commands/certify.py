@@ -1,0 +1,43 @@
+"""The command that certifies a machine: certify."""
+
+from pathlib import Path
+
+from benchmark.analysis.results import gather, read_store
+from benchmark.tasks import registry
+from benchmark.tasks.base import Profile
+
+
+def certify(
+    store: Path = Path("runs"),
+    against: Path = Path("results/records"),
+    output: Path = Path("certificate.json"),
+    profile: Profile | None = None,
+    processor: str = "",
+) -> int:
+    """Write what this machine's runs gave beside the committed ones: claims, numbers, bits, hardware, versions, time.
+
+    The certificate is one JSON file, which is RO-Crate metadata too. `rnnreg verify certificate.json` holds it against
+    the committed records again.
+
+    Args:
+        store: folder of the machine's runs, as `make reproduce` leaves it.
+        against: folder of the committed records.
+        output: file to write.
+        profile: certify the rows of this profile only.
+        processor: certify only runs whose processor or device has this in its name, of a store of several machines.
+    """
+    import json
+
+    from benchmark.audit.certificate import certify as make
+    from benchmark.audit.certificate import summary
+    from benchmark.reports.comparison import write
+
+    rows = [row for row in registry.ROWS if profile is None or profile in row.profiles]
+    committed = read_store(rows, against)
+    records = [record for results in read_store(rows, store) for record in results.records]
+    mine = [one for one in records if processor in f"{one.device}, {one.versions.get('processor', '')}"]
+    certificate = make(gather(rows, mine), committed)
+    write(output, json.dumps(certificate, indent=1, ensure_ascii=False) + "\n")
+    print(summary(certificate["rnnreg"]))
+    print(f"written: {output}")
+    return 0

@@ -1,0 +1,38 @@
+"""How the outcome of `rnnreg verify` is shown: a line for each fault, a table of the checks, and JUnit XML."""
+
+from html import escape as escape_html
+
+from benchmark.audit.verify import Audit
+from benchmark.formatting import Table
+from benchmark.reports import outcome
+from benchmark.reports.outcome import TestCase
+
+
+def markdown(audit: Audit) -> str:
+    """A line for each fault, then a table of the checks, with what could not be checked."""
+    lines = "".join(f"- {escape(fault.run)}: {escape(fault.message)}\n" for fault in audit.faults)
+    body = []
+    for check in audit.checks:
+        faulty = {fault.run for fault in audit.faults if fault.check == check}
+        reasons = [f"{count}: {reason}" for (of, reason), count in audit.reasons.items() if of == check]
+        body.append((check, str(len(audit.runs) - len(faulty)), str(len(faulty)), "; ".join(reasons) or "–"))
+    table = Table(("check", "records", "faulty", "not recomputed"), tuple(body))
+    return f"{lines}\n{table.markdown()}\n"
+
+
+def junit(audit: Audit) -> str:
+    """JUnit XML with a test case for each check of each record."""
+    messages: dict[tuple[str, str], list[str]] = {}
+    for fault in audit.faults:
+        messages.setdefault((fault.run, fault.check), []).append(fault.message)
+    cases = []
+    for run in audit.runs:
+        for check in audit.checks:
+            found = messages.get((run, check), [])
+            cases.append(TestCase(run, check, "failure" if found else "", "; ".join(found)))
+    return outcome.junit("rnnreg verify", cases)
+
+
+def escape(text: str) -> str:
+    """A line of Markdown in which nothing that a stranger wrote is a tag, and which reads well in a terminal."""
+    return escape_html(text, quote=False)

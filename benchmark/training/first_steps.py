@@ -1,0 +1,54 @@
+"""What a run keeps of its first steps, from which two runs can be told apart that a curve of epochs cannot."""
+
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+from torch.optim import Optimizer
+from typing_extensions import override
+
+STEPS = 8
+"""Steps that are kept."""
+
+
+class FirstSteps(Callback):
+    """Keeps of each of the first steps its loss, the norm of its gradient before clipping, and of its update.
+
+    The update of plain SGD is lr * min(norm, clip) long, so that these three tell the scale of the loss, the learning
+    rate, clipping and initialization apart. Nothing of the training changes.
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[dict[str, float]] = []
+        self._norm = 0.0
+        self._before: Tensor | None = None
+
+    @override
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        if len(self.steps) < STEPS:
+            gradients = [p.grad.flatten() for p in pl_module.parameters() if p.grad is not None]
+            self._norm = float(torch.cat(gradients).norm())
+            self._before = _parameters(pl_module)
+
+    @override
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self._before is not None:
+            loss = pl_module.all_reduce_sum(outputs["loss"].detach())  # type: ignore[operator]
+            update = float((_parameters(pl_module) - self._before).norm())
+            self.steps.append({"loss": float(loss), "gradient_norm": self._norm, "update_norm": update})
+            self._before = None
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        return {"steps": self.steps}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.steps = state_dict["steps"]
+
+
+def _parameters(module: LightningModule) -> Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in module.parameters()])

@@ -1,0 +1,74 @@
+"""Every driver of the campaign for a moment, and that each sees what it is there to see."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmark.store import records
+from campaign import children, ledger
+from campaign.drivers import campaign
+from campaign.flips import READ_AT_ONCE
+from campaign.fuzz import fuzz, try_inputs
+from campaign.ledger import Budget, Driver, Fault
+from campaign.readers import READERS, reader
+from campaign.runs import Suite
+from campaign.words import COMMAND_LINE
+
+ONE_TASK = ("language-modeling",)
+
+
+def test_a_moment_of_runs(tmp_path: Path) -> None:
+    found = campaign(tmp_path, 1, Budget(rounds=1), ["kills", "flips", "disks"], tmp_path / "faults", ONE_TASK)
+    assert {kind: fault for driver in found for kind, fault in driver.faults.items()} == {}
+    assert found[0].trials
+    assert found[1].trials > READ_AT_ONCE
+
+
+def test_a_moment_of_fuzzing(tmp_path: Path) -> None:
+    """All in one process, as a fork of one that has everything imported takes longer than a few inputs."""
+
+    def try_all() -> int:
+        found = [
+            try_inputs(target, tmp_path / "input", tmp_path / "kept", set(), seed=1, examples=8)
+            for target in (*READERS, *COMMAND_LINE)
+        ]
+        print([fault for findings in found for fault in findings.faults])
+        return int(any(findings.faults or sum(findings.endings.values()) < 4 for findings in found))
+
+    ended = children.call(try_all, tmp_path / "log")
+    assert ended.code == 0, ended.output
+
+
+def test_a_record_that_is_not_verified_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "_checksum", lambda content: content.get("sha256", "none"))
+    (found,) = campaign(tmp_path, 1, Budget(rounds=1), ["flips"], tmp_path / "faults", ONE_TASK)
+    assert any("another record is read" in kind for kind in found.faults)
+
+
+def test_a_reader_that_raises_hangs_or_dies_is_seen(tmp_path: Path) -> None:
+    def bad(folder: Path) -> None:
+        raise KeyError((folder / "file").read_bytes())
+
+    driver = Driver("readers", "inputs", 0)
+    targets = [reader("bad", lambda: [{"file": b"good"}], bad)]
+    for _ in fuzz(targets)(Suite(tmp_path / "suite", tmp_path / "faults", ()), 1, Budget(rounds=1), driver):
+        pass
+    (kind,) = driver.faults
+    assert kind == "bad: KeyError"
+    kept = driver.faults[kind][0].kept
+    assert kept is not None
+    assert "Damage(" in (kept / "input.txt").read_text()
+
+
+def test_the_outcome_is_written_between_its_markers(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{ledger.BEGIN}\nold\n{ledger.END}\nafter\n")
+    driver = Driver("kills", "kills", 1)
+    driver.count("killed", 3)
+    driver.fail(Fault("a|b", "it broke", "--seed 1"))
+    ledger.write(page, ledger.as_markdown([driver], 1, 60))
+    text = page.read_text()
+    assert text.startswith(f"before\n{ledger.BEGIN}\n")
+    assert "| kills | 3 kills | 3 killed | a\\|b (1) |" in text
+    assert "old" not in text
+    assert text.endswith(f"{ledger.END}\nafter\n")

@@ -1,0 +1,92 @@
+"""Certificates: made from runs, read from strangers."""
+
+import json
+from pathlib import Path
+
+import pytest
+from support.factories import make_record
+
+from benchmark.analysis.results import gather
+from benchmark.audit.certificate import certify, checksum, faults_of, read_certificate, summary
+from benchmark.audit.history import History
+from benchmark.tasks import registry
+from datamodules.errors import UserError
+
+ROOT = Path(__file__).parents[3]
+ROWS = [registry.find("ptb-small"), registry.find("ptb-small-dropout")]
+HISTORY = History()
+COMMIT = next(iter(HISTORY.commits))
+
+
+def runs(values: list[float], digits: str) -> list:
+    """Runs of ptb-small with these test perplexities, from seed 1 on."""
+    return [
+        make_record(
+            ROWS[0], seed, metrics={"validation_perplexity": 120.0, "test_perplexity": value},
+            log_probabilities_sha256=f"{digits}{seed}", commit=COMMIT,
+        )
+        for seed, value in enumerate(values, 1)
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    own, committed = runs([114.0, 116.0], "a"), runs([114.0, 115.0, 116.0], "b")
+    committed[0] = own[0]  # the very run that is certified, which is not held against itself
+    path = tmp_path / "certificate.json"
+    path.write_text(json.dumps(certify(gather(ROWS, own), gather(ROWS, committed))))
+    return path
+
+
+def test_a_certificate_says_what_a_machine_gave_beside_what_is_committed(certificate: Path) -> None:
+    content = json.loads(certificate.read_text())
+    assert content["@context"] == "https://w3id.org/ro/crate/1.1/context"
+    linked = {entity["@id"] for entity in content["@graph"]}
+    assert {"ro-crate-metadata.json", "./", "#reproduction", "#rnnreg"} <= linked
+    findings = read_certificate(certificate)
+    (number,) = [one for one in findings["numbers"] if one["metric"] == "test_perplexity"]
+    assert (number["here"], number["committed"], number["inside"]) == ([114.0, 116.0], [115.0, 116.0], True)
+    assert [run["bits"] for run in findings["runs"]] == ["no other run of this seed", "differ"]
+    assert "0 of 1 runs agree bit for bit" in summary(findings)
+    assert list(faults_of(findings, ROWS, HISTORY)) == []
+
+
+def test_forged_certificates_are_found(certificate: Path) -> None:
+    findings = read_certificate(certificate)
+    findings["numbers"][1]["inside"] = False
+    findings["commits"] = ["0" * 40]
+    assert "was altered" in " ".join(faults_of(findings, ROWS, HISTORY))
+    findings["sha256"] = checksum(findings)
+    first, second = faults_of(findings, ROWS, HISTORY)
+    assert "commit 000000000000 is not in the history" in first
+    assert "test_perplexity: inside is False; its values give True" in second
+    findings["runs"][0]["metrics"]["test_perplexity"] = 1.0
+    assert "is not that of its runs, 1, 116" in " ".join(faults_of(findings, ROWS, HISTORY))
+    findings["numbers"] = [{"row": "ptb-small"}]
+    assert "are not as `rnnreg certify` writes them" in " ".join(faults_of(findings, ROWS, HISTORY))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{}", "is no certificate"),
+        ("[1", "cannot be read as JSON"),
+        ('{"rnnreg": {"version": 9}}', "is a certificate of version 9"),
+        ('{"rnnreg": {"version": 1}}', "is half a certificate: it lacks claims"),
+    ],
+)
+def test_other_files_are_refused_in_a_line(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "c.json").write_text(content)
+    with pytest.raises(UserError, match=message):
+        read_certificate(tmp_path / "c.json")
+
+
+def test_committed_certificates_have_no_fault_and_are_listed() -> None:
+    page = " ".join((ROOT / "docs" / "reproductions.md").read_text().split())
+    paths = sorted((ROOT / "results" / "reproductions").glob("*.json"))
+    assert len(paths) >= 2
+    for path in paths:
+        findings = read_certificate(path)
+        assert list(faults_of(findings, registry.ROWS, HISTORY)) == []
+        assert f"results/reproductions/{path.name}" in page
+        assert summary(findings) in page

@@ -1,0 +1,97 @@
+"""What a comparison measures, by hand."""
+
+import math
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+from support.factories import make_record
+
+from benchmark.audit.compare import RUN_BY_ALL, RUN_BY_TASK
+from benchmark.audit.entries import Entry
+from benchmark.audit.evidence import Evidence, chance
+from benchmark.audit.sides import Side
+from benchmark.audit.tokens import Text, token_groups
+from benchmark.audit.training_causes import update_ratios
+from benchmark.tasks import registry
+
+ROOT = Path(__file__).parents[3]
+
+
+def side(*records) -> Side:
+    return Side("side", tuple(Entry(Path("none"), record.run, record) for record in records))
+
+
+def test_chance_is_students_interval_of_runs_that_differ_by_seeds_alone() -> None:
+    one, other = [1.0, 2.0, 3.0, 4.0], [2.0, 2.5, 3.0, 3.5]
+    right = stats.ttest_ind(one, other).confidence_interval(0.99)
+    assert chance(one, other) == pytest.approx((right.high - right.low) / 2)
+    known = [1.0, 2.0, 3.0, 4.0, 5.0]  # tell the spread of two single runs
+    assert chance([2.0], [9.0], known) == pytest.approx(stats.t.ppf(0.995, 4) * math.sqrt(2.5 * 2))
+    assert chance([100.0], [100.0]) == pytest.approx(2.5758 * math.sqrt(2), rel=1e-4)  # the usual 1 %
+    assert chance([100.0], [100.0], comparisons=5) == pytest.approx(stats.norm.ppf(0.999) * math.sqrt(2))
+
+
+def test_seeds_of_one_row_are_rarely_said_to_differ_by_more_than_chance() -> None:
+    generator = np.random.default_rng(0)
+    found = []
+    for counts in ((1, 1), (2, 3), (2, 8), (5, 5)):
+        for _ in range(300):
+            one, other, reference = (generator.normal(100, 1, count).tolist() for count in (*counts, 5))
+            found.append(abs(np.mean(other) - np.mean(one)) > chance(one, other, reference))
+    assert np.mean(found) < 0.02
+
+
+def test_settings_tell_threads_from_the_device() -> None:
+    one = make_record(device="CPU A, 1 thread", versions={"torch": "2.6", "processor": "p"})
+    other = make_record(device="CPU A, 2 threads", versions={"torch": "2.7", "processor": "p"})
+    found = {one.name: (one.a, one.b) for one in Evidence(side(one), side(other)).settings}
+    assert found == {"threads": ("1", "2"), "version of torch": ("2.6", "2.7")}
+
+
+def test_curves_leave_each_others_band_at_the_epoch_where_they_do() -> None:
+    def curve(*values: float) -> list[dict[str, float]]:
+        return [{"epoch": epoch, "validation_perplexity": value} for epoch, value in enumerate(values, 1)]
+
+    one, other = make_record(curve=curve(100, 50, 40)), make_record(curve=curve(100, 50.1, 60))
+    evidence = Evidence(side(one), side(other))
+    assert evidence.first_difference("validation_perplexity") == 2
+    assert evidence.first_beyond_chance("validation_perplexity") == 3
+
+
+def test_updates_are_held_against_the_learning_rate_and_the_limit_of_the_norm() -> None:
+    steps = [
+        {"loss": 1.0, "gradient_norm": 10.0, "update_norm": 2.5},  # clipped at 5
+        {"loss": 1.0, "gradient_norm": 4.0, "update_norm": 2.0},
+        {"loss": 1.0, "gradient_norm": 4.0, "update_norm": 1.0},
+    ]
+    record = make_record(details={"first_steps": steps}, curve=[{"epoch": 1, "lr": 0.5}])
+    assert update_ratios(record) == [1.0, 1.0, 0.5]
+
+
+def test_groups_of_tokens_share_the_difference(tmp_path: Path) -> None:
+    sides = []
+    for name, values in (("a", [-1.0, -1.0, -1.0, -1.0]), ("b", [-1.0, -2.0, -1.0, -4.0])):
+        (tmp_path / name).mkdir()
+        np.savez(tmp_path / name / "log_probabilities.npz", test=np.array(values, dtype=np.float16))
+        sides.append(Side(name, (Entry(tmp_path / name, name, make_record()),)))
+    text = Text(["dog", "<eos>", "dog", "rare"], Counter({"dog": 500, "rare": 1, "<eos>": 900}))
+    found = {(one.kind, one.name): (one.share, one.change, one.part) for one in token_groups(Evidence(*sides), text)}
+    frequency, place = "frequency in the training text", "place in the line"
+    assert found == {
+        (frequency, "100 to 999 times"): (0.5, 0.0, 0.0),
+        (frequency, "less than 10 times"): (0.25, 3.0, 0.75),
+        (frequency, "<eos>"): (0.25, 1.0, 0.25),
+        (place, "first word"): (0.25, 0.0, 0.0),
+        (place, "words 2 and 3"): (0.5, 1.5, 0.75),
+        (place, "<eos>"): (0.25, 1.0, 0.25),
+    }
+
+
+def test_the_code_that_a_row_runs_exists() -> None:
+    tasks = {row.config.task for row in registry.ROWS}
+    assert tasks == RUN_BY_TASK.keys()
+    paths = [*RUN_BY_ALL, *(path for of_task in RUN_BY_TASK.values() for path in of_task)]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
