@@ -20,7 +20,6 @@ from typing_extensions import override
 from datamodules.errors import UserError
 from datamodules.language_modeling.datamodule import EVALUATION_WINDOW
 from models.language_model import LanguageModel
-from models.softmax import true_log_probabilities
 
 WINDOW_OF_PASSES = 100
 """Time steps of several passes side by side, whose logits are in memory together."""
@@ -66,10 +65,12 @@ class Plain(Method):
     @override
     @torch.no_grad()
     def log_probabilities(self, model: LanguageModel, tokens: Tensor) -> Tensor:
-        found = [
-            true_log_probabilities(logits[:, None], targets[:, None])[:, 0] for _, logits, targets in run(model, tokens)
-        ]
-        return torch.cat(found)
+        tokens, state, found = tokens.to(model.device)[:, None], None, []
+        for begin in range(0, len(tokens) - 1, EVALUATION_WINDOW):
+            window = tokens[begin : begin + EVALUATION_WINDOW + 1]
+            values, state = model.decoder.score(window[:-1], window[1:], state)
+            found.append(values[:, 0])
+        return torch.cat(found) if found else tokens.new_empty(0, dtype=torch.float)
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,7 @@ class DynamicEvaluation(Method):
         # cuDNN has no backward pass of a recurrent layer in evaluation mode.
         with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
             for _, logits, targets in run(learner, tokens, self.segment):
-                true = true_log_probabilities(logits[:, None], targets[:, None])[:, 0]
+                true = logits.log_softmax(dim=-1).gather(1, targets[:, None])[:, 0]
                 found.append(true.detach())
                 gradients = torch.autograd.grad(-true.mean(), list(learner.parameters()))
                 with torch.no_grad():

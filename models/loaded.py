@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from datamodules.captioning.examples import words
 from datamodules.captioning.images import Picture, picture_file
 from datamodules.errors import UserError
-from datamodules.language_modeling.datamodule import EVALUATION_WINDOW
 from datamodules.speech.features import LeftOut, log_mel, read_audio, statistics
 from datamodules.translation.datamodule import collate
 from datamodules.translation.tokenization import tokenize
@@ -20,10 +19,10 @@ from datamodules.vocabulary import EOS, UNK, Vocabulary
 from models.acoustic_model import AcousticModel
 from models.base import TaskModel
 from models.captioner import Captioner, caption
+from models.evaluation_methods import Plain
 from models.inputs import picture_vectors, translate_sentences
 from models.language_model import NEVER_DRAWN, LanguageModel
 from models.loading import Saved, build, read
-from models.softmax import true_log_probabilities
 from models.translator import Translator
 
 
@@ -85,13 +84,7 @@ class LoadedLanguageModel(Loaded):
     @torch.no_grad()
     def score(self, tokens: Tensor) -> Tensor:
         """Natural log-probabilities [tokens - 1] of ids [tokens], each after all before it."""
-        tokens = tokens.to(self.model.device)
-        state, found = None, []
-        for begin in range(0, len(tokens) - 1, EVALUATION_WINDOW):
-            window = tokens[begin : begin + EVALUATION_WINDOW + 1, None]
-            logits, state = self.model(window[:-1], state)
-            found.append(true_log_probabilities(logits, window[1:]).flatten())
-        return torch.cat(found) if found else tokens.new_empty(0, dtype=torch.float)
+        return Plain().log_probabilities(self.model, tokens)
 
     def stream(
         self,
@@ -170,8 +163,9 @@ class LoadedCaptioner(Loaded):
         """Natural log-probability of each word of a caption of a picture and of its `<eos>`, [words + 1]."""
         vocabulary = Vocabulary(self.model.hparams["vocabulary"])
         tokens = torch.tensor(vocabulary.encode([EOS, *self.tokenize(text), EOS]))[:, None]
-        logits = self.model(picture_vectors([self.picture(picture)], self.model), tokens[:-1])
-        return true_log_probabilities(logits, tokens[1:])[:, 0]
+        state = self.model.look(picture_vectors([self.picture(picture)], self.model))
+        found, _ = self.model.decoder.score(tokens[:-1], tokens[1:], state)
+        return found[:, 0]
 
     def generate(self, picture: str | PathLike[str] | Image) -> str:
         """The caption of a picture."""

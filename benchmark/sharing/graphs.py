@@ -20,6 +20,7 @@ from models.backbone import State
 from models.base import TaskModel
 from models.captioner import Captioner
 from models.language_model import LanguageModel
+from models.softmax import true_log_probabilities
 from models.tokens import TokenDecoder
 from models.translator import Translator
 
@@ -99,6 +100,11 @@ class GraphDecoder(nn.Module):
         zeros = [torch.zeros(shape[0], tokens.shape[1], shape[2]) for shape in self.shapes]
         logits, *new = self.graph(tokens, *(flat(state) if state is not None else zeros))
         return logits, nested(new, self.is_lstm)
+
+    def score(self, tokens: Tensor, targets: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """See TokenDecoder.score."""
+        logits, state = self(tokens, state)
+        return true_log_probabilities(logits, targets), state
 
     step = TokenDecoder.step
 

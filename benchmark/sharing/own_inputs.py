@@ -29,7 +29,6 @@ from models.evaluation_methods import Method
 from models.inputs import picture_vectors
 from models.loaded import LoadedAcousticModel, LoadedCaptioner, LoadedLanguageModel, LoadedTranslator
 from models.metrics import corpus_bleu
-from models.softmax import true_log_probabilities
 from models.translator import Translation, score
 
 SHOWN_UNKNOWN = 10
@@ -184,8 +183,8 @@ def evaluate_pictures(loaded: LoadedCaptioner, source: str, data: Path, features
                 words += reference.split()
                 tokens = torch.tensor(vocabulary.encode([EOS, *reference.split(), EOS]))[:, None]
                 with torch.no_grad():
-                    logits = model(vector[None], tokens[:-1])
-                log_probabilities.append(true_log_probabilities(logits, tokens[1:])[:, 0])
+                    found, _ = model.decoder.score(tokens[:-1], tokens[1:], model.look(vector[None]))
+                log_probabilities.append(found[:, 0])
     bleu = corpus_bleu(captions, [one.captions for one in examples])
     metrics = {
         "perplexity": perplexity(torch.cat(log_probabilities)),
