@@ -165,12 +165,13 @@ def environment(evidence: Evidence) -> Iterator[Cause]:
     for name in ("threads", "processor", "device", *(one.name for one in evidence.settings if "version" in one.name)):
         if one := evidence.setting(name):
             label = {"device": "processor"}.get(name, name)
+            shown = "number of threads" if name == "threads" else label
             reason = (
                 "the difference begins in the last digits and is within what seeds do"
                 if small
                 else "it is larger than rounding"
             )
-            yield Cause(label, f"The {label} differs ({one.a}, {one.b}), so that sums are made in another order.",
+            yield Cause(label, f"The {shown} differs ({one.a}, {one.b}), so that sums are made in another order.",
                         (reason,), 65 - (name != "threads") - 2 * ("version" in name) if small else 15)  # fmt: skip
 
 

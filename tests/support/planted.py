@@ -181,14 +181,13 @@ def other_initialization() -> Iterator[None]:
 
 @contextmanager
 def bfloat16() -> Iterator[None]:
-    original = LanguageModel.forward
+    original = LanguageModel._log_probabilities
 
-    def half(self: LanguageModel, *arguments: object) -> object:
+    def half(self: LanguageModel, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         with torch.autocast("cpu", torch.bfloat16):
-            logits, state = original(self, *arguments)
-        return logits.float(), state
+            return original(self, batch).float()
 
-    with patch.object(LanguageModel, "forward", half):
+    with patch.object(LanguageModel, "_log_probabilities", half):
         yield
 
 
@@ -209,13 +208,17 @@ def convention_taken_for_exact() -> Iterator[None]:
 
 @contextmanager
 def sums_in_two_halves() -> Iterator[None]:
-    """What more threads do to a long sum: each adds up a part. At this size a library's own threads do not."""
+    """What two threads do to a long sum: each adds up a part. At this size a library's own threads do not.
+
+    The run says that it has two threads and has one, as two would wait for each other on a busy machine.
+    """
 
     def linear(inputs: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         half = weight.shape[1] // 2
         return inputs[..., half:] @ weight[:, half:].T + (inputs[..., :half] @ weight[:, :half].T + bias)
 
-    with patch.object(torch.nn.Linear, "forward", lambda self, inputs: linear(inputs, self.weight, self.bias)):
+    halves = patch.object(torch.nn.Linear, "forward", lambda self, inputs: linear(inputs, self.weight, self.bias))
+    with halves, patch.object(torch, "set_num_threads"), patch.object(torch, "get_num_threads", lambda: 2):
         yield
 
 
