@@ -16,8 +16,18 @@ class PublishedData:
 PUBLISHED_DATA = {
     "ptb": PublishedData(("3ed3b5c1e5b53eb44fbc7cee1953817ce7b5e91a92620600b8f5be6b1ba24165",), 10_000),
     "sotu": PublishedData(("1a99d240346d958871d69bd991ef4d53b5fb4767a6e4468e0b52e2e49d871222",), 2601),
-    "asterisk-en": PublishedData(("f561f7c47d04736fdad72d6e63d03520dcd4fad7477b6a558ef686aee8de9287",)),
-    "espeak": PublishedData(("e7080d8b0e41d275815d5f3866989cca42544da154b671ac01588907cd829497",)),
+    "asterisk-en": PublishedData(
+        (
+            "f7d73775b580a9f4cf10f647f144eb256803eeb59b4bf84f31343e753eafed36",
+            "f561f7c47d04736fdad72d6e63d03520dcd4fad7477b6a558ef686aee8de9287",  # protocol 1
+        )
+    ),
+    "espeak": PublishedData(
+        (
+            "f0c43a527ec3da986201e4ecb0c0aa08621b5f4e39c843e491be0a5ce787d42f",
+            "e7080d8b0e41d275815d5f3866989cca42544da154b671ac01588907cd829497",  # protocol 1
+        )
+    ),
     "bible": PublishedData(("f4ecc7a7b634bcac54225c78d87656f3d9bbd561cc51888d7959a6ee16227bfc",)),
     "multi30k": PublishedData(("dd35a6922b45148d3df1d03f2b61b22a53af7449eb077e1dced5bc4167b1c996",)),
     "openmoji": PublishedData(("18e8d0e06a78b08d3d0378fe5da8837f56ef5796bb881645a215d5437290a38d",)),
