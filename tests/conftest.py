@@ -1,6 +1,7 @@
 """What tests share: a tiny text, tiny rows, and the command line in this process."""
 
 import os
+import signal
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,10 @@ from benchmark.cli import main
 from benchmark.tasks import language_modeling
 from benchmark.tasks.base import Row
 from benchmark.tracking import logger
+
+# A shell starts commands in the background with these ignored, and processes that tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

@@ -179,7 +179,7 @@ BIBLE_CONFIG = TranslationConfig(
 MULTI30K_SMALL = _rows("standard", "small", MULTI30K_CONFIG, 0.1, BESIDE)
 
 # An epoch is what is validated, kept and resumed; the half epoch more than in Sutskever et al. has 1/64 of the rate.
-WHOLE_EPOCHS = "8 epochs, as only whole ones are trained; Sutskever et al. have 7.5"
+WHOLE_EPOCHS = "8 whole epochs, not 7.5"
 
 ROWS: tuple[Row, ...] = (
     *_rows("paper", "small", TranslationConfig(hidden_size=250, layers=1), 0.2, note=NOT_IN_PAPER),

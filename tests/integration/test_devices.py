@@ -76,6 +76,9 @@ def test_the_record_is_that_of_one_device(both, folder, task) -> None:
     for of_one, of_two in zip(one.curve, two.curve, strict=True):
         for name in of_one.keys() - {"seconds", "throughput"}:
             assert of_two[name] == pytest.approx(of_one[name], rel=1e-4), name
+    steps = [record.details.pop("first_steps") for record in (one, two)]
+    for of_one, of_two in zip(*steps, strict=True):
+        assert of_two == pytest.approx(of_one, rel=1e-4)
     assert two.details == one.details
     samples = [text for sample in one.details["samples"] for name, text in sample.items() if name in SAID]
     assert all(samples), "what a model says that has learned nothing shows no difference"

@@ -97,7 +97,8 @@ def pretended_gpu() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("is_available", True), ("device_count", 1), ("get_device_capability", (8, 0)),
                             ("get_device_name", "Pretended GPU"), ("current_device", 0), ("synchronize", None),
-                            ("get_rng_state_all", []), ("set_rng_state_all", None)):  # fmt: skip
+                            ("get_rng_state_all", []), ("set_rng_state_all", None),
+                            ("get_rng_state", torch.zeros(1)), ("set_rng_state", None)):  # fmt: skip
             patch.setattr(torch.cuda, name, gives(value))
         for name, value in (("is_available", True), ("parse_devices", [0]), ("get_parallel_devices", [GPU]),
                             ("setup_device", None), ("setup", None), ("teardown", None)):  # fmt: skip
