@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SOURCES = (BIBLE, MULTI30K, WMT14)
 
 DATA_SETS = {
-    # An epoch is what is validated, kept and resumed; the half epoch more than in Sutskever et al. has 1/64 of the rate.
+    # An epoch is what is validated, kept and resumed; the half more than in Sutskever et al. has a small learning rate.
     "wmt14": DataSet(
         "Translation, WMT'14 English-French, newstest2014", "paper Table 3; 8 whole epochs, where the paper has 7.5"
     ),
