@@ -16,7 +16,7 @@ from datamodules.speech.espeak import Request, speak
 from datamodules.speech.features import Audio
 from datamodules.speech.synthetic import phones_of
 
-TRAIN, HELD_OUT = 80, 30
+TRAIN, HELD_OUT, TESTED = 80, 30, 6
 
 
 class Sentences(SpeechCorpus):
@@ -31,9 +31,9 @@ class Sentences(SpeechCorpus):
     def read_utterances(self) -> list[Utterance]:
         lines = (words for name in sorted(topics) for words in sentences(topics[name]))
         clauses = sorted({" ".join(words[:6]) for words in lines if len(words) > 5})
-        texts = random.Random(self.seed).sample(clauses, TRAIN + HELD_OUT)
+        texts = random.Random(self.seed).sample(clauses, TRAIN + HELD_OUT + TESTED)
         train, held_out = ["en-us+m1", "en-us+f1", "en-us+m3", "en-us+f2"], ["en-us+m4", "en-us+f3"]
-        voices = [*train * (TRAIN // 4), *held_out * (HELD_OUT // 2)]
+        voices = [*train * (TRAIN // 4), *held_out * ((HELD_OUT + TESTED) // 2)]
         said = speak([Request(text, voice, 175, 50) for text, voice in zip(texts, voices, strict=True)])
         return [
             Utterance(
@@ -41,7 +41,7 @@ class Sentences(SpeechCorpus):
                 audio=Audio(each.samples, each.rate),
                 transcript=text,
                 speaker=voice,
-                split="train" if index < TRAIN else "validation",
+                split="train" if index < TRAIN else "validation" if index < TRAIN + HELD_OUT else "test",
                 phones=phones_of(each),
                 snr=10.0,
             )

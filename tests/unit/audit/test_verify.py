@@ -79,7 +79,7 @@ def test_records_as_they_were_written_have_no_faults(store: Path) -> None:
     outcome = audit(store)
     assert outcome.faults == ()
     assert len(outcome.runs) == 6
-    assert outcome.reasons["scores", "no counts of test_bleu are kept, so that it is not recomputed"] == 2
+    assert not any(check == "scores" for check, _ in outcome.reasons)  # all of them are recomputed
 
 
 FAULTS: list[tuple[str, str, Callable[[Content], Any], str]] = [
@@ -102,7 +102,7 @@ FAULTS: list[tuple[str, str, Callable[[Content], Any], str]] = [
     (LM, "speed", lambda c: c.update(throughput=1.0), "the median of the curve is"),
     (LM, "speed", lambda c: c.update(wall_seconds=1.0), "took 1.0 s in all"),
     (LM, "parameters", lambda c: c.update(parameters=402_090), "402,090 parameters; the configuration gives 402,089"),
-    (SPEECH, "parameters", lambda c: c.update(parameters=1), "the configuration gives 93,246"),
+    (SPEECH, "parameters", lambda c: c.update(parameters=1), "the configuration gives 93,636"),
     (TRANSLATION, "parameters", lambda c: c.update(parameters=1), "has 1 parameters"),
     (CAPTIONS, "parameters", lambda c: c.update(parameters=1), "the configuration gives 504,027"),
     (ENSEMBLE, "ensembles", lambda c: c.update(parameters=1), "its members have 804,178"),
