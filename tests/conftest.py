@@ -18,9 +18,13 @@ from benchmark.tasks import language_modeling
 from benchmark.tasks.base import Row
 from benchmark.tracking import logger
 
-# A shell starts commands in the background with these ignored, and processes that tests start would inherit that.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+@pytest.fixture(autouse=True)
+def _signals_as_a_terminal_has_them() -> None:
+    """A shell ignores some for commands in the background, and Ray leaves a handler in a process that has used it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
