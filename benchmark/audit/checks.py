@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from benchmark.analysis import subsets
 from benchmark.audit.cases import Case, Gap
 from benchmark.audit.configurations import ForeignBackbone, learning_rate, parameters_of, words_of
 from benchmark.audit.entries import quoted
 from benchmark.audit.published import PUBLISHED_DATA
 from benchmark.audit.training_causes import update_ratios
+from benchmark.store.provenance import is_committed
 from benchmark.store.records import ITEMS, LOG_PROBABILITIES, checksum_arrays
 from datamodules.errors import UserError
 
@@ -112,7 +114,7 @@ def perplexity_of(log_probabilities: np.ndarray) -> tuple[float, float]:
     """
     steps = np.spacing(np.abs(log_probabilities)).astype(np.float64)
     error = math.sqrt(float(np.square(steps).sum()) / 12) / len(log_probabilities)
-    return float(np.exp(-log_probabilities.astype(np.float64).mean())), SIGMAS * error + ROUNDING
+    return subsets.perplexity(log_probabilities), SIGMAS * error + ROUNDING
 
 
 def items(case: Case) -> Iterator[str]:
@@ -214,11 +216,17 @@ def parameters(case: Case) -> Iterator[str]:
 
 
 def commit(case: Case) -> Iterator[str]:
-    """The commit is in the history, clean, and not younger than the run."""
-    found, history = case.record.commit, case.history
-    if not history.commits:
+    """The commit of each sitting is in the history, clean, and not younger than the run."""
+    if not case.history.commits:
         yield Gap("no history to look for the commit in, outside a checkout")
-    elif found == "unknown" or found.endswith("-dirty"):
+        return
+    for found in dict.fromkeys(str(sitting["commit"]) for sitting in case.record.stretches):
+        yield from _one_commit(case, found)
+
+
+def _one_commit(case: Case, found: str) -> Iterator[str]:
+    history = case.history
+    if not is_committed(found):
         yield f"ran from code that is not committed ({quoted(found)}); train it again from a clean tree"
     elif found not in history.commits:
         if history.is_whole:

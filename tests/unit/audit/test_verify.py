@@ -110,6 +110,7 @@ FAULTS: list[tuple[str, str, Callable[[Content], Any], str]] = [
     (ENSEMBLE, "ensembles", lambda c: c["details"].update(members_sha256=""), "made of other runs than those"),
     (LM, "commit", lambda c: c.update(commit="3" * 40), "commit 333333333333 is not in the history"),
     (LM, "commit", lambda c: c.update(commit=c["commit"] + "-dirty"), "ran from code that is not committed"),
+    (LM, "commit", lambda c: c.update(sittings=[{"commit": "4" * 40}, {"commit": c["commit"]}]), "commit 444444444444"),
     (LM, "commit", lambda c: c.update(finished="2020-01-01T00:00:00+00:00"), "before its commit"),
     (LM, "provenance", lambda c: c["versions"].pop("torch"), "does not name the version of torch"),
     (LM, "provenance", lambda c: c["versions"].pop("processor"), "does not name its processor"),
