@@ -41,7 +41,7 @@ def prepared(name: str, data: Path, compute: Callable[[Path], None]) -> Path:
     Raises:
         DataError: neither place can be written, or has room; and whatever compute raises.
     """
-    places = [data / "prepared", *_cache()]
+    places = [data / "prepared", *user_cache()]
     for place in places:
         if is_whole(place / name):
             return place / name
@@ -62,8 +62,8 @@ def prepared(name: str, data: Path, compute: Callable[[Path], None]) -> Path:
     raise DataError(f"cannot write to {places[0]} ({reason}); name another folder with --data")
 
 
-def _cache() -> list[Path]:
-    """The user's own cache; none for a user without a home."""
+def user_cache() -> list[Path]:
+    """The folder of the user's own cache; none for a user without a home."""
     with suppress(RuntimeError):
         return [Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rnnreg"]
     return []

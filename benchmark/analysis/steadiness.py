@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from datamodules.errors import UserError
+from datamodules.errors import UserError, damaged
 
 TOLERANCE = 0.10
 """Share by which a step may take longer or shorter before it counts: half of the change that is to be found."""
@@ -82,16 +82,14 @@ def read_speed(path: Path) -> SpeedBaseline:
     Raises:
         UserError: there is no such file, or it is none of speeds.
     """
-    try:
+    if not path.exists():
+        raise UserError(f"there is no baseline {path}; `rnnreg baseline speed` makes one")
+    with damaged(path, "restore it from git", "is no baseline of speeds"):
         content = json.loads(path.read_text(encoding="utf-8"))
         return {
             str(row): {str(processor): [float(one) for one in ratios] for processor, ratios in of_row.items()}
             for row, of_row in content.items()
         }
-    except FileNotFoundError as error:
-        raise UserError(f"there is no baseline {path}; `rnnreg baseline speed` makes one") from error
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is no baseline of speeds ({error}); restore it from git") from error
 
 
 def write_speed(baseline: SpeedBaseline, path: Path) -> None:

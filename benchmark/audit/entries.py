@@ -12,7 +12,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from benchmark.store.records import LOG_PROBABILITIES, RECORD, CorruptRecord, Record, read_record
+from benchmark.store.records import LOG_PROBABILITIES, RECORD, Record, read_record
+from benchmark.store.sealed import CorruptRecord
 from datamodules.errors import UserError
 
 LARGEST_RECORD = 100_000_000

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.files import replacing, writable
-from benchmark.store.records import CorruptRecord
+from benchmark.files import writable
+from benchmark.store.sealed import read_all, read_sealed, write_sealed
 
 EVALUATIONS = "evaluations"
 """Folder of them in a store."""
@@ -71,9 +71,7 @@ def write_evaluation(record: EvaluationRecord, store: Path) -> Path:
         UserError: the store cannot be written.
     """
     path = writable(store / EVALUATIONS) / record.name
-    content = asdict(record)
-    with replacing(path) as scratch:
-        scratch.write_text(json.dumps({**content, "sha256": _checksum(content)}, indent=1, allow_nan=False) + "\n")
+    write_sealed(asdict(record), path)
     return path
 
 
@@ -87,26 +85,8 @@ def read_evaluations(store: Path, skipped: list[str] | None = None) -> Iterator[
     Raises:
         CorruptRecord: one cannot be trusted and `skipped` is None.
     """
-    for path in sorted((store / EVALUATIONS).glob("*.json")):
-        try:
-            yield _read(path)
-        except CorruptRecord as error:
-            if skipped is None:
-                raise
-            skipped.append(str(error))
+    yield from read_all(sorted((store / EVALUATIONS).glob("*.json")), _read, skipped)
 
 
 def _read(path: Path) -> EvaluationRecord:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        checksum = content.pop("sha256")
-        record = EvaluationRecord(**content)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise CorruptRecord(f"{path} is no evaluation of this suite ({error}); delete it and evaluate again") from error
-    if checksum != _checksum(content):
-        raise CorruptRecord(f"{path} was altered after it was written (checksum differs); delete it and evaluate again")
-    return record
-
-
-def _checksum(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return read_sealed(path, EvaluationRecord, "is no evaluation of this suite", "delete it and evaluate again")

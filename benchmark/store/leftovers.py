@@ -1,6 +1,5 @@
 """Files that killed processes have left behind: half-written ones, scratch folders, locks and progress of runs."""
 
-import os
 import re
 import stat
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from benchmark.store.locks import UNDER_WAY
+from datamodules.cache import user_cache
 
 HALF_WRITTEN = re.compile(r"\..+\.\d+")
 """Name of a file that takes the place of another one when it is whole; it ends in the number of its process."""
@@ -41,10 +41,10 @@ def leftovers(store: Path, data: Path) -> Iterator[Leftover]:
     for lock in sorted((store / UNDER_WAY).glob("*.lock")):
         if not _is_held(lock):
             yield from (_leftover(path, 0.0) for path in (lock, lock.with_suffix(".json")) if path.exists())
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "rnnreg"
     for folder, pattern in (
         (store, ".*"), (store / UNDER_WAY, ".*"), (store, "*/*/.*"),
-        (data / "prepared", ".*"), (cache, ".*"), (data / "features", "**/.*"), (data, "*/tmp*"),
+        (data / "prepared", ".*"), *((cache, ".*") for cache in user_cache()), (data / "features", "**/.*"),
+        (data, "*/tmp*"),
         (Path(tempfile.gettempdir()), "rnnreg-*"),
     ):  # fmt: skip
         for path in sorted(folder.glob(pattern)):

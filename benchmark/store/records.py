@@ -1,7 +1,6 @@
 """Records: one small JSON file per finished run, and the folder that holds them."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.files import replacing, writable
 from benchmark.store.provenance import is_committed
-from datamodules.errors import UserError, in_one_line
+from benchmark.store.sealed import CorruptRecord, read_all, read_sealed, write_sealed
+from datamodules.errors import in_one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,10 +24,6 @@ LOG_PROBABILITIES = "log_probabilities.npz"
 ITEMS = "items.npz"
 CHECKPOINT = "last.ckpt"
 """Names of the files in a run's folder."""
-
-
-class CorruptRecord(UserError):
-    """A record that cannot be trusted; the message names the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,10 +177,7 @@ class Store:
             if arrays:
                 with replacing(folder / name) as scratch, scratch.open("wb") as file:
                     np.savez_compressed(file, allow_pickle=False, **arrays)
-        content = asdict(record)
-        text = json.dumps({**content, "sha256": _checksum(content)}, indent=1, allow_nan=False) + "\n"
-        with replacing(folder / RECORD) as scratch:
-            scratch.write_bytes(text.encode())
+        write_sealed(asdict(record), folder / RECORD)
 
     def find(self, run: str) -> Record | None:
         """The record of a run, None if the run has not finished.
@@ -204,13 +197,7 @@ class Store:
         Raises:
             CorruptRecord: a record cannot be trusted and `skipped` is None.
         """
-        for path in sorted(self.root.glob(f"*/*/{RECORD}")):
-            try:
-                yield read_record(path)
-            except CorruptRecord as error:
-                if skipped is None:
-                    raise
-                skipped.append(str(error))
+        yield from read_all(sorted(self.root.glob(f"*/*/{RECORD}")), read_record, skipped)
 
     def has_log_probabilities(self, record: Record) -> bool:
         """Whether the log-probabilities of a run are there beside its record."""
@@ -254,17 +241,7 @@ def read_record(path: Path) -> Record:
     Raises:
         CorruptRecord: the file is not JSON, has missing or unknown fields, or was altered since it was written.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        checksum = content.pop("sha256")
-        record = Record(**content)
-    except Exception as error:  # a damaged file may raise anything
-        raise CorruptRecord(
-            f"{path} is not a record of this suite ({in_one_line(error)}); delete it and run it again"
-        ) from error
-    if checksum != _checksum(content):
-        raise CorruptRecord(f"{path} was altered after it was written (checksum differs); delete it and run it again")
-    return record
+    return read_sealed(path, Record, "is not a record of this suite", "delete it and run it again")
 
 
 def checksum_arrays(arrays: "Arrays") -> str:
@@ -275,7 +252,3 @@ def checksum_arrays(arrays: "Arrays") -> str:
     for name in sorted(arrays):
         digest.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
     return digest.hexdigest()
-
-
-def _checksum(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

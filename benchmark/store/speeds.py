@@ -8,7 +8,7 @@ from statistics import median
 from typing import Literal
 
 from benchmark.files import replacing
-from datamodules.errors import UserError
+from datamodules.errors import UserError, damaged
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,9 @@ def read(path: Path) -> Speeds:
     Raises:
         UserError: the file is not one.
     """
-    try:
+    with damaged(path, "measure it again", "is not an outcome of `rnnreg benchmark`"):
         content = json.loads(path.read_text(encoding="utf-8"))
         measurements = [
             Measurement(**{**fields, "case": Case(**fields["case"])}) for fields in content.pop("measurements")
         ]
         return Speeds(**content, measurements=measurements)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{path} is not an outcome of `rnnreg benchmark` ({error}); measure it again") from error

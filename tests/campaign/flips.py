@@ -5,7 +5,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmark.store.records import CorruptRecord, Record, Store
+from benchmark.store.records import Record, Store
+from benchmark.store.sealed import CorruptRecord
 from campaign import children
 from campaign.ledger import Budget, Driver, Fault
 from campaign.places import Place, Wrong

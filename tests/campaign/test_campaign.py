@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.store import records
+from benchmark.store import sealed
 from campaign import children, good, ledger
 from campaign.drivers import campaign
 from campaign.flips import READ_AT_ONCE, Flips
@@ -53,7 +53,7 @@ def test_a_record_that_is_not_verified_is_seen(tmp_path: Path, monkeypatch: pyte
     tries = Flips(suite, Driver("flips", "bits", 0))
     tries.done["task"] = whole
     assert [tries.read("task", place) for place in (whole, flipped)] == ["right", "refused"]
-    monkeypatch.setattr(records, "_checksum", lambda content: Anything())
+    monkeypatch.setattr(sealed, "_checksum", lambda content: Anything())
     with pytest.raises(Wrong, match="another record is read"):
         tries.read("task", flipped)
 

@@ -15,7 +15,8 @@ from support.factories import TASKS, TINY, tiny_flags, tiny_rows
 
 from benchmark.grid.grid import silent
 from benchmark.store.locks import RunLock, RunLocked
-from benchmark.store.records import RECORD, CorruptRecord, Record, Store
+from benchmark.store.records import RECORD, Record, Store
+from benchmark.store.sealed import CorruptRecord
 from benchmark.tasks import language_modeling
 from benchmark.training.callbacks import mix
 from benchmark.training.devices import check_devices, on_devices

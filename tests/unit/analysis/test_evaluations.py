@@ -11,7 +11,8 @@ from benchmark.analysis.evaluations import by_method
 from benchmark.reports.evaluations import markdown
 from benchmark.reports.write import evaluations
 from benchmark.store.evaluations import EvaluationRecord, read_evaluations, write_evaluation
-from benchmark.store.records import CorruptRecord, Store
+from benchmark.store.records import Store
+from benchmark.store.sealed import CorruptRecord
 from benchmark.tasks import registry
 
 ROW = registry.find("sotu-small")

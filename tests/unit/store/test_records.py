@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from support.factories import make_record
 
-from benchmark.store.records import CorruptRecord, Store, checksum_arrays
+from benchmark.store.records import Store, checksum_arrays
+from benchmark.store.sealed import CorruptRecord
 from benchmark.tasks import language_modeling
 from datamodules.errors import UserError
 
