@@ -10,6 +10,9 @@ EOS = "<eos>"
 UNK = "<unk>"
 """Stands for every word outside the vocabulary."""
 
+NOTED_UNKNOWN_SHARE = 0.05
+"""Share of unknown words among a split's tokens from which perplexity is measured without them too."""
+
 
 class Vocabulary:
     """Word types, most frequent first, ties in alphabetical order; `<eos>` and `<unk>` are always among them."""

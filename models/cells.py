@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from models.loops import Loop
+from models import loops
 from models.products import product_type, product_with, rounds_on_cpu, transposed_product
 
 STEPPED = 400
@@ -87,7 +87,7 @@ class _LSTMSteps(torch.autograd.Function):
         outputs, dropped = _fed_back(h, masks, len(x), dtype)
         cells = h.new_empty(len(x) + 1, *c.shape, dtype=bias_ih.dtype)
         cells[0] = c
-        kept = Loop.forward(from_inputs, weight_hh, masks, outputs, dropped, cells)
+        kept = loops.forward(from_inputs, weight_hh, masks, outputs, dropped, cells)
         ctx.save_for_backward(x, weight_ih, weight_hh, dropped, masks, cells, *kept)
         ctx.types = inputs.dtype, h.dtype, c.dtype
         ctx.set_materialize_grads(False)  # the last cell state is seldom part of a loss
@@ -100,7 +100,7 @@ class _LSTMSteps(torch.autograd.Function):
         d_h = torch.zeros_like(cells[0])
         d_c = torch.zeros_like(cells[0]) if d_c is None else d_c.to(cells.dtype, copy=True)
         d_gates = torch.empty_like(kept[0], dtype=x.dtype)
-        d_h, d_c = Loop.backward(d_outputs, d_h, d_c, d_gates, weight_hh, masks, cells, *kept)
+        d_h, d_c = loops.backward(d_outputs, d_h, d_c, d_gates, weight_hh, masks, cells, *kept)
         d_x, *of_parameters = _gradients(d_gates, x, dropped, weight_ih, cells.dtype)
         of_inputs, of_h, of_c = ctx.types
         return d_x.to(of_inputs), d_h.to(of_h), d_c.to(of_c), *of_parameters, None, None

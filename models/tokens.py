@@ -8,13 +8,11 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from datamodules.vocabulary import NOTED_UNKNOWN_SHARE
 from models.backbone import BackboneArguments, State, build_backbone
 from models.base import EVALUATIONS, TRAINING, TaskModel
 from models.metrics import TokenPerplexity
 from models.softmax import score_words
-
-NOTED_UNKNOWN_SHARE = 0.05
-"""Share of unknown words among a split's tokens from which perplexity is measured without them too."""
 
 
 class TokenDecoder(nn.Module):

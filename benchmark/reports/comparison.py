@@ -6,7 +6,6 @@ from html import escape
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,7 +16,7 @@ from benchmark.audit.sides import Side
 from benchmark.formatting import Table
 from benchmark.formatting import as_markdown as as_cell
 from benchmark.reports.figures import INK, STYLE, WITH, WITHOUT, as_svg
-from benchmark.reports.page import inline
+from benchmark.reports.page import inline, template
 from datamodules.errors import UserError
 
 Part = tuple[str, str | Table]
@@ -98,13 +97,6 @@ def as_page(comparisons: Sequence[Comparison], path: Path) -> str:
     Raises:
         UserError: there is such a file, and it is no page of the suite's.
     """
-    environment = Environment(
-        loader=PackageLoader("benchmark.reports", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     sections = [
         {
             "verdict": one.verdict,
@@ -114,10 +106,10 @@ def as_page(comparisons: Sequence[Comparison], path: Path) -> str:
         }
         for place, one in enumerate(comparisons)
     ]
-    template = environment.get_template("comparison.html.j2")
-    section = template.render(sections=sections, alone=False)
+    layout = template("comparison.html.j2")
+    section = layout.render(sections=sections, alone=False)
     if not path.exists():
-        return template.render(sections=sections, alone=True)
+        return layout.render(sections=sections, alone=True)
     try:
         page = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:

@@ -5,9 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from benchmark.analysis.results import RowResults
 from benchmark.store.records import Record
-
-NOTED_UNKNOWN_SHARE = 0.05
-"""Share of unknown words in a split from which a footnote names it, as perplexity is then measured without them too."""
+from datamodules.vocabulary import NOTED_UNKNOWN_SHARE
 
 
 def footnote(group: Sequence[RowResults]) -> str:

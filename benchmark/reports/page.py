@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from benchmark.analysis.claims import judge
@@ -29,18 +29,11 @@ def page(table: Sequence[RowResults], drawn: Mapping[str, str], pictures: Mappin
         drawn: figures as SVG by name, from figures.draw.
         pictures: PNG files of captions, by name: that of the source and "-captions".
     """
-    environment = Environment(
-        loader=PackageLoader("benchmark.reports", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     svg = {name: inline(content, name) for name, content in drawn.items()}
     groups = {source: group for source, group in by_source(table).items() if any(results.records for results in group)}
     judged = [one for one in judge(table) if one.is_run]
     records = [record for results in table for record in results.records]
-    return environment.get_template("report.html.j2").render(
+    return template("report.html.j2").render(
         effects=svg.get("effects"),
         paper=svg.get("paper"),
         benchmark=svg.get("benchmark"),
@@ -113,6 +106,18 @@ def identifier(name: str) -> str:
     """A name as the id of an element; of a name with other letters than an id may have, those and a checksum."""
     safe = re.sub(r"[^A-Za-z0-9_.-]", "-", name)
     return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def template(name: str) -> Template:
+    """A template of this folder, in which text is escaped unless it says otherwise."""
+    environment = Environment(
+        loader=PackageLoader("benchmark.reports", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
 
 
 def inline(svg: str, name: str) -> Markup:

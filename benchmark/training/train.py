@@ -33,7 +33,7 @@ from benchmark.training.checkpoints import CheckpointFiles, StateKeeper, resume_
 from benchmark.training.devices import check_devices, on_devices, rank, started_together
 from benchmark.training.endings import Interrupted, Request, noted
 from benchmark.training.first_steps import FirstSteps
-from benchmark.training.options import Options, Precision, require_at_most
+from benchmark.training.options import Options, require_at_most
 from benchmark.training.precision import on_gpu, precision_plugin, require_precision
 from datamodules.base import TaskData
 from datamodules.cache import cores
@@ -128,8 +128,6 @@ class Training:
     trainer: Trainer
     checkpoint: Path | None
     """Checkpoint to resume from; None for a run that begins."""
-    precision: Precision
-    """Arithmetic of products: Options.precision."""
 
 
 def configure(options: Options) -> None:
@@ -208,7 +206,7 @@ def build(
         enable_progress_bar=shows_bar,
         enable_model_summary=False,
     )
-    return Training(row, lock, folder, data, model, curve, first_steps, logger, trainer, checkpoint, options.precision)
+    return Training(row, lock, folder, data, model, curve, first_steps, logger, trainer, checkpoint)
 
 
 def fit(training: Training) -> None:
@@ -247,12 +245,12 @@ def make_record(training: Training, evaluation_seconds: float, log_probabilities
         unit=row.config.unit,
         wall_seconds=sum(epoch["seconds"] for epoch in curve.epochs) + evaluation_seconds,
         device=last["device"],
-        precision=training.precision,
+        precision=last["precision"],
         versions=last["versions"],
         commit=last["commit"],
         sittings=curve.sittings,
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        command=command + (f" --precision {training.precision}" if training.precision != "32" else ""),
+        command=command + (f" --precision {last['precision']}" if last["precision"] != "32" else ""),
         log_probabilities_sha256=log_probabilities_sha256,
         items_sha256=checksum_arrays(model.items) if model.items else "",
         details={**data.details, **model.details, "first_steps": training.first_steps.steps},
