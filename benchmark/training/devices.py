@@ -8,7 +8,7 @@ import signal
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from benchmark.files import replacing
 from benchmark.training.endings import Interrupted
+from benchmark.training.processes import begin, changed_environment, context
 from datamodules.errors import UserError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -97,13 +98,16 @@ def on_devices(devices: int, function: Callable[..., Result], *arguments: object
         rdzv_endpoint="localhost:0",
         local_addr="localhost",
         max_restarts=0,
+        start_method=context().get_start_method(),
         signals_to_handle=",".join(number.name for number in SIGNALS),
     )
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     with tempfile.TemporaryDirectory(prefix="rnnreg-") as folder:
         errors = Path(folder)
         try:
-            results: dict[int, Result] = elastic_launch(config, call)(errors, function, *arguments)
+            results: dict[int, Result] = elastic_launch(config, call)(
+                errors, changed_environment(), function, *arguments
+            )
             return results[0]
         except ChildFailedError as error:
             raise first_error(errors) or died(error, devices) from error
@@ -115,8 +119,9 @@ def on_devices(devices: int, function: Callable[..., Result], *arguments: object
                     signal.signal(number, handler)
 
 
-def call(errors: Path, function: Callable[..., Result], *arguments: object) -> Result:
+def call(errors: Path, environment: Mapping[str, str], function: Callable[..., Result], *arguments: object) -> Result:
     """Call the function in one of the processes; leave a UserError in a file, since the agent carries only text."""
+    begin(environment)
     follow_parent()
     try:
         return function(*arguments)

@@ -16,6 +16,7 @@ import torch
 from benchmark.grid.launchers.base import Launcher, Work, WorkerDied, threads_each
 from benchmark.training.devices import check_gpus, follow_parent
 from benchmark.training.options import Options, require_at_most
+from benchmark.training.processes import begin, changed_environment, context
 from datamodules.cache import cores
 
 
@@ -43,7 +44,7 @@ class Slot:
 
     def _start(self) -> ProcessPoolExecutor:
         """Start the process with its environment set, since a library may look for GPUs as it is imported."""
-        pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _start_worker)
+        pool = ProcessPoolExecutor(1, context(), _start_worker, (changed_environment(),))
         with _starting:
             before = {name: os.environ.get(name) for name in self.environment}
             os.environ.update(self.environment)
@@ -59,7 +60,8 @@ _starting = threading.Lock()
 """Held while a process starts, since the environment that it inherits is that of this process."""
 
 
-def _start_worker() -> None:
+def _start_worker(environment: Mapping[str, str]) -> None:
+    begin(environment)
     for number in (signal.SIGINT, signal.SIGHUP):  # handled by the main process, which then sends SIGTERM
         signal.signal(number, signal.SIG_IGN)
     follow_parent()
