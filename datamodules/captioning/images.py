@@ -102,9 +102,8 @@ class Decoder:
         """
         request = decoder.REQUEST.pack(bool(side), side, PICTURE_PIXELS.most, len(content))
         with self.lock:
-            process = self._running()
             try:
-                done, width, height, answer = self._exchange(process, request + content)
+                done, width, height, answer = self._answer(request + content)
             except TimeoutError:
                 self.end()
                 raise DataError(f"{name}: {wrong} ({self._bounds()}: it took too long)") from None
@@ -117,6 +116,16 @@ class Decoder:
         if not done:
             raise DataError(f"{name}: {wrong} ({answer.decode(errors='replace')})")
         return Image.frombytes("RGB", (width, height), answer)
+
+    def _answer(self, request: bytes) -> tuple[bool, int, int, bytes]:
+        """Ask once more if the decoder ends: the system may have killed it, for memory that others took."""
+        try:
+            return self._exchange(self._running(), request)
+        except TimeoutError:
+            raise
+        except OSError:
+            self.end()
+            return self._exchange(self._running(), request)
 
     @staticmethod
     def _bounds() -> str:

@@ -72,6 +72,20 @@ def test_a_drawing_that_ends_its_decoder_costs_no_other(tmp_path: Path) -> None:
     assert read_image(tmp_path / "good.svg").getpixel((4, 4)) == (255, 0, 0)
 
 
+def test_a_decoder_that_the_system_kills_costs_no_picture(monkeypatch) -> None:
+    exchange, killed = images.Decoder._exchange, []
+
+    def kill_the_first(process, request):
+        if not killed:
+            killed.append(process.pid)
+            process.kill()
+        return exchange(process, request)
+
+    monkeypatch.setattr(images.Decoder, "_exchange", staticmethod(kill_the_first))
+    assert draw_svg(RED, "x").getpixel((4, 4)) == (255, 0, 0)
+    assert killed
+
+
 def test_a_drawing_that_never_ends_is_stopped(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "silent.py").write_text("import sys; sys.stdin.read()")
     images._decoder.end()
