@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.captioning.features import features_of, vectors_of
+from datamodules.captioning.features import given_features, vectors_of
 from datamodules.captioning.images import Picture
 from datamodules.captioning.networks import NETWORKS
 from datamodules.errors import UserError
@@ -43,13 +43,16 @@ def translate_sentences(
     return written
 
 
-def picture_vectors(pictures: Sequence[Picture], model: Captioner, features: Path | None = None) -> Tensor:
+def picture_vectors(
+    pictures: Sequence[Picture], model: Captioner, features: Path | None = None, data: Path = Path("data")
+) -> Tensor:
     """Vectors [pictures, size] of pictures for a captioner, which must be of the network that it was trained with.
 
     Args:
         pictures: the pictures.
         model: the captioner.
         features: a user's file of vectors; without it the captioner's network computes them.
+        data: folder of the data, where the weights of that network are, or are put when they are fetched.
 
     Raises:
         UserError: the captioner was trained with another network, or with one that the suite does not have.
@@ -57,13 +60,13 @@ def picture_vectors(pictures: Sequence[Picture], model: Captioner, features: Pat
             cannot be had.
     """
     if features:
-        found = features_of(pictures, str(features), features)
+        found = given_features(pictures, features)
         _refuse_another(found.network, model)
         return found.of([picture.id for picture in pictures])
     name = model.hparams["network"]
     if name not in NETWORKS:
         raise UserError(f"the run was trained on vectors of {name}; give the pictures' own with --features FILE.npz")
-    network = NETWORKS[name]()
+    network = NETWORKS[name](data)
     _refuse_another(network.sha256, model)
     return torch.from_numpy(np.concatenate(list(vectors_of(pictures, network))))
 

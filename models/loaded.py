@@ -146,6 +146,8 @@ class LoadedCaptioner(Loaded):
     """A trained captioner."""
 
     model: Captioner
+    data: Path = Path("data")
+    """Folder of the data, which takes the weights of the network that looks at photographs."""
 
     def tokenize(self, text: str) -> list[str]:
         """The words of a caption."""
@@ -158,18 +160,22 @@ class LoadedCaptioner(Loaded):
             return Picture("picture", "", lambda: opened)
         return picture_file(Path(picture))
 
+    def vector(self, picture: str | PathLike[str] | Image) -> Tensor:
+        """The vector [1, size] of a picture."""
+        return picture_vectors([self.picture(picture)], self.model, data=self.data)
+
     @torch.no_grad()
     def log_probabilities(self, picture: str | PathLike[str] | Image, text: str) -> Tensor:
         """Natural log-probability of each word of a caption of a picture and of its `<eos>`, [words + 1]."""
         vocabulary = Vocabulary(self.model.hparams["vocabulary"])
         tokens = torch.tensor(vocabulary.encode([EOS, *self.tokenize(text), EOS]))[:, None]
-        state = self.model.look(picture_vectors([self.picture(picture)], self.model))
+        state = self.model.look(self.vector(picture))
         found, _ = self.model.decoder.score(tokens[:-1], tokens[1:], state)
         return found[:, 0]
 
     def generate(self, picture: str | PathLike[str] | Image) -> str:
         """The caption of a picture."""
-        return caption([self.model], picture_vectors([self.picture(picture)], self.model))[0]
+        return caption([self.model], self.vector(picture))[0]
 
 
 class LoadedAcousticModel(Loaded):

@@ -1,4 +1,4 @@
-"""Captions of a test set by every row of its source, and the pictures that one row captions best and worst."""
+"""Captions of a test set by every row of its source, and pictures that one row captions best, middling and worst."""
 
 import hashlib
 from collections.abc import Sequence
@@ -33,6 +33,8 @@ class Gallery:
     """Name of a model to its captions of all test pictures."""
     best: list[int]
     """Positions of the pictures that the model captions best, the best first."""
+    median: list[int]
+    """Positions of those in the middle of that order."""
     worst: list[int]
     """Positions of the pictures that it captions worst, the worst first."""
 
@@ -63,8 +65,7 @@ def caption_test_set(row: Row, every: Sequence[Row], store: Path, data: Path, co
             (trained,) = gather([registry.find(other.ensemble_of or other.name, every)], records)
             captions |= _captions(other, trained, store, datamodule)
     examples, model = datamodule.examples["test"], model_name(row)
-    best, worst = best_and_worst(examples, captions[model], count)
-    return Gallery(row.config.source, model, examples, captions, best, worst)
+    return Gallery(row.config.source, model, examples, captions, *chosen(examples, captions[model], count))
 
 
 def _captions(row: Row, trained: RowResults, store: Path, datamodule: CaptionData) -> dict[str, list[str]]:
@@ -79,8 +80,8 @@ def _captions(row: Row, trained: RowResults, store: Path, datamodule: CaptionDat
     return {name: [text for batch in datamodule.pictures("test") for text in caption(models, batch.features)]}
 
 
-def best_and_worst(examples: Sequence[Example], captions: Sequence[str], count: int) -> tuple[list[int], list[int]]:
-    """Positions of the pictures whose captions have the highest and the lowest chrF against their references.
+def chosen(examples: Sequence[Example], captions: Sequence[str], count: int) -> tuple[list[int], list[int], list[int]]:
+    """Positions of the pictures with the best, the middling and the worst captions, by chrF against their references.
 
     Ties are broken by a hash of the picture's name. Of pictures of one drawing only the first is taken.
     """
@@ -92,9 +93,10 @@ def best_and_worst(examples: Sequence[Example], captions: Sequence[str], count: 
     by_hash = sorted(
         range(len(examples)), key=lambda index: hashlib.sha256(examples[index].picture.id.encode()).digest()
     )
-    worst = sorted(by_hash, key=lambda index: scores[index])
-    best = sorted(by_hash, key=lambda index: -scores[index])
-    return _distinct(best, examples)[:count], _distinct(worst, examples)[:count]
+    best = _distinct(sorted(by_hash, key=lambda index: -scores[index]), examples)
+    worst = _distinct(sorted(by_hash, key=lambda index: scores[index]), examples)
+    middle = max(0, len(best) - count) // 2
+    return best[:count], best[middle : middle + count], worst[:count]
 
 
 def _distinct(order: Sequence[int], examples: Sequence[Example]) -> list[int]:

@@ -17,8 +17,9 @@ def gallery(
 ) -> int:
     """Draw test pictures with the captions that every row of their data set gives them.
 
-    The pictures are those that the row captions best and worst: highest and lowest chrF against the references, ties
-    broken by a hash of the picture's name, one picture of each drawing. A single model is that of the lowest seed.
+    The pictures are those that the row captions best, middling and worst: highest, median and lowest chrF against the
+    references, ties broken by a hash of the picture's name, one picture of each drawing. A single model is that of the
+    lowest seed.
 
     Args:
         row: the row whose captions choose the pictures.

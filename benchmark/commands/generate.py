@@ -97,6 +97,7 @@ def caption(
     seed: NonNegativeInt | None = None,
     store: Path = Path("runs"),
     features: Path | None = None,
+    data: Path = Path("data"),
     draw: Path | None = None,
     rows_file: Path | None = None,
 ) -> int:
@@ -108,6 +109,7 @@ def caption(
         seed: Seed of the run; the run with the best validation metric if not given.
         store: Folder that holds the runs.
         features: File (.npz) of the pictures' vectors by file name, for a run that was trained on such a file.
+        data: Folder of the data, which takes the weights of the network that looks at photographs.
         draw: File to which the pictures are drawn with their captions under them.
         rows_file: Python file with rows of your own.
     """
@@ -129,7 +131,7 @@ def caption(
         except DataError as error:  # which costs this one picture
             broken.append(str(error))
     pictures = list(readable.values())
-    vectors = picture_vectors(pictures, loaded.model, features) if pictures else None
+    vectors = picture_vectors(pictures, loaded.model, features, data) if pictures else None
     captions = caption_pictures([loaded.model], vectors) if vectors is not None else []
     for path, text in zip(readable, captions, strict=True):
         print(f"{path}: {text}")

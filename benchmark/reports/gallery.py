@@ -1,4 +1,4 @@
-"""The sheet of the best and the worst captions of a test set."""
+"""The sheet of the best, the middling and the worst captions of a test set."""
 
 from collections.abc import Sequence
 
@@ -15,12 +15,13 @@ CREDIT = {OPENMOJI.name: "Drawings: OpenMoji 17.0, openmoji.org, license CC BY-S
 def gallery_sheet(gallery: Gallery) -> Image.Image:
     """Pictures with a reference and the captions of every model under them."""
     rule = (
-        f"Of {len(gallery.examples)} test pictures, those whose {gallery.model} caption has the highest and the lowest "
-        "chrF against its references, one of each drawing, ties broken by a hash of the name. Single models are those "
-        "of the lowest seed."
+        f"Of {len(gallery.examples)} test pictures, those whose {gallery.model} caption has the highest, the median "
+        "and the lowest chrF against its references, one of each drawing, ties broken by a hash of the name. Single "
+        "models are those of the lowest seed."
     )
     groups = {
         f"The {len(gallery.best)} best": _captioned(gallery, gallery.best),
+        f"{len(gallery.median)} in the middle": _captioned(gallery, gallery.median),
         f"The {len(gallery.worst)} worst": _captioned(gallery, gallery.worst),
     }
     return contact_sheet(groups, f"{rule} {CREDIT.get(gallery.source, '')}")

@@ -175,7 +175,7 @@ def evaluate_pictures(loaded: LoadedCaptioner, source: str, data: Path, features
     words: list[str] = []
     for begin in range(0, len(examples), PICTURES_AT_ONCE):
         batch = examples[begin : begin + PICTURES_AT_ONCE]
-        vectors = picture_vectors([one.picture for one in batch], model, features)
+        vectors = picture_vectors([one.picture for one in batch], model, features, data)
         for one, vector, text in zip(batch, vectors, caption([model], vectors), strict=True):
             captions.append(text)
             items.append((one.picture.id, " | ".join(one.captions), text))

