@@ -24,12 +24,18 @@ def clean(
     """
     import shutil
 
-    from benchmark.store.leftovers import idle, leftovers, remove_lock
+    from benchmark.store.leftovers import idle, leftovers, of_another_user, remove_lock
 
     found = list(leftovers(store, data))
-    ended = [one for one in found if idle(one, idle_minutes)]
+    ended = []
     for one in found:
-        reason = "" if one in ended else f", left alone: changed in the last {idle_minutes:g} minutes"
+        if of_another_user(one.path):
+            reason = ", left alone: of another user"
+        elif not idle(one, idle_minutes):
+            reason = f", left alone: changed in the last {idle_minutes:g} minutes"
+        else:
+            reason = ""
+            ended.append(one)
         print(f"{one.path}: {size(one.size)}{reason}", flush=True)
     whole = size(sum(one.size for one in ended))
     if dry_run:

@@ -1,5 +1,6 @@
 """Files that killed processes have left behind: half-written ones, scratch folders, locks and progress of runs."""
 
+import os
 import re
 import stat
 import tempfile
@@ -56,6 +57,12 @@ def leftovers(store: Path, data: Path) -> Iterator[Leftover]:
 def idle(found: Leftover, minutes: float) -> bool:
     """Whether nothing has changed in it for so many minutes: on other machines too its process has ended, then."""
     return time.time() - found.changed >= 60 * minutes
+
+
+def of_another_user(path: Path) -> bool:
+    """Whether only its owner, who is not this user, may remove it, as in a folder of scratch files that all share."""
+    folder, user = path.parent.stat(), os.geteuid()
+    return bool(folder.st_mode & stat.S_ISVTX) and user not in (0, folder.st_uid, path.lstat().st_uid)
 
 
 def remove_lock(path: Path) -> None:

@@ -60,3 +60,14 @@ def test_what_killed_processes_left_is_said_and_removed(left, rnnreg, tmp_path) 
         assert held.is_held
     assert rnnreg(*where, "--idle-minutes", 0)[0] == 0
     assert held.progress == (0, 0)
+
+
+def test_what_another_user_left_where_all_may_write_is_left_alone(left, rnnreg, tmp_path, monkeypatch) -> None:
+    (tmp_path / "scratch").chmod(0o1777)
+    monkeypatch.setattr("os.geteuid", lambda: 4711)
+    where = ["clean", "--store", tmp_path / "runs", "--data", tmp_path / "data", "--idle-minutes", 0]
+    code, out, _ = rnnreg(*where)
+    assert code == 0
+    assert f"{left['errors of devices'].parent}: 17 bytes, left alone: of another user\n" in out
+    assert left["errors of devices"].exists()
+    assert not left["half a checkpoint"].exists()
