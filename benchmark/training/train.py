@@ -88,6 +88,7 @@ def train_locked(
     store = Store(options.store)
     if record := store.find(run):
         require_precision(record, options.precision)
+        forget_checkpoint_before(options.store / run)  # a process that was killed here could not
         return record
     alone = multiprocessing.parent_process() is None and not started_together()  # else signals may come twice
     with noted(insist=alone) as request, interrupts_reported(lock):

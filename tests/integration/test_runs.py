@@ -13,6 +13,7 @@ from support.factories import TINY
 
 from benchmark.grid.grid import silent
 from benchmark.store.locks import RunLock
+from benchmark.store.checkpoints import BEFORE
 from benchmark.store.records import Store
 from benchmark.tasks import language_modeling
 from benchmark.training.options import Options
@@ -47,7 +48,10 @@ def test_run_leaves_a_whole_record_and_does_not_train_it_again(run_tiny, tmp_pat
     perplexity = torch.tensor(arrays["test"]).double().neg().mean().exp().item()
     assert perplexity == pytest.approx(record.metrics["test_perplexity"], rel=1e-3)
 
+    before = next(tmp_path.glob("runs/*/*/record.json")).with_name(BEFORE)
+    before.touch()  # as if the process had been killed after its record
     assert run_tiny("--seed", 3) == record
+    assert not before.exists()
     assert run_tiny("--seed", 4) != record
 
 
