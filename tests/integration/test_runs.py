@@ -12,8 +12,8 @@ from lightning.pytorch.loggers import WandbLogger
 from support.factories import TINY
 
 from benchmark.grid.grid import silent
-from benchmark.store.locks import RunLock
 from benchmark.store.checkpoints import BEFORE
+from benchmark.store.locks import RunLock
 from benchmark.store.records import Store
 from benchmark.tasks import language_modeling
 from benchmark.training.options import Options
