@@ -1,13 +1,16 @@
 """A small grid whose trainings can be made to fail, run by drivers in processes of their own."""
 
+import io
 import json
 import re
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from benchmark.cli import main
 from benchmark.store.locks import RunLock
 from benchmark.store.records import Record, Store
 from support.factories import TINY
@@ -62,22 +65,24 @@ class Grid:
         code = ROWS_FILE.replace("TEXT", repr(str(folder.parent / "text"))).replace("**OVERRIDES", f"**{overrides!r}")
         (folder / "fated_rows.py").write_text(code)
 
-    def command(self, *words: object) -> list[str]:
+    def words(self, *words: object) -> list[str]:
         common = ["--only", "tiny,tiny-dropout", "--seeds", 2, "--rows-file", self.folder / "fated_rows.py"]
         where = ["--store", self.store, "--wandb", "off", "--accelerator", "cpu", "--threads", 1]
-        return [sys.executable, "-m", "benchmark", "reproduce", *map(str, (*common, *where, *words))]
+        return ["reproduce", *map(str, (*common, *where, *words))]
 
     def start(self, *words: object) -> "subprocess.Popen[str]":
-        """Start a driver."""
+        """Start a driver in a process of its own."""
         pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.Popen(self.command(*words), cwd=ROOT, **pipes)
+        return subprocess.Popen([sys.executable, "-m", "benchmark", *self.words(*words)], cwd=ROOT, **pipes)
 
     def run(self, *words: object, code: int = 0) -> str:
-        """Run a driver to its end; give what it printed."""
-        driver = self.start(*words)
-        printed = driver.communicate(timeout=300)[0]
-        assert driver.returncode == code, printed
-        return printed
+        """Run a driver to its end, in this process, which has everything imported; give what it printed."""
+        sys.modules.pop("fated_rows", None)  # that of another grid
+        printed = io.StringIO()
+        with redirect_stdout(printed), redirect_stderr(printed):
+            ended = main(self.words(*words))
+        assert ended == code, printed.getvalue()
+        return printed.getvalue()
 
     def fate(self, name: str) -> None:
         (self.folder / f"fate-{name}").touch()
