@@ -31,6 +31,7 @@ class LanguageModelConfig(Config):
     task: ClassVar[str] = "language-modeling"
     protocol: ClassVar[int] = 1
     unit: ClassVar[str] = "tokens"
+    probabilities: ClassVar[tuple[str, ...]] = (*Config.probabilities, "embedding_dropout")
     headline: ClassVar[tuple[Metric, ...]] = (
         Metric(
             "validation_perplexity",
@@ -53,10 +54,23 @@ class LanguageModelConfig(Config):
     """Time steps of truncated backpropagation through time."""
     lr: float = 1.0
     """Learning rate of plain SGD, for a loss summed over the unroll and averaged over the batch."""
+    tied: bool = False
+    """Give the softmax layer the embedding's weights (Press & Wolf 2017, Inan et al. 2017)."""
+    embedding_size: int | None = None
+    """Units of the embedding and, if tied, of the last layer; those of a layer if not given."""
+    embedding_dropout: float = 0.0
+    """Probability of dropping a word of the vocabulary for a window (Merity et al. 2018)."""
+    activation_regularization: float = 0.0
+    """Factor of the mean square of the outputs in the loss of a step (AR, Merity et al. 2017)."""
+    temporal_activation_regularization: float = 0.0
+    """Factor of the mean square of the outputs' change in the loss of a step (TAR, Merity et al. 2017)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require("unroll", self.unroll >= 1, "at least 1")
+        self._require("embedding_size", self.embedding_size is None or self.embedding_size >= 1, "at least 1")
+        for name in ("activation_regularization", "temporal_activation_regularization"):
+            self._require(name, getattr(self, name) >= 0, "at least 0")
 
     def datamodule(self, data: Path) -> "LanguageModelingData":
         """See Config.datamodule."""
