@@ -122,9 +122,7 @@ class RegularizedLSTM(nn.Module):
             self._dropped(self.update_dropout, inputs, shape),
             self._zoned_out(self.zoneout_cell, inputs, shape),
             self._zoned_out(self.zoneout_hidden, inputs, shape),
-            nn.functional.dropout(torch.ones_like(layer.weight_hh_l0), self.weight_drop)
-            if self.weight_drop and self.training
-            else None,
+            self._weights_dropped(layer),
         )
         return None if masks.empty else masks
 
@@ -134,8 +132,16 @@ class RegularizedLSTM(nn.Module):
             return None
         ones = torch.ones(shape[1:], device=inputs.device)
         if isinstance(drop, LockedDropout):
-            return drop(ones[None]).expand(shape)
-        return torch.stack([drop(ones) for _ in inputs])
+            window: Tensor = drop(ones[None]).expand(shape)
+            return window
+        return torch.stack([drop(ones) for _ in inputs])  # as the ablation's first runs drew them
+
+    def _weights_dropped(self, layer: nn.Module) -> Tensor | None:
+        """A factor of weight drop for each hidden-to-hidden weight; None if there is none."""
+        if not (self.weight_drop and self.training):
+            return None
+        weight: Tensor = layer.get_parameter("weight_hh_l0")
+        return nn.functional.dropout(torch.ones_like(weight), self.weight_drop)
 
     def _zoned_out(self, probability: float, inputs: Tensor, shape: tuple[int, ...]) -> Tensor | None:
         """The share of each unit that zoneout keeps at each step: 0 or 1 in training, in evaluation the probability."""

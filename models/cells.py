@@ -43,7 +43,7 @@ class LSTM(nn.LSTM):
             return super().forward(inputs, state)  # type: ignore[no-any-return, has-type]
         zeros = inputs.new_zeros(1, inputs.shape[1], self.hidden_size)
         h, c = state or (zeros, zeros)
-        weights = list(self.parameters())
+        weights: list[Tensor] = list(self.parameters())
         if masks and masks.weights is not None:
             weights[1] = weights[1] * masks.weights
             masks = masks._replace(weights=None)
@@ -64,7 +64,8 @@ class NormalizedLSTM(LSTM):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
-        self.of_inputs, self.of_sums, self.of_cells = map(nn.LayerNorm, (4 * hidden_size, 4 * hidden_size, hidden_size))
+        self.of_inputs, self.of_sums = nn.LayerNorm(4 * hidden_size), nn.LayerNorm(4 * hidden_size)
+        self.of_cells = nn.LayerNorm(hidden_size)
 
     def forward(
         self,
@@ -76,9 +77,12 @@ class NormalizedLSTM(LSTM):
         zeros = inputs.new_zeros(1, inputs.shape[1], self.hidden_size)
         h, c = state or (zeros, zeros)
         masks = masks or Masks()
-        weight_hh = self.weight_hh_l0 if masks.weights is None else self.weight_hh_l0 * masks.weights
-        from_inputs = self.of_inputs(nn.functional.linear(inputs, self.weight_ih_l0))
-        from_inputs = from_inputs + (self.bias_ih_l0 + self.bias_hh_l0 + self.of_sums.bias)
+        weights: list[Tensor] = list(self.parameters())
+        weight_ih, weight_hh, bias_ih, bias_hh = weights[:4]
+        if masks.weights is not None:
+            weight_hh = weight_hh * masks.weights
+        from_inputs = self.of_inputs(nn.functional.linear(inputs, weight_ih))
+        from_inputs = from_inputs + (bias_ih + bias_hh + self.of_sums.bias)
         outputs, c = _NormalizedSteps.apply(  # type: ignore[no-untyped-call]
             from_inputs, h[0], c[0], weight_hh, self.of_sums.weight, self.of_cells.weight, self.of_cells.bias,
             product_type(inputs), *masks._replace(weights=None),
@@ -89,9 +93,7 @@ class NormalizedLSTM(LSTM):
 class RNN(nn.RNN):
     """One plain recurrent layer, s_t = tanh(U x_t + W s_{t-1}) (paper section 3), with the parameters of nn.RNN."""
 
-    def forward(
-        self, inputs: Tensor, state: Tensor | None = None, masks: Masks | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, inputs: Tensor, state: Tensor | None = None, masks: Masks | None = None) -> tuple[Tensor, Tensor]:
         """As LSTM.forward, with a state [1, batch, hidden_size] and no masks but that of h[t-1]."""
         if masks is None and not stepping_pays(self, inputs):
             return super().forward(inputs, state)  # type: ignore[no-any-return, has-type]

@@ -1,7 +1,7 @@
 """Word-level language model (paper section 4.1): embedding, regularized LSTM, softmax."""
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Unpack
+from typing import Any, Unpack
 
 import torch
 from lightning_utilities.core.apply_func import apply_to_collection
@@ -135,7 +135,8 @@ class LanguageModel(TokenModel):
         if self.activation_regularization:
             penalty = self.activation_regularization * outputs.pow(2).mean(2).sum()
         if self.temporal_activation_regularization and len(outputs) > 1:
-            change = self.decoder.backbone.undropped.diff(dim=0)
+            undropped: Any = self.decoder.backbone.undropped
+            change = undropped.diff(dim=0)
             mean_change = change.pow(2).mean(2).sum() / len(change)
             penalty = penalty + self.temporal_activation_regularization * len(outputs) * mean_change
         return penalty

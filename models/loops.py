@@ -32,8 +32,8 @@ class Masks(NamedTuple):
     kept_hidden: Tensor | None = None
     """Share d of h[t-1] that is kept: h[t] = d * h[t-1] + (1 - d) * o * tanh(f * c[t-1] + i * g)."""
     weights: Tensor | None = None
-    """Factor [4 * hidden_size, hidden_size] of the hidden-to-hidden weights, one for all steps: DropConnect as in weight
-    drop (Merity et al. 2018, section 2)."""
+    """Factor [4 * hidden_size, hidden_size] of the hidden-to-hidden weights, one for all steps: weight drop, which is
+    DropConnect on them (Merity et al. 2018, section 2)."""
 
     @property
     def empty(self) -> bool:
@@ -119,7 +119,7 @@ def forward(
         torch.unbind, (outputs, dropped, cells, squashed, gates, updates, proposed)
     )
     multiply = product_with(weight_hh, cells.shape[1])
-    no_sum = torch.zeros_like(from_inputs[0]) if of_sums else None
+    no_sum = torch.zeros_like(from_inputs[0])
     for t, from_input in enumerate(from_inputs.unbind()):
         if masks.recurrent is not None:
             torch.mul(h_at[t], masks.recurrent[t], out=dropped_at[t])

@@ -6,7 +6,7 @@ import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args, get_type_hints
@@ -59,6 +59,11 @@ class Config(ABC):
         "update_dropout", "zoneout_cell", "zoneout_hidden", "weight_drop", "layer_norm",
     )  # fmt: skip
     """Fields for which the plain recurrent cell has no place."""
+    beside_paper: ClassVar[tuple[str, ...]] = (
+        *of_lstms_only, "dropout_mask", "input_dropout", "output_dropout", "weight_decay", "decay_on_plateau",
+        "averaging",
+    )  # fmt: skip
+    """Fields that are methods of others, with which a model is not compared as the paper's."""
 
     source: str
     """Data set by name, or the path of the user's own."""
@@ -90,7 +95,7 @@ class Config(ABC):
     """Recurrent cell: an LSTM, or the plain s_t = tanh(U x_t + W s_{t-1})."""
     backbone: str = "models.backbone.RegularizedLSTM"
     """Class path of the recurrent stack, called as RegularizedLSTM is."""
-    backbone_options: dict[str, bool | int | float | str] = field(default_factory=dict)
+    backbone_options: dict[str, bool | int | float | str] = field(default_factory=dict, hash=False)
     """Values by name of options that a class of your own declares, as keywords of its constructor."""
     init_range: float
     """Parameters are initialized from U(-init_range, init_range)."""
@@ -141,6 +146,16 @@ class Config(ABC):
     def _require(self, name: str, holds: bool, right: str) -> None:
         if not holds:
             raise ValueError(f"{name}: {getattr(self, name)!r} is out of range, must be {right}")
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The fields of `beside_paper` that are set."""
+        return tuple(one.name for one in fields(self) if one.name in self.beside_paper and self._is_set(one))
+
+    def _is_set(self, one: "Field[Any]") -> bool:
+        """Whether a field is not at its default."""
+        default = one.default if one.default_factory is MISSING else one.default_factory()
+        return bool(getattr(self, one.name) != default)
 
     @abstractmethod
     def datamodule(self, data: Path) -> "TaskData":
@@ -207,10 +222,9 @@ class Config(ABC):
         """
         content: dict[str, Any] = {"task": self.task, "protocol": self.protocol}
         for one in fields(self):
-            value = getattr(self, one.name)
-            if value != one.default:
+            if self._is_set(one) and one.name != "backbone_options":
+                value = getattr(self, one.name)
                 content[one.name] = float(value) if isinstance(value, int) else value  # 5 and 5.0 are one value
-        content.pop("backbone_options")
         if self.backbone_options or not self.backbone.startswith("models."):
             content.update(self._of_backbone())
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
