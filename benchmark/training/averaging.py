@@ -29,7 +29,7 @@ def averaging_callbacks(config: Config, options: Options) -> list[Callback]:
         found.append(PlateauDecay(metric, config.decay))
     if options.validate_every > 1 and (config.decay_on_plateau or config.averaging == "triggered"):
         raise UserError(
-            f"--validate_every {options.validate_every}: the row decides by validation after each epoch, so it must be 1"
+            f"--validate_every {options.validate_every}: the row decides by the validation of each epoch; leave it at 1"
         )
     return found
 
