@@ -253,7 +253,7 @@ class Published:
     """The figures that the paper reports for a row."""
 
     source: str
-    """Table or figure of arXiv:1409.2329."""
+    """Table or figure of arXiv:1409.2329, or the authors of another paper."""
     metrics: Mapping[str, float]
     """Published value by the name of the metric."""
     on: str = ""

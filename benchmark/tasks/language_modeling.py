@@ -256,11 +256,8 @@ PTB_AWD_LSTM = Row(
         hidden_size=1150, layers=3, embedding_size=400, tied=True, unroll=70, init_range=0.03, lr=30 / 70, clip=17.5,
         flat_epochs=500, decay=1, epochs=500, **AWD,
     ),
-    published=Published(
-        "Merity et al. 2018", {"validation_perplexity": 60.7, "test_perplexity": 58.8}
-    ),
-    note="not run yet",
-    label="AWD-LSTM",
+    published=Published("Merity", {"validation_perplexity": 60.7, "test_perplexity": 58.8}),
+    label="AWD-LSTM (Merity et al. 2018)",
 )  # fmt: skip
 
 PTB_ROWS = _rows(PTB_SMALL, PTB_MEDIUM, PTB_LARGE, small_dropout=0.2)
