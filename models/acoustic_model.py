@@ -40,6 +40,7 @@ class AcousticModel(TaskModel):
         lr: SGD learning rate, for a loss averaged over the frames of a batch.
         flat_epochs: epochs trained at lr before it starts to fall.
         decay: divisor of the learning rate before each later epoch.
+        weight_decay: see TaskModel.
         arguments: the recurrent stack; with no layers the model is a linear classifier of single frames.
     """
 
@@ -52,9 +53,10 @@ class AcousticModel(TaskModel):
         lr: float,
         flat_epochs: float,
         decay: float,
+        weight_decay: float = 0.0,
         **arguments: Unpack[BackboneArguments],
     ) -> None:
-        super().__init__(lr, flat_epochs, decay)
+        super().__init__(lr, flat_epochs, decay, weight_decay)
         self.save_hyperparameters()
         self.output_delay = output_delay
         self.backbone = build_backbone(features, **arguments)

@@ -39,6 +39,7 @@ class TaskModel(LightningModule):
         lr: learning rate of plain SGD.
         flat_epochs: epochs trained at lr before it starts to fall.
         decay: divisor of the learning rate before each later epoch.
+        weight_decay: factor of the weights that is added to their gradients.
     """
 
     carried: ClassVar[tuple[str, ...]] = ()
@@ -53,9 +54,9 @@ class TaskModel(LightningModule):
     picture or utterance of a split in its order: the metric can be computed from them again, and its error over items.
     """
 
-    def __init__(self, lr: float, flat_epochs: float, decay: float) -> None:
+    def __init__(self, lr: float, flat_epochs: float, decay: float, weight_decay: float = 0.0) -> None:
         super().__init__()
-        self.lr, self.flat_epochs, self.decay = lr, flat_epochs, decay
+        self.lr, self.flat_epochs, self.decay, self.weight_decay = lr, flat_epochs, decay, weight_decay
         self.log_probabilities, self.details, self.items = {}, {}, {}
 
     @property
@@ -90,7 +91,7 @@ class TaskModel(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """SGD at lr for flat_epochs epochs, divided by decay before each epoch after those (paper section 4.1)."""
-        optimizer = torch.optim.SGD(self.parameters(), lr=self.lr)
+        optimizer = torch.optim.SGD(self.parameters(), lr=self.lr, weight_decay=self.weight_decay)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda finished: self.decay ** -max(0, finished + 1 - self.flat_epochs)
         )

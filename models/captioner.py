@@ -42,6 +42,7 @@ class Captioner(TokenModel):
         decay: divisor of the learning rate before each later epoch.
         statistics: mean and standard deviation [feature_size] of the training pictures' vectors, which are normalized
             by them; kept in the checkpoint.
+        weight_decay: see TaskModel.
         arguments: the recurrent stack; the embedding has the size of its layers.
     """
 
@@ -62,9 +63,10 @@ class Captioner(TokenModel):
         flat_epochs: float,
         decay: float,
         statistics: tuple[Tensor, Tensor] | None = None,
+        weight_decay: float = 0.0,
         **arguments: Unpack[BackboneArguments],
     ) -> None:
-        super().__init__(lr, flat_epochs, decay)
+        super().__init__(lr, flat_epochs, decay, weight_decay)
         self.save_hyperparameters(ignore=["statistics"])
         self.beam, self.max_length, self.length_normalization = beam, max_length, length_normalization
         mean, deviation = statistics or (torch.zeros(feature_size), torch.ones(feature_size))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from models import loops
+from models.loops import Kept, Masks, Normalized
 from models.products import product_type, product_with, rounds_on_cpu, transposed_product
 
 STEPPED = 400
@@ -26,37 +27,79 @@ class LSTM(nn.LSTM):
     """One LSTM layer (paper equations 4 to 6), with the parameters of nn.LSTM."""
 
     def forward(
-        self, inputs: Tensor, state: tuple[Tensor, Tensor] | None = None, masks: Tensor | None = None
+        self,
+        inputs: Tensor,
+        state: tuple[Tensor, Tensor] | None = None,
+        masks: Masks | None = None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """As nn.LSTM.forward, for inputs [time, batch, input_size].
 
         Args:
             inputs: [time, batch, input_size].
             state: h and c, each [1, batch, hidden_size]; zeros if None.
-            masks: [time, batch, hidden_size], by which h[t-1] is multiplied at each step.
+            masks: what methods have drawn for this call.
         """
         if masks is None and not stepping_pays(self, inputs):
             return super().forward(inputs, state)  # type: ignore[no-any-return, has-type]
         zeros = inputs.new_zeros(1, inputs.shape[1], self.hidden_size)
         h, c = state or (zeros, zeros)
+        weights: list[Tensor] = list(self.parameters())
+        if masks and masks.weights is not None:
+            weights[1] = weights[1] * masks.weights
+            masks = masks._replace(weights=None)
+            if masks.empty and not stepping_pays(self, inputs):
+                outputs, h, c = torch.lstm(inputs, (h, c), weights, True, 1, 0.0, self.training, False, False)
+                return outputs, (h, c)
         outputs, c = _LSTMSteps.apply(  # type: ignore[no-untyped-call]
-            inputs, h[0], c[0], *self.parameters(), masks, product_type(inputs)
+            inputs, h[0], c[0], *weights, product_type(inputs), *(masks or Masks())
         )
+        return outputs, (outputs[-1:], c[None])
+
+
+class NormalizedLSTM(LSTM):
+    """One LSTM layer with layer normalization (Ba et al. 2016, equations 20 to 22).
+
+    The gates are LN(W_x x[t]) + LN(W_h h[t-1]) + b, and h[t] = o * tanh(LN(c[t])). Each LN has a gain and a bias.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        self.of_inputs, self.of_sums = nn.LayerNorm(4 * hidden_size), nn.LayerNorm(4 * hidden_size)
+        self.of_cells = nn.LayerNorm(hidden_size)
+
+    def forward(
+        self,
+        inputs: Tensor,
+        state: tuple[Tensor, Tensor] | None = None,
+        masks: Masks | None = None,
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """As LSTM.forward."""
+        zeros = inputs.new_zeros(1, inputs.shape[1], self.hidden_size)
+        h, c = state or (zeros, zeros)
+        masks = masks or Masks()
+        weights: list[Tensor] = list(self.parameters())
+        weight_ih, weight_hh, bias_ih, bias_hh = weights[:4]
+        if masks.weights is not None:
+            weight_hh = weight_hh * masks.weights
+        from_inputs = self.of_inputs(nn.functional.linear(inputs, weight_ih))
+        from_inputs = from_inputs + (bias_ih + bias_hh + self.of_sums.bias)
+        outputs, c = _NormalizedSteps.apply(  # type: ignore[no-untyped-call]
+            from_inputs, h[0], c[0], weight_hh, self.of_sums.weight, self.of_cells.weight, self.of_cells.bias,
+            product_type(inputs), *masks._replace(weights=None),
+        )  # fmt: skip
         return outputs, (outputs[-1:], c[None])
 
 
 class RNN(nn.RNN):
     """One plain recurrent layer, s_t = tanh(U x_t + W s_{t-1}) (paper section 3), with the parameters of nn.RNN."""
 
-    def forward(
-        self, inputs: Tensor, state: Tensor | None = None, masks: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """As LSTM.forward, with a state [1, batch, hidden_size]."""
+    def forward(self, inputs: Tensor, state: Tensor | None = None, masks: Masks | None = None) -> tuple[Tensor, Tensor]:
+        """As LSTM.forward, with a state [1, batch, hidden_size] and no masks but that of h[t-1]."""
         if masks is None and not stepping_pays(self, inputs):
             return super().forward(inputs, state)  # type: ignore[no-any-return, has-type]
         h = inputs.new_zeros(1, inputs.shape[1], self.hidden_size) if state is None else state
         outputs = _RNNSteps.apply(  # type: ignore[no-untyped-call]
-            inputs, h[0], *self.parameters(), masks, product_type(inputs)
+            inputs, h[0], *self.parameters(), masks and masks.recurrent, product_type(inputs)
         )
         return outputs, outputs[-1:]
 
@@ -79,16 +122,14 @@ class _LSTMSteps(torch.autograd.Function):
         weight_hh: Tensor,
         bias_ih: Tensor,
         bias_hh: Tensor,
-        masks: Tensor | None,
         dtype: torch.dtype,
+        *masks: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         weight_ih, weight_hh, x = weight_ih.to(dtype), weight_hh.to(dtype), inputs.to(dtype)
         from_inputs = _input_products(x, weight_ih, bias_ih + bias_hh)
-        outputs, dropped = _fed_back(h, masks, len(x), dtype)
-        cells = h.new_empty(len(x) + 1, *c.shape, dtype=bias_ih.dtype)
-        cells[0] = c
-        kept = loops.forward(from_inputs, weight_hh, masks, outputs, dropped, cells)
-        ctx.save_for_backward(x, weight_ih, weight_hh, dropped, masks, cells, *kept)
+        outputs, dropped, cells = _room(from_inputs, h, c, Masks(*masks))
+        kept = loops.forward(from_inputs, weight_hh, Masks(*masks), outputs, dropped, cells)
+        ctx.save_for_backward(x, weight_ih, weight_hh, dropped, cells, *kept, *masks)
         ctx.types = inputs.dtype, h.dtype, c.dtype
         ctx.set_materialize_grads(False)  # the last cell state is seldom part of a loss
         return outputs[1:], cells[-1].clone()
@@ -96,14 +137,73 @@ class _LSTMSteps(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_outputs: Tensor | None, d_c: Tensor | None) -> tuple[Tensor | None, ...]:
-        x, weight_ih, weight_hh, dropped, masks, cells, *kept = ctx.saved_tensors
-        d_h = torch.zeros_like(cells[0])
-        d_c = torch.zeros_like(cells[0]) if d_c is None else d_c.to(cells.dtype, copy=True)
-        d_gates = torch.empty_like(kept[0], dtype=x.dtype)
-        d_h, d_c = loops.backward(d_outputs, d_h, d_c, d_gates, weight_hh, masks, cells, *kept)
+        x, weight_ih, weight_hh, dropped, cells, *rest = ctx.saved_tensors
+        kept, masks = Kept(*rest[: len(Kept._fields)]), Masks(*rest[len(Kept._fields) :])
+        d_gates = torch.empty_like(kept.gates, dtype=x.dtype)
+        d_h, d_c, _, _ = loops.backward(d_outputs, *_begin(cells, d_c), d_gates, weight_hh, masks, cells, kept)
         d_x, *of_parameters = _gradients(d_gates, x, dropped, weight_ih, cells.dtype)
         of_inputs, of_h, of_c = ctx.types
-        return d_x.to(of_inputs), d_h.to(of_h), d_c.to(of_c), *of_parameters, None, None
+        return d_x.to(of_inputs), d_h.to(of_h), d_c.to(of_c), *of_parameters, None, *(None for _ in masks)
+
+
+class _NormalizedSteps(torch.autograd.Function):
+    """All steps of an LSTM layer with layer normalization, from what the inputs give the gates."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        from_inputs: Tensor,
+        h: Tensor,
+        c: Tensor,
+        weight_hh: Tensor,
+        sum_gain: Tensor,
+        cell_gain: Tensor,
+        cell_bias: Tensor,
+        dtype: torch.dtype,
+        *masks: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        weight = weight_hh.to(dtype)
+        outputs, dropped, cells = _room(from_inputs.to(dtype), h, c, Masks(*masks))
+        of_sums = Normalized(sum_gain, None, torch.empty_like(from_inputs))
+        proposed = cells[1:] if Masks(*masks).kept_cell is None else torch.empty_like(cells[1:])
+        of_cells = Normalized(cell_gain, cell_bias, proposed)
+        kept = loops.forward(from_inputs, weight, Masks(*masks), outputs, dropped, cells, of_sums, of_cells)
+        ctx.save_for_backward(weight, dropped, cells, *kept, *masks)
+        ctx.norms = of_sums, of_cells
+        ctx.types = h.dtype, c.dtype
+        ctx.set_materialize_grads(False)
+        return outputs[1:], cells[-1].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_outputs: Tensor | None, d_c: Tensor | None) -> tuple[Tensor | None, ...]:
+        weight, dropped, cells, *rest = ctx.saved_tensors
+        kept, masks = Kept(*rest[: len(Kept._fields)]), Masks(*rest[len(Kept._fields) :])
+        of_sums, of_cells = ctx.norms
+        d_gates = torch.empty_like(kept.gates)
+        d_h, d_c, d_sums, d_normalized = loops.backward(
+            d_outputs, *_begin(cells, d_c), d_gates, weight, masks, cells, kept, of_sums, of_cells
+        )
+        d_weight = transposed_product(d_sums.flatten(0, 1).to(weight.dtype), dropped.flatten(0, 1)).to(cells.dtype)
+        of_h, of_c = ctx.types
+        return (
+            d_gates, d_h.to(of_h), d_c.to(of_c), d_weight, of_sums.gradients(d_gates)[0],
+            *of_cells.gradients(d_normalized), None, *(None for _ in masks),
+        )  # fmt: skip
+
+
+def _room(from_inputs: Tensor, h: Tensor, c: Tensor, masks: Masks) -> tuple[Tensor, Tensor, Tensor]:
+    """Room for outputs, for what is fed back, and for cells, as loops.forward fills them in."""
+    outputs, dropped = _fed_back(h, masks.recurrent, len(from_inputs), from_inputs.dtype)
+    cells = c.new_empty(len(from_inputs) + 1, *c.shape, dtype=torch.promote_types(c.dtype, torch.float32))
+    cells[0] = c
+    return outputs, dropped, cells
+
+
+def _begin(cells: Tensor, d_c: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The gradients of h and c after the last step, from which the backward loop starts."""
+    d_h = torch.zeros_like(cells[0])
+    return d_h, torch.zeros_like(d_h) if d_c is None else d_c.to(cells.dtype, copy=True)
 
 
 class _RNNSteps(torch.autograd.Function):

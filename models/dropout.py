@@ -25,3 +25,16 @@ class Dropout(nn.Dropout):
         numbers = words.view(torch.int16)[: input.numel()].view(input.shape)
         kept = numbers >= min(round(self.p * LEVELS), LEVELS - 1) - LEVELS // 2
         return input.to(torch.bfloat16) * (kept.to(torch.bfloat16) * (1 / (1 - self.p)))
+
+
+class LockedDropout(Dropout):
+    """Dropout with one mask for all time steps of a window (variational dropout, Gal & Ghahramani 2016, section 4).
+
+    y[t] = m * x[t] / (1 - p), with one m ~ Bernoulli(1 - p) [batch, units] for all t; a mask is drawn at each call.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Values [time, batch, units] with the same units of each sequence dropped at every step, in training."""
+        if not (self.training and self.p):
+            return input
+        return input * super().forward(torch.ones_like(input[:1]))

@@ -1,7 +1,7 @@
 """Word-level language model (paper section 4.1): embedding, regularized LSTM, softmax."""
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Unpack
+from typing import Any, Unpack
 
 import torch
 from lightning_utilities.core.apply_func import apply_to_collection
@@ -13,6 +13,7 @@ from datamodules.vocabulary import EOS, UNK, Vocabulary
 from models.backbone import BackboneArguments, State, initialize_uniform
 from models.base import EVALUATIONS, TRAINING
 from models.decoding import sample
+from models.softmax import score_words
 from models.tokens import TokenDecoder, TokenModel
 
 CONVENTION = "authors_convention"
@@ -34,7 +35,13 @@ class LanguageModel(TokenModel):
         lr: SGD learning rate, for a loss summed over the unroll and averaged over the batch.
         flat_epochs: epochs trained at lr before it starts to fall.
         decay: divisor of the learning rate before each later epoch.
-        arguments: the recurrent stack; the embedding has the size of its layers.
+        weight_decay: see TaskModel.
+        tied, embedding_size, embedding_dropout: see TokenDecoder.
+        activation_regularization: factor alpha of alpha * mean((m * h[t])^2), of the last layer's outputs as dropout
+            leaves them, which is added to the loss of each step (AR, Merity et al. 2017, section 3.1).
+        temporal_activation_regularization: factor beta of beta * mean((h[t] - h[t-1])^2), of the last layer's outputs
+            before dropout (TAR, section 3.2).
+        arguments: the recurrent stack.
     """
 
     carried = ("state",)
@@ -46,12 +53,22 @@ class LanguageModel(TokenModel):
         lr: float,
         flat_epochs: float,
         decay: float,
+        weight_decay: float = 0.0,
+        tied: bool = False,
+        embedding_size: int | None = None,
+        embedding_dropout: float = 0.0,
+        activation_regularization: float = 0.0,
+        temporal_activation_regularization: float = 0.0,
         **arguments: Unpack[BackboneArguments],
     ) -> None:
-        super().__init__(lr, flat_epochs, decay)
+        super().__init__(lr, flat_epochs, decay, weight_decay)
         self.save_hyperparameters()
-        self.decoder = TokenDecoder(len(vocabulary), **arguments)
+        self.activation_regularization = activation_regularization
+        self.temporal_activation_regularization = temporal_activation_regularization
+        self.decoder = TokenDecoder(len(vocabulary), tied, embedding_size, embedding_dropout, **arguments)
         initialize_uniform(self, init_range)
+        if temporal_activation_regularization and not hasattr(self.decoder.backbone, "undropped"):
+            raise ValueError("temporal_activation_regularization: the backbone does not keep its undropped outputs")
 
         self.unknown = Vocabulary(vocabulary).ids.get(UNK, -1)
         """Id of the word that stands for those outside the vocabulary."""
@@ -104,10 +121,25 @@ class LanguageModel(TokenModel):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Loss of one window: summed over the unroll, averaged over the batch, as the authors' code clips it."""
-        log_probabilities = self._log_probabilities(batch)
+        inputs, targets = batch
+        outputs, state = self.decoder.hidden(inputs, self.state)
+        self.state = apply_to_collection(state, Tensor, Tensor.detach)
+        log_probabilities = score_words(self.decoder.output, outputs, targets)
         self.train_perplexity.update(log_probabilities.detach())
-        loss: Tensor = -log_probabilities.sum() / self.all_reduce_sum(log_probabilities.shape[1])
-        return loss
+        loss: Tensor = self._penalty(outputs) - log_probabilities.sum()
+        return loss / self.all_reduce_sum(log_probabilities.shape[1])
+
+    def _penalty(self, outputs: Tensor) -> Tensor | float:
+        """AR and TAR of a window, for a loss that is summed over its steps and over the batch."""
+        penalty: Tensor | float = 0.0
+        if self.activation_regularization:
+            penalty = self.activation_regularization * outputs.pow(2).mean(2).sum()
+        if self.temporal_activation_regularization and len(outputs) > 1:
+            undropped: Any = self.decoder.backbone.undropped
+            change = undropped.diff(dim=0)
+            mean_change = change.pow(2).mean(2).sum() / len(change)
+            penalty = penalty + self.temporal_activation_regularization * len(outputs) * mean_change
+        return penalty
 
     @override
     def on_train_epoch_start(self) -> None:

@@ -20,20 +20,46 @@ class TokenDecoder(nn.Module):
 
     Args:
         words: size of the vocabulary.
-        arguments: the recurrent stack; the embedding has the size of its layers.
+        tied: whether the softmax layer has the embedding's weights (weight tying, Press & Wolf 2017, Inan et al. 2017).
+        embedding_size: units of the embedding and, if tied, of the last layer; hidden_size if None.
+        embedding_dropout: probability with which a word of the vocabulary is read as zeros in all places of a call; the
+            others are scaled by 1 / (1 - embedding_dropout) (Merity et al. 2018, section 4.3).
+        arguments: the recurrent stack.
     """
 
-    def __init__(self, words: int, **arguments: Unpack[BackboneArguments]) -> None:
+    def __init__(
+        self,
+        words: int,
+        tied: bool = False,
+        embedding_size: int | None = None,
+        embedding_dropout: float = 0.0,
+        **arguments: Unpack[BackboneArguments],
+    ) -> None:
         super().__init__()
         hidden_size = arguments["hidden_size"]
-        self.embedding = nn.Embedding(words, hidden_size)
-        self.backbone = build_backbone(hidden_size, **arguments)
-        self.output = nn.Linear(hidden_size, words)
+        width = embedding_size or hidden_size
+        if tied and width != hidden_size:
+            arguments["output_size"] = width
+        self.embedding = nn.Embedding(words, width)
+        self.backbone = build_backbone(width, **arguments)
+        self.output = nn.Linear(width if tied else hidden_size, words)
+        if tied:
+            self.output.weight = self.embedding.weight
+        self.embedding_dropout = embedding_dropout
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Logits [time, batch, words] of the word after each of tokens [time, batch], and the new state."""
-        outputs, state = self.backbone(self.embedding(tokens), state)
+        outputs, state = self.hidden(tokens, state)
         return self.output(outputs), state
+
+    def hidden(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Outputs [time, batch, units] of the recurrent stack for tokens [time, batch], and the new state."""
+        embedded = self.embedding(tokens)
+        if self.embedding_dropout and self.training:
+            words = self.embedding.weight.new_ones(self.embedding.num_embeddings, 1)
+            embedded = embedded * nn.functional.dropout(words, self.embedding_dropout)[tokens]
+        outputs, state = self.backbone(embedded, state)
+        return outputs, state
 
     def score(self, tokens: Tensor, targets: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Natural log-probabilities [time, batch] of targets, the words after tokens, and the new state.
@@ -43,7 +69,7 @@ class TokenDecoder(nn.Module):
             targets: ids [time, batch], or IGNORE_INDEX, which gives 0.
             state: as for forward.
         """
-        outputs, state = self.backbone(self.embedding(tokens), state)
+        outputs, state = self.hidden(tokens, state)
         return score_words(self.output, outputs, targets), state
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
@@ -56,11 +82,11 @@ class TokenModel(TaskModel):
     """A model that is trained to predict words: its steps update the perplexities, which are logged once an epoch.
 
     Args:
-        lr, flat_epochs, decay: see TaskModel.
+        lr, flat_epochs, decay, weight_decay: see TaskModel.
     """
 
-    def __init__(self, lr: float, flat_epochs: float, decay: float) -> None:
-        super().__init__(lr, flat_epochs, decay)
+    def __init__(self, lr: float, flat_epochs: float, decay: float, weight_decay: float = 0.0) -> None:
+        super().__init__(lr, flat_epochs, decay, weight_decay)
         self.train_perplexity = TokenPerplexity()
         self.validation_perplexity = TokenPerplexity()
         self.dropout_off_perplexity = TokenPerplexity()

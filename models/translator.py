@@ -49,6 +49,7 @@ class Translator(TokenModel):
         decay_every: number of epochs between two falls, such as 0.5.
         beam: hypotheses that beam search keeps.
         length_normalization: see beam_search.
+        weight_decay: see TaskModel.
         arguments: the recurrent stacks of encoder and decoder; the embeddings have the size of their layers.
     """
 
@@ -65,9 +66,10 @@ class Translator(TokenModel):
         decay_every: float,
         beam: int,
         length_normalization: float,
+        weight_decay: float = 0.0,
         **arguments: Unpack[BackboneArguments],
     ) -> None:
-        super().__init__(lr, flat_epochs, decay)
+        super().__init__(lr, flat_epochs, decay, weight_decay)
         self.save_hyperparameters()
         self.source_vocabulary, self.target_vocabulary = Vocabulary(source_vocabulary), Vocabulary(target_vocabulary)
         self.languages, self.batch_size, self.decay_every = tuple(languages), batch_size, decay_every
@@ -163,7 +165,7 @@ class Translator(TokenModel):
 
     def configure_optimizers(self) -> Any:
         """SGD at lr for flat_epochs epochs, then divided by decay every decay_every epochs (Sutskever et al. 2014)."""
-        optimizer = torch.optim.SGD(self.parameters(), lr=self.lr)
+        optimizer = torch.optim.SGD(self.parameters(), lr=self.lr, weight_decay=self.weight_decay)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda _: self.decay ** -self.decays(self._epochs_trained())
         )

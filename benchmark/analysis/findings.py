@@ -77,7 +77,7 @@ def larger_models_overfit(group: Group, confidence: float) -> Iterator[Finding]:
 def recurrent_dropout_is_worse(group: Group, confidence: float) -> Iterator[Finding]:
     """Dropout on the recurrent connections as well gives a higher test perplexity (sections 1 and 3)."""
     for results in group:
-        if results.row.config.recurrent_dropout:
+        if results.row.config.recurrent_dropout and not results.row.config.methods:
             usual = plain(group, results.row.size, regularized=True)
             comparison = f"{results.row.size}, dropout on recurrent connections too → on non-recurrent ones alone"
             yield from _better(comparison, results, usual, test_perplexity(group), confidence)

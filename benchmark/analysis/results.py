@@ -57,9 +57,14 @@ class RowResults:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is the suite's LSTM, with or without dropout on its non-recurrent connections, nothing else."""
+        """Whether it is the paper's LSTM, with or without dropout on its non-recurrent connections, nothing else."""
         config = self.row.config
-        special = config.recurrent_dropout or config.cell != "lstm" or config.backbone != type(config).backbone
+        special = (
+            config.recurrent_dropout
+            or config.methods
+            or config.cell != "lstm"
+            or config.backbone != type(config).backbone
+        )
         return not (special or config.layers == 0 or self.row.ensemble_of)
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmark.analysis import subsets
 from benchmark.audit.cases import Case, Gap
-from benchmark.audit.configurations import ForeignBackbone, learning_rate, parameters_of, words_of
+from benchmark.audit.configurations import ForeignBackbone, falls_on_plateaus, learning_rate, parameters_of, words_of
 from benchmark.audit.entries import quoted
 from benchmark.audit.published import PUBLISHED_DATA
 from benchmark.audit.training_causes import update_ratios
@@ -169,8 +169,9 @@ def curve(case: Case) -> Iterator[str]:
     if [point.get("epoch") for point in record.curve] != list(range(1, config.epochs + 1)):
         yield f"the curve has {len(record.curve)} epochs, or not in their order; the configuration has {config.epochs}"
         return
+    falls = falls_on_plateaus(config, record.curve)
     for epoch, point in enumerate(record.curve, 1):
-        right, found = learning_rate(config, epoch), point.get("lr", math.nan)
+        right, found = learning_rate(config, epoch) / config.decay ** falls[epoch - 1], point.get("lr", math.nan)
         if not math.isclose(right, found, rel_tol=1e-9):
             yield f"epoch {epoch} was trained at learning rate {found:.6g}; the configuration gives {right:.6g}"
             break
@@ -181,9 +182,9 @@ def curve(case: Case) -> Iterator[str]:
 
 
 def first_steps(case: Case) -> Iterator[str]:
-    """The first updates are those of plain SGD: lr * min(norm, clip) long."""
+    """Without weight decay the first updates are those of plain SGD: lr * min(norm, clip) long."""
     wrong = [ratio for ratio in update_ratios(case.record) if abs(ratio - 1) > UPDATE]
-    if case.record.first_steps and wrong:
+    if case.record.first_steps and wrong and not case.config.weight_decay:
         yield f"its first updates are {wrong[0]:.4g} times lr * min(norm, clip) of the configuration; they should be 1"
 
 

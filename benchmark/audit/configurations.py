@@ -1,7 +1,7 @@
 """What follows from a record's configuration alone: the fingerprint, the learning rates, the number of parameters."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -50,6 +50,15 @@ def learning_rate(config: Config, epoch: int) -> float:
     else:
         decays = max(0, math.floor((epoch - 1 - config.flat_epochs) / every + 1e-9) + 1)
     return float(config.lr * config.decay**-decays)
+
+
+def falls_on_plateaus(config: Config, curve: Sequence[Mapping[str, float]]) -> list[int]:
+    """How often the learning rate had fallen before each epoch because validation had not improved."""
+    metric = config.validation_metric()
+    sign = 1 if metric.better == "lower" else -1
+    losses = [sign * point.get(metric.name, math.nan) for point in curve]
+    missed = [epoch > 0 and loss >= min(losses[:epoch]) for epoch, loss in enumerate(losses)]
+    return [sum(missed[:epoch]) if config.decay_on_plateau else 0 for epoch in range(len(curve))]
 
 
 def parameters_of(record: Record, config: Config) -> int | None:

@@ -134,13 +134,18 @@ def _add_group(parser: ArgumentParser, kind: Any, marks: Sequence[Any], default:
     flags = {name for name, value in defaults.items() if value is False}
     others = {name: value for name, value in defaults.items() if name not in flags}
     parser.add_class_arguments(chosen, as_group=bool(sources), default=others, skip=set(flags))
-    for entry in parse_from_object(chosen).params if flags else ():
-        if entry.arg_name in flags:
-            parser.add_argument(f"--{entry.arg_name}", action="store_true", help=entry.description)
+    for name in sorted(flags, key=names.index):
+        parser.add_argument(f"--{name}", action="store_true", help=_text(chosen, name))
     for action in parser._actions:
         if action.dest in defaults:  # the class may have none for it
             action.required = False
     return Group(dict if sources else chosen, names)
+
+
+def _text(kind: type, name: str) -> str | None:
+    """The docstring of a field, which a class may have from one above it."""
+    found = (entry for above in kind.__mro__ if is_dataclass(above) for entry in parse_from_object(above).params)
+    return next((entry.description for entry in found if entry.arg_name == name), None)
 
 
 def _positional(kind: Any, default: Any) -> dict[str, Any]:

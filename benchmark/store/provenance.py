@@ -122,4 +122,9 @@ def rebuild_command(
 ) -> str:
     """The command line that trains a run again, with the user's file of rows and overridden fields if there are any."""
     words = ["rnnreg", "run", row, "--seed", str(seed), *(["--rows_file", str(rows_file)] if rows_file else [])]
-    return shlex.join([*words, *(f"--{name}={value}" for name, value in (changes or {}).items())])
+    return shlex.join([*words, *(_option(name, value) for name, value in (changes or {}).items())])
+
+
+def _option(name: str, value: Any) -> str:
+    """A field's value on the command line, where a flag has none and what is left out is null."""
+    return f"--{name}" if value is True else f"--{name}={'null' if value is None else value}"

@@ -6,17 +6,21 @@ import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args, get_type_hints
 
+from benchmark.tasks.metrics import DataSet as DataSet
+from benchmark.tasks.metrics import Metric as Metric
 from datamodules.errors import UserError
+from models.options import expected, fits, own_options
 
 if TYPE_CHECKING:  # torch and Lightning are loaded when a model or its data is made
     from datamodules.base import TaskData
     from models.base import Evaluation, TaskModel
 
-Profile = Literal["quick", "standard", "paper"]
+Profile = Literal["quick", "standard", "paper", "atlas"]
 Size = Literal["small", "medium", "large"]
 
 NOT_IN_PAPER = "not in the paper"
@@ -24,49 +28,6 @@ NOT_IN_PAPER = "not in the paper"
 
 BLEU_FLOOR = 5.0
 """BLEU below which a model hardly matches more than single words: differences there say nothing."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A figure that rows of a task are compared by."""
-
-    name: str
-    """Name in records."""
-    label: str
-    """Name in tables and figures."""
-    split: Literal["training", "validation", "test"]
-    """The part of the data that it is measured on."""
-    better: Literal["lower", "higher"]
-    """Whether lower or higher values are better."""
-    digits: int = 1
-    """Decimals shown."""
-    primary: bool = False
-    """Whether rows are compared by it: effects, claims and ensembles use primary metrics only."""
-    as_published: str = ""
-    """Name of the figure that is measured as the paper's is, if that is another one than this."""
-    floor: float | None = None
-    """Value below which it says nothing of a model, so that it decides nothing."""
-
-    def as_given(self, published: float) -> str:
-        """A published figure with the decimals that the paper gives, or as many as ours have if those are more."""
-        return f"{published:.{max(self.digits, len(f'{published:g}'.partition('.')[2]))}f}"
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """The description of a data set in tables and figures."""
-
-    title: str
-    """The task and the data, as a heading names them."""
-    remark: str = ""
-    """Caveat that a reader must know before comparing its numbers with the paper's."""
-    decides_nothing: str = ""
-    """The reason why no claim is decided on it; empty where claims are."""
-
-    @property
-    def heading(self) -> str:
-        """Title and remark, as the heading of a table."""
-        return f"{self.title} ({self.remark})" if self.remark else self.title
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +50,20 @@ class Config(ABC):
     """Metric of the last training epoch, measured with dropout on; beside the others it shows overfitting."""
     least_layers: ClassVar[int] = 1
     """Fewest recurrent layers; 0 for a task whose baseline is the model without its backbone."""
+    probabilities: ClassVar[tuple[str, ...]] = (
+        "dropout", "recurrent_dropout", "input_dropout", "output_dropout", "update_dropout", "zoneout_cell",
+        "zoneout_hidden", "weight_drop", "averaging_decay",
+    )  # fmt: skip
+    """Fields that are at least 0 and below 1."""
+    of_lstms_only: ClassVar[tuple[str, ...]] = (
+        "update_dropout", "zoneout_cell", "zoneout_hidden", "weight_drop", "layer_norm",
+    )  # fmt: skip
+    """Fields for which the plain recurrent cell has no place."""
+    beside_paper: ClassVar[tuple[str, ...]] = (
+        *of_lstms_only, "dropout_mask", "input_dropout", "output_dropout", "weight_decay", "decay_on_plateau",
+        "averaging",
+    )  # fmt: skip
+    """Fields that are methods of others, with which a model is not compared as the paper's."""
 
     source: str
     """Data set by name, or the path of the user's own."""
@@ -100,43 +75,87 @@ class Config(ABC):
     """Probability of dropping a unit of a non-recurrent connection."""
     recurrent_dropout: float = 0.0
     """Probability of dropping a unit of a recurrent connection, which the paper argues against: for ablation rows."""
+    dropout_mask: Literal["step", "window"] = "step"
+    """Masks drawn at each time step, as in the paper, or once a window (variational dropout, Gal & Ghahramani 2016)."""
+    input_dropout: float | None = None
+    """Probability of dropping a unit of the stack's input, if it is not dropout's."""
+    output_dropout: float | None = None
+    """Probability of dropping a unit of the stack's output, if it is not dropout's."""
+    update_dropout: float = 0.0
+    """Probability of dropping a unit of an LSTM's update (without memory loss, Semeniuta et al. 2016)."""
+    zoneout_cell: float = 0.0
+    """Probability that a unit of an LSTM's cell keeps its value (zoneout, Krueger et al. 2017)."""
+    zoneout_hidden: float = 0.0
+    """Probability that a unit of an LSTM's output keeps its value (zoneout, Krueger et al. 2017)."""
+    weight_drop: float = 0.0
+    """Probability of dropping a hidden-to-hidden weight of an LSTM for a window (Merity et al. 2018)."""
+    layer_norm: bool = False
+    """Normalize the sums and the cell of an LSTM over its units (layer normalization, Ba et al. 2016)."""
     cell: Literal["lstm", "rnn"] = "lstm"
     """Recurrent cell: an LSTM, or the plain s_t = tanh(U x_t + W s_{t-1})."""
     backbone: str = "models.backbone.RegularizedLSTM"
     """Class path of the recurrent stack, called as RegularizedLSTM is."""
+    backbone_options: dict[str, bool | int | float | str] = field(default_factory=dict, hash=False)
+    """Values by name of options that a class of your own declares, as keywords of its constructor."""
     init_range: float
     """Parameters are initialized from U(-init_range, init_range)."""
     batch_size: int
     """Sequences trained in parallel."""
     lr: float
     """Learning rate of plain SGD."""
+    weight_decay: float = 0.0
+    """Factor of the weights that is added to their gradients."""
     clip: float
     """Largest norm of the gradient; a larger gradient is scaled down to it."""
     flat_epochs: float
     """Epochs at the full learning rate; before each later epoch it is divided by decay."""
     decay: float
     """Divisor of the learning rate."""
+    decay_on_plateau: bool = False
+    """Divide the learning rate also after an epoch that did not improve the best validation metric."""
+    averaging: Literal["none", "triggered", "exponential"] = "none"
+    """Evaluate averaged weights: of all steps since validation got worse (NT-ASGD, Merity et al. 2018), or decaying."""
+    averaging_patience: int = 5
+    """With triggered averaging, last epochs that are left out of the best metric which validation is worse than."""
+    averaging_decay: float = 0.999
+    """With exponential averaging, factor of the average at each step."""
     epochs: int
     """Passes over the training set; the model after the last one is evaluated."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            self._require(field.name, not isinstance(value, float) or math.isfinite(value), "finite")
+        hints = _hints(type(self))
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if not fits(value, hints[one.name]):
+                raise ValueError(f"{one.name}: expected {expected(hints[one.name])}, got {value!r}")
+            self._require(one.name, not isinstance(value, float) or math.isfinite(value), "finite")
         for name in ("hidden_size", "batch_size", "epochs"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         self._require("layers", self.layers >= self.least_layers, f"at least {self.least_layers}")
-        for name in ("dropout", "recurrent_dropout"):
-            self._require(name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
+        for name in self.probabilities:
+            self._require(name, 0 <= (getattr(self, name) or 0) < 1, "at least 0 and below 1")
         for name in ("init_range", "lr", "clip"):
             self._require(name, getattr(self, name) > 0, "above 0")
         self._require("flat_epochs", self.flat_epochs >= 0, "at least 0")
+        self._require("weight_decay", self.weight_decay >= 0, "at least 0")
         self._require("decay", self.decay >= 1, "at least 1")
-        self._require("cell", self.cell in ("lstm", "rnn"), "lstm or rnn")
+        for name in self.of_lstms_only:
+            self._require(name, self.cell == "lstm" or not getattr(self, name), "left out unless the cell is an LSTM")
+        self._require("averaging_patience", self.averaging_patience >= 0, "at least 0")
 
     def _require(self, name: str, holds: bool, right: str) -> None:
         if not holds:
             raise ValueError(f"{name}: {getattr(self, name)!r} is out of range, must be {right}")
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The fields of `beside_paper` that are set."""
+        return tuple(one.name for one in fields(self) if one.name in self.beside_paper and self._is_set(one))
+
+    def _is_set(self, one: "Field[Any]") -> bool:
+        """Whether a field is not at its default."""
+        default = one.default if one.default_factory is MISSING else one.default_factory()
+        return bool(getattr(self, one.name) != default)
 
     @abstractmethod
     def datamodule(self, data: Path) -> "TaskData":
@@ -152,7 +171,7 @@ class Config(ABC):
         for name, parameter in inspect.signature(model).parameters.items():
             groups = get_args(parameter.annotation) if parameter.kind is parameter.VAR_KEYWORD else ()
             taken |= {name, *(key for group in groups for key in group.__annotations__)}  # **arguments: Unpack[group]
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name in taken}
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name in taken}
 
     def evaluate_ensemble(self, models: "Sequence[TaskModel]", datamodule: Any) -> "Evaluation":
         """Metrics, details and items of an ensemble that the saved log-probabilities of its members cannot give.
@@ -199,21 +218,34 @@ class Config(ABC):
         at its default is left out, so that adding a field whose default means "as before" changes nothing.
 
         Raises:
-            UserError: the backbone cannot be loaded.
+            UserError: the backbone cannot be loaded, or does not declare an option that is set.
         """
         content: dict[str, Any] = {"task": self.task, "protocol": self.protocol}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value != field.default:
-                content[field.name] = float(value) if isinstance(value, int) else value  # 5 and 5.0 are one value
-        if not self.backbone.startswith("models."):
-            from models.backbone import load_backbone
-
-            try:
-                content["backbone_source"] = inspect.getsource(load_backbone(self.backbone))
-            except (ValueError, OSError) as error:
-                raise UserError(str(error)) from error
+        for one in fields(self):
+            if self._is_set(one) and one.name != "backbone_options":
+                value = getattr(self, one.name)
+                content[one.name] = float(value) if isinstance(value, int) else value  # 5 and 5.0 are one value
+        if self.backbone_options or not self.backbone.startswith("models."):
+            content.update(self._of_backbone())
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def _of_backbone(self) -> dict[str, Any]:
+        """Source and options of a backbone of the user's own, as the fingerprint covers them."""
+        from models.backbone import load_backbone
+
+        try:
+            kind = load_backbone(self.backbone)
+            options = own_options(kind, self.backbone_options)
+            source = {} if self.backbone.startswith("models.") else {"backbone_source": inspect.getsource(kind)}
+        except (ValueError, OSError) as error:
+            raise UserError(str(error)) from error
+        return {**source, **({"backbone_options": options} if options else {})}
+
+
+@cache
+def _hints(kind: type[Config]) -> dict[str, Any]:
+    """The types of a configuration's fields."""
+    return get_type_hints(kind)
 
 
 @dataclass(frozen=True)
@@ -221,7 +253,7 @@ class Published:
     """The figures that the paper reports for a row."""
 
     source: str
-    """Table or figure of arXiv:1409.2329."""
+    """Table or figure of arXiv:1409.2329, or the authors of another paper."""
     metrics: Mapping[str, float]
     """Published value by the name of the metric."""
     on: str = ""

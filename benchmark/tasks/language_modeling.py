@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmark.tasks.base import NOT_IN_PAPER, Config, DataSet, Metric, Published, Row
 from datamodules.language_modeling.sources import PENN_TREEBANK, STATE_OF_THE_UNION
@@ -31,6 +31,11 @@ class LanguageModelConfig(Config):
     task: ClassVar[str] = "language-modeling"
     protocol: ClassVar[int] = 1
     unit: ClassVar[str] = "tokens"
+    probabilities: ClassVar[tuple[str, ...]] = (*Config.probabilities, "embedding_dropout")
+    beside_paper: ClassVar[tuple[str, ...]] = (
+        *Config.beside_paper, "tied", "embedding_size", "embedding_dropout", "activation_regularization",
+        "temporal_activation_regularization",
+    )  # fmt: skip
     headline: ClassVar[tuple[Metric, ...]] = (
         Metric(
             "validation_perplexity",
@@ -53,10 +58,23 @@ class LanguageModelConfig(Config):
     """Time steps of truncated backpropagation through time."""
     lr: float = 1.0
     """Learning rate of plain SGD, for a loss summed over the unroll and averaged over the batch."""
+    tied: bool = False
+    """Give the softmax layer the embedding's weights (Press & Wolf 2017, Inan et al. 2017)."""
+    embedding_size: int | None = None
+    """Units of the embedding and, if tied, of the last layer; those of a layer if not given."""
+    embedding_dropout: float = 0.0
+    """Probability of dropping a word of the vocabulary for a window (Merity et al. 2018)."""
+    activation_regularization: float = 0.0
+    """Factor of the mean square of the outputs in the loss of a step (AR, Merity et al. 2017)."""
+    temporal_activation_regularization: float = 0.0
+    """Factor of the mean square of the outputs' change in the loss of a step (TAR, Merity et al. 2017)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require("unroll", self.unroll >= 1, "at least 1")
+        self._require("embedding_size", self.embedding_size is None or self.embedding_size >= 1, "at least 1")
+        for name in ("activation_regularization", "temporal_activation_regularization"):
+            self._require(name, getattr(self, name) >= 0, "at least 0")
 
     def datamodule(self, data: Path) -> "LanguageModelingData":
         """See Config.datamodule."""
@@ -175,6 +193,38 @@ SOTU_LARGE = Row(
 )
 
 
+def _atlas(none: Row) -> tuple[Row, ...]:
+    """The methods that came after the paper, each alone at a setting of its source, and together as in AWD-LSTM.
+
+    Dropout beside a method is what its source has beside it. The rows without any and with the paper's dropout are
+    those of the same size.
+    """
+
+    def row(method: str, label: str, **changes: Any) -> Row:
+        made = none.variant(f"{none.name.removesuffix('-small')}-{method}", NOT_IN_PAPER, **changes)
+        return replace(made, profiles=("atlas",), label=label)
+
+    return (
+        row(
+            "variational", "variational dropout", dropout_mask="window",
+            dropout=0.2, recurrent_dropout=0.2, embedding_dropout=0.2,
+        ),
+        row("update-dropout", "recurrent dropout without memory loss", update_dropout=0.25, dropout=0.25),
+        row("zoneout", "zoneout", zoneout_cell=0.25, zoneout_hidden=0.025),
+        row("weight-drop", "weight drop", weight_drop=0.5),
+        row("embedding-dropout", "embedding dropout", embedding_dropout=0.1),
+        row("layer-norm", "layer normalization", layer_norm=True),
+        row("tied", "tied weights", tied=True),
+        row(
+            "ar-tar", "activation regularization", dropout=0.2,
+            activation_regularization=2.0, temporal_activation_regularization=1.0,
+        ),
+        row("nt-asgd", "NT-ASGD", averaging="triggered", averaging_patience=2, flat_epochs=8),
+        row("ema", "exponential moving average", averaging="exponential", averaging_decay=0.99),
+        row("awd-lstm", "AWD-LSTM", flat_epochs=8, tied=True, **{**AWD, "averaging_patience": 2}),
+    )  # fmt: skip
+
+
 PUBLISHED_ENSEMBLES = {
     "ptb-small": {2: (100.4, 96.1), 5: (87.9, 84.1), 10: (83.5, 80.0)},
     "ptb-medium-dropout": {2: (80.6, 77.0), 5: (76.7, 73.3), 10: (75.2, 72.0)},
@@ -182,13 +232,45 @@ PUBLISHED_ENSEMBLES = {
 }
 """Validation and test perplexity in Table 1, by the row of the members and by their number."""
 
+AWD: dict[str, Any] = {
+    "dropout": 0.25,
+    "input_dropout": 0.4,
+    "output_dropout": 0.4,
+    "dropout_mask": "window",
+    "weight_drop": 0.5,
+    "embedding_dropout": 0.1,
+    "activation_regularization": 2.0,
+    "temporal_activation_regularization": 1.0,
+    "weight_decay": 1.2e-6,
+    "averaging": "triggered",
+}
+"""Regularization of AWD-LSTM on the Penn Treebank (Merity et al. 2018, section 5)."""
+
+# Merity et al. 2018, whose loss is a mean over the unroll too: lr 30 and clip 0.25 there are these here. Windows of 70
+# steps, not of random length, no finetuning (with it 60.0 and 57.3), and one range of initial weights, its layers'.
+PTB_AWD_LSTM = Row(
+    name="ptb-awd-lstm",
+    profiles=("atlas",),
+    size="large",
+    config=LanguageModelConfig(
+        hidden_size=1150, layers=3, embedding_size=400, tied=True, unroll=70, init_range=0.03, lr=30 / 70, clip=17.5,
+        flat_epochs=500, decay=1, epochs=500, **AWD,
+    ),
+    published=Published("Merity", {"validation_perplexity": 60.7, "test_perplexity": 58.8}),
+    label="AWD-LSTM (Merity et al. 2018)",
+)  # fmt: skip
+
 PTB_ROWS = _rows(PTB_SMALL, PTB_MEDIUM, PTB_LARGE, small_dropout=0.2)
 SOTU_ROWS = _rows(SOTU_SMALL, SOTU_MEDIUM, SOTU_LARGE, small_dropout=0.2)
+IN_ATLAS = ("sotu-small", "sotu-small-dropout")
+"""Rows of the quick profile that the methods of the atlas are compared with."""
 
 ROWS: tuple[Row, ...] = (
     *PTB_ROWS,
     *(row for single in PTB_ROWS if single.published for row in _ensembles(single, PUBLISHED_ENSEMBLES[single.name])),
-    *SOTU_ROWS,
+    PTB_AWD_LSTM,
+    *(replace(row, profiles=(*row.profiles, "atlas")) if row.name in IN_ATLAS else row for row in SOTU_ROWS),
+    *_atlas(SOTU_SMALL),
     *(
         row
         for single in (SOTU_SMALL, SOTU_MEDIUM, SOTU_LARGE)

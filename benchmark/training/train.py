@@ -28,6 +28,7 @@ from benchmark.store.records import CHECKPOINT, Record, Store, checksum_arrays, 
 from benchmark.tasks.base import Row
 from benchmark.tasks.trained import build_model
 from benchmark.tracking.logger import log_record, make_logger
+from benchmark.training.averaging import averaging_callbacks
 from benchmark.training.callbacks import CurveRecorder, EpochLines, Progress, mix
 from benchmark.training.checkpoints import CheckpointFiles, StateKeeper, resume_within_epochs
 from benchmark.training.devices import check_devices, on_devices, rank, started_together
@@ -199,7 +200,8 @@ def build(
         max_epochs=row.config.epochs,
         gradient_clip_val=row.config.clip,
         check_val_every_n_epoch=options.validate_every,
-        callbacks=[curve, first_steps := FirstSteps(), keeper],  # the keeper last, as it keeps the others' state
+        # The keeper last, as it keeps the others' state.
+        callbacks=[*averaging_callbacks(row.config, options), curve, first_steps := FirstSteps(), keeper],
         logger=logger,
         log_every_n_steps=1,  # CurveRecorder logs what there is within an epoch
         default_root_dir=folder,

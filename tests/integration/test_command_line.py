@@ -76,7 +76,7 @@ def test_a_script_of_shell_completion_knows_commands_options_rows_and_sources(tm
         ("re",): "reproduce report",
         ("run", "samromur-"): "samromur-dropout",
         ("reproduce", "--pro"): "--profile",
-        ("reproduce", "--profile", ""): "quick standard paper",
+        ("reproduce", "--profile", ""): "quick standard paper atlas",
         ("data", "fetch", "openm"): "openmoji",
     }.items():
         press = f"COMP_CWORD={len(words)}; _shtab_rnnreg; echo ${{COMPREPLY[*]}}"
@@ -127,7 +127,7 @@ def test_data_lists_and_verifies(rnnreg, tmp_path) -> None:
         (["run"], 2, "the following arguments are required: row"),
         (["reproduce", "--seeds", "0"], 2, "--seeds: expected a whole number >0, got 0"),
         (["reproduce", "--jobs", "0"], 2, "--jobs: expected a whole number >0, got 0"),
-        (["list", "--profile", "x"], 2, "--profile: expected one of ['quick', 'standard', 'paper'], got x"),
+        (["list", "--profile", "x"], 2, "--profile: expected one of ['quick', 'standard', 'paper', 'atlas'], got x"),
         (["reproduce", "--jobs", "many"], 2, "--jobs: expected a whole number >0, got many"),
         (["reproduce", "--jobs="], 2, "--jobs: expected a whole number >0, got nothing"),
         (["sample", "x", "--temperature", "warm"], 2, "--temperature: expected a number >0, got warm"),

@@ -52,12 +52,13 @@ OWN = {
 def test_a_checkpoint_holds_every_argument_by_its_name_and_loads(kind: type[TaskModel], tmp_path: Path) -> None:
     arguments = {**OWN[kind], **TRAINING, **STACK}
     model = kind(**arguments)
-    assert dict(model.hparams) == arguments
+    hparams = dict(model.hparams)
+    assert hparams == {**hparams, **arguments}
     path = tmp_path / "last.ckpt"
     content = {"state_dict": model.state_dict(), "hyper_parameters": arguments, "pytorch-lightning_version": "2.6.0"}
     torch.save(content, path)
     loaded = kind.load_from_checkpoint(path, weights_only=True)
-    assert dict(loaded.hparams) == arguments
+    assert dict(loaded.hparams) == hparams
     for name, value in loaded.state_dict().items():
         assert torch.equal(value, model.state_dict()[name])
 

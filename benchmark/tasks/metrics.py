@@ -1,0 +1,47 @@
+"""The figures that rows are compared by, and the data sets that they are measured on, as tables name them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure that rows of a task are compared by."""
+
+    name: str
+    """Name in records."""
+    label: str
+    """Name in tables and figures."""
+    split: Literal["training", "validation", "test"]
+    """The part of the data that it is measured on."""
+    better: Literal["lower", "higher"]
+    """Whether lower or higher values are better."""
+    digits: int = 1
+    """Decimals shown."""
+    primary: bool = False
+    """Whether rows are compared by it: effects, claims and ensembles use primary metrics only."""
+    as_published: str = ""
+    """Name of the figure that is measured as the paper's is, if that is another one than this."""
+    floor: float | None = None
+    """Value below which it says nothing of a model, so that it decides nothing."""
+
+    def as_given(self, published: float) -> str:
+        """A published figure with the decimals that the paper gives, or as many as ours have if those are more."""
+        return f"{published:.{max(self.digits, len(f'{published:g}'.partition('.')[2]))}f}"
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """The description of a data set in tables and figures."""
+
+    title: str
+    """The task and the data, as a heading names them."""
+    remark: str = ""
+    """Caveat that a reader must know before comparing its numbers with the paper's."""
+    decides_nothing: str = ""
+    """The reason why no claim is decided on it; empty where claims are."""
+
+    @property
+    def heading(self) -> str:
+        """Title and remark, as the heading of a table."""
+        return f"{self.title} ({self.remark})" if self.remark else self.title
