@@ -6,11 +6,23 @@ from pathlib import Path
 from typing import ClassVar
 
 
+LONGEST_MESSAGE = 2000
+"""Characters of the longest message; what a user's file is quoted with has no bound of its own."""
+
+
 class UserError(Exception):
-    """A mistake of the user or of their machine, which the command line reports without a traceback."""
+    """A mistake of the user or of their machine, which the command line reports without a traceback.
+
+    Args:
+        message: one line; the middle of one that is too long is left out.
+    """
 
     exit_code: ClassVar[int] = 1
     """Exit code of a command that ends with it."""
+
+    def __init__(self, message: str) -> None:
+        half = LONGEST_MESSAGE // 2
+        super().__init__(message if len(message) <= LONGEST_MESSAGE else f"{message[:half]} [...] {message[-half:]}")
 
 
 class DataError(UserError):
