@@ -55,7 +55,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         dropout += f"+{config.recurrent_dropout:g}"
     note = row.note.removesuffix(NOT_IN_PAPER).removesuffix(", ")
     paper = "; ".join(part for part in (published(row), note) if part) or "–"
-    return row.name, config.task, Path(config.source).name, ", ".join(row.profiles), row.size, dropout, paper
+    return row.name, config.task, Path(config.source).name, ", ".join(row.profiles) or "none", row.size, dropout, paper
 
 
 def published(row: Row) -> str:

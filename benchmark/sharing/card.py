@@ -18,6 +18,7 @@ LICENSES = {
     "sotu": "mit",
     "bible": "mit",
     "espeak": "mit",
+    "scenes": "mit",
     "openmoji": "cc-by-sa-4.0",
     "asterisk-en": "cc-by-sa-3.0",
     "librispeech": "cc-by-4.0",
@@ -26,7 +27,10 @@ LICENSES = {
 """License of a model by the data that it was trained on, where the data's terms allow one: the suite's own, or that of
 data which asks for the same. Models of other data have no license to be named here; see the card's section on data."""
 
-TERMS = {"espeak": "synthetic speech of sentences in the public domain, spoken by espeak-ng"}
+TERMS = {
+    "espeak": "synthetic speech of sentences in the public domain, spoken by espeak-ng",
+    "scenes": "synthetic pictures and captions, made by the suite",
+}
 """Terms of data that is made, and so is no source that could be downloaded."""
 
 PIPELINES = {

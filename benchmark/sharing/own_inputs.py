@@ -12,7 +12,7 @@ from benchmark.sharing.evaluation import Outcome
 from datamodules.base import IGNORE_INDEX
 from datamodules.captioning.datamodule import PICTURES_AT_ONCE
 from datamodules.captioning.reading import read_captions
-from datamodules.captioning.sources import FOLDERS, OPENMOJI
+from datamodules.captioning.sources import NAMED, OPENMOJI
 from datamodules.errors import UserError
 from datamodules.language_modeling.sources import PENN_TREEBANK, STATE_OF_THE_UNION, read_corpus, sentences
 from datamodules.speech.datamodule import Utterances
@@ -167,8 +167,7 @@ def evaluate_pictures(loaded: LoadedCaptioner, source: str, data: Path, features
     if source == OPENMOJI.name:
         OPENMOJI.fetch(data)
     splits = read_captions(source, data).splits
-    known = source in (OPENMOJI.name, *FOLDERS)
-    examples = list(splits["test"]) if known else [one for split in splits.values() for one in split]
+    examples = list(splits["test"]) if source in NAMED else [one for split in splits.values() for one in split]
     if not examples:
         raise UserError(f"{source}: there is no picture with a caption")
     captions, log_probabilities, items = [], [], [("picture", "references", "caption")]

@@ -17,7 +17,7 @@ from datamodules.base import IGNORE_INDEX, TaskData
 from datamodules.captioning.examples import CaptionSet, Example
 from datamodules.captioning.features import Features, features_of
 from datamodules.captioning.reading import read_captions
-from datamodules.captioning.sources import FOLDERS, OPENMOJI, SPLITS
+from datamodules.captioning.sources import NAMED, OPENMOJI, SPLITS
 from datamodules.errors import DataError
 from datamodules.order import EpochSampler, hashed, permutation
 from datamodules.vocabulary import EOS, UNK, Vocabulary
@@ -100,7 +100,7 @@ class CaptionData(TaskData):
     """Captioned pictures: each caption is a training example, each picture is captioned once in the final evaluation.
 
     Args:
-        source: "openmoji", "flickr8k", "flickr8k-1k", "mscoco", or a folder, see read_captions.
+        source: "scenes", "openmoji", "flickr8k", "flickr8k-1k", "mscoco", or a folder, see read_captions.
         data: folder that holds the named sources; takes the features extracted, in DATA/features.
         batch_size: captions trained on at once.
         features: "efficientnet-lite0", "googlenet", "descriptor", or the path of an .npz, see features_of.
@@ -131,7 +131,7 @@ class CaptionData(TaskData):
         """Vectors of all pictures; extracted where the data folder has none yet."""
         if self._features is None:
             pictures = [example.picture for split in SPLITS for example in self.examples[split]]
-            known = self.source in (OPENMOJI.name, *FOLDERS)
+            known = self.source in NAMED
             place = Path(self.source).resolve()
             name = self.source if known else f"{place.name}-{hashlib.sha256(str(place).encode()).hexdigest()[:8]}"
             self._features = features_of(pictures, self.feature_source, self.data, name)

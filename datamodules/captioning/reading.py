@@ -7,13 +7,16 @@ from pathlib import Path
 from datamodules.captioning.examples import CaptionSet
 from datamodules.captioning.openmoji import read_openmoji
 from datamodules.captioning.photographs import read_flickr, read_karpathy
+from datamodules.captioning.scenes import read_scenes
 from datamodules.captioning.sources import (
     FLICKR8K,
     FLICKR8K_PART,
     FLICKR8K_PART_CONTENT,
     FLICKR8K_PART_SIZE,
     FOLDERS,
+    NAMED,
     OPENMOJI,
+    SCENES,
 )
 from datamodules.errors import DataError
 
@@ -22,12 +25,14 @@ def read_captions(source: str, data: Path) -> CaptionSet:
     """Read a source by name, or a folder in the layout of Flickr8k or of Karpathy's JSON files.
 
     Args:
-        source: "openmoji", "flickr8k", "flickr8k-1k", "mscoco", or the path of a folder.
+        source: "scenes", "openmoji", "flickr8k", "flickr8k-1k", "mscoco", or the path of a folder.
         data: folder that holds the named sources.
 
     Raises:
         DataError: files are missing, unreadable or contradict each other.
     """
+    if source == SCENES:
+        return read_scenes()
     if source == OPENMOJI.name:
         OPENMOJI.verify(data)
         return read_openmoji(*(data / source / file.name for file in OPENMOJI.files))
@@ -40,8 +45,7 @@ def read_captions(source: str, data: Path) -> CaptionSet:
     if source in FOLDERS:
         FOLDERS[source].verify(data)
     elif not folder.is_dir():
-        names = ", ".join((OPENMOJI.name, *FOLDERS))
-        raise DataError(f"{folder} is missing; --source names one of {names}, or a folder of pictures")
+        raise DataError(f"{folder} is missing; --source names one of {', '.join(NAMED)}, or a folder of pictures")
     if karpathy := sorted(folder.glob("dataset*.json")):
         return read_karpathy(karpathy[0])
     return read_flickr(folder)

@@ -1,8 +1,11 @@
-"""The data sets of captioned pictures, by name: OpenMoji, Flickr8k, MSCOCO."""
+"""The data sets of captioned pictures, by name: synthetic scenes, OpenMoji, Flickr8k, MSCOCO."""
 
 from datamodules.sources import FolderSource, Source, SourceFile
 
 SPLITS = ("train", "validation", "test")
+
+SCENES = "scenes"
+"""The synthetic source: the suite draws its pictures, so it needs no file."""
 
 OPENMOJI = Source(
     name="openmoji",
@@ -66,3 +69,5 @@ MSCOCO = FolderSource(
 )
 FOLDERS = {source.name: source for source in (FLICKR8K, FLICKR8K_PART, MSCOCO)}
 """Named sources that the user puts into the data folder."""
+NAMED = (SCENES, OPENMOJI.name, *FOLDERS)
+"""Every source that has a name."""

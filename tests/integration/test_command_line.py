@@ -99,7 +99,7 @@ def test_data_lists_and_verifies(rnnreg, tmp_path) -> None:
     assert code == 0
     assert re.search(r"^ptb +language-modeling +no ", out, re.MULTILINE)
     listed = {line.split()[0] for line in out.splitlines()[1:]}
-    made_here, network = {"espeak"}, {"efficientnet-lite0"}
+    made_here, network = {"espeak", "scenes"}, {"efficientnet-lite0"}
     assert listed == {row.config.source for row in registry.ROWS} - made_here | network
     code, _, err = rnnreg("data", "verify", "ptb", "--data", tmp_path)
     assert code == 1

@@ -1,0 +1,116 @@
+"""Scenes that the suite draws and describes: every caption is true of its picture, and no split knows another's."""
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from benchmark.audit.published import PUBLISHED_DATA
+from benchmark.tasks import captioning
+from datamodules.captioning.datamodule import CaptionData
+from datamodules.captioning.networks import Descriptor
+from datamodules.captioning.scenes import CAPTIONS, COLORS, PICTURES, describe, read_scenes, scenes
+from datamodules.captioning.sources import SPLITS
+
+# Reads captions without the tables of the grammar.
+THING = re.compile(r"a (large|small) ((?:red|yellow|blue|purple|pink) \w+)")
+PLACES = {
+    "T to the left of T": "left right",
+    "T to the right of T": "right left",
+    "T on the left and T on the right": "left right",
+    "T next to T": "",
+    "T and T side by side": "",
+    "T above T": "above below",
+    "T below T": "below above",
+    "T flies over T": "above below",
+    "T with T above it": "below above",
+    "T in the sky above T": "above below",
+}
+"""What a caption says of the places of its two things, in the order in which it names them."""
+SETTINGS = {
+    "on the grass": "grass",
+    "in the snow": "snow",
+    "on the beach": "sand",
+    "on a sunny day": "sun",
+    "at night": "moon",
+    "on a cloudy day": "clouds",
+}
+
+
+def said(caption: str) -> tuple[dict[str, tuple[str, str]], str]:
+    """What a caption says: of each thing its size and, if it is told, its place; and the ground or the sky."""
+    things, rest = THING.findall(caption), THING.sub("T", caption)
+    (setting,) = (words for words in SETTINGS if f" {words}" in rest)
+    places = PLACES[rest.replace(f" {setting}", "")].split() or ["", ""]
+    return {name: (size, place) for (size, name), place in zip(things, places, strict=True)}, SETTINGS[setting]
+
+
+def test_captions_read_by_hand() -> None:
+    assert said("a large red house to the left of a small blue car in the snow") == (
+        {"red house": ("large", "left"), "blue car": ("small", "right")},
+        "snow",
+    )
+    assert said("a small pink tent at night with a large blue kite above it") == (
+        {"pink tent": ("small", "below"), "blue kite": ("large", "above")},
+        "moon",
+    )
+
+
+def test_every_caption_is_true_and_tells_the_things_apart() -> None:
+    forms = set()
+    for scene in scenes():
+        places = ("above", "below") if scene.is_above else ("left", "right")
+        captions = describe(scene)
+        assert len(set(captions)) == CAPTIONS
+        for caption in captions:
+            things, setting = said(caption)
+            assert setting in (scene.ground, scene.sky)
+            assert things.keys() == {scene.first.name, scene.second.name}
+            for thing, place in zip((scene.first, scene.second), places, strict=True):
+                assert things[thing.name] in ((thing.size, place), (thing.size, ""))
+            forms.add(THING.sub("T", caption))
+    assert len(forms) == len(PLACES) * len(SETTINGS)
+
+
+def test_pictures_show_what_their_scenes_say() -> None:
+    """By the pixels of each thing's color: where their middle is, and how high they reach."""
+    pictures = {example.picture.id: example.picture for example in read_scenes().splits["test"]}
+    heights: dict[tuple[str, str], list[int]] = {}
+    for scene in [scene for scene in scenes() if scene.id in pictures and scene.first.color != scene.second.color][:80]:
+        pixels = np.asarray(pictures[scene.id].read())
+        middles = []
+        for thing in (scene.first, scene.second):
+            rows, columns = (pixels == [int(COLORS[thing.color][i : i + 2], 16) for i in (1, 3, 5)]).all(2).nonzero()
+            middles.append((rows.mean(), columns.mean()))
+            heights.setdefault((thing.kind, thing.size), []).append(int(np.ptp(rows)))
+        (first_row, first_column), (second_row, second_column) = middles
+        if scene.is_above:
+            assert first_row < second_row - 30
+            assert abs(first_column - second_column) < 30
+        else:
+            assert first_column < second_column - 30
+    kinds = {kind for kind, _ in heights}
+    assert len(kinds) == 9
+    assert all(max(heights[kind, "small"]) < min(heights[kind, "large"]) for kind in kinds)
+
+
+def test_no_split_knows_a_pair_a_picture_or_a_caption_of_another() -> None:
+    splits = read_scenes().splits
+    assert {split: len(examples) for split, examples in splits.items()} == PICTURES
+    every = [example for examples in splits.values() for example in examples]
+    pairs = {frozenset(example.picture.id.split(", ")) for example in every}
+    assert len(pairs) == len(every)
+    assert len({example.picture.stamp for example in every}) == len(every)
+    captions = {split: {text for one in examples for text in one.captions} for split, examples in splits.items()}
+    assert sum(map(len, captions.values())) == len(set().union(*captions.values())) == CAPTIONS * len(every)
+
+
+def test_words_are_known_and_the_data_are_the_published_ones(tmp_path: Path) -> None:
+    """The checksum covers drawings and captions, whatever draws them."""
+    config = captioning.SCENES_PLAIN.config
+    data = CaptionData(config.source, tmp_path, config.batch_size, config.features, config.min_count)
+    data._features = SimpleNamespace(sha256=Descriptor.sha256, network=Descriptor.sha256, size=1)  # type: ignore[assignment]
+    data.setup()
+    assert data.details["unknown_words"] == dict.fromkeys(SPLITS, 0.0)
+    assert (data.sha256,) == PUBLISHED_DATA["scenes"].sha256
