@@ -176,7 +176,7 @@ def test_a_missing_source_says_where_it_is_looked_for(tmp_path: Path) -> None:
         read_captions("mscoco", tmp_path)
     with pytest.raises(DataError, match=r"flickr8k is missing; unpack https://.* there, or name its parent"):
         read_captions("flickr8k", tmp_path)
-    with pytest.raises(DataError, match="nowhere is missing; --source names one of openmoji, flickr8k"):
+    with pytest.raises(DataError, match="nowhere is missing; --source names one of scenes, openmoji, flickr8k"):
         read_captions("nowhere", tmp_path)
 
 
