@@ -6,9 +6,12 @@ from PIL import Image
 
 from benchmark.analysis.gallery import Gallery
 from benchmark.reports.contact_sheets import Captioned, contact_sheet
-from datamodules.captioning.sources import OPENMOJI
+from datamodules.captioning.sources import OPENMOJI, SCENES
 
-CREDIT = {OPENMOJI.name: "Drawings: OpenMoji 17.0, openmoji.org, license CC BY-SA 4.0."}
+CREDIT = {
+    SCENES: "Pictures and references are synthetic: the suite draws and describes them.",
+    OPENMOJI.name: "Drawings: OpenMoji 17.0, openmoji.org, license CC BY-SA 4.0.",
+}
 """The credit of a source's pictures, written under the sheet."""
 
 

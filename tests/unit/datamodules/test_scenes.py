@@ -112,5 +112,7 @@ def test_words_are_known_and_the_data_are_the_published_ones(tmp_path: Path) -> 
     data = CaptionData(config.source, tmp_path, config.batch_size, config.features, config.min_count)
     data._features = SimpleNamespace(sha256=Descriptor.sha256, network=Descriptor.sha256, size=1)  # type: ignore[assignment]
     data.setup()
+    longest = max(len(words) for captions in data.captions.values() for _, words in captions.items)
+    assert longest < config.max_length
     assert data.details["unknown_words"] == dict.fromkeys(SPLITS, 0.0)
     assert (data.sha256,) == PUBLISHED_DATA["scenes"].sha256
