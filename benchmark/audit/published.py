@@ -30,7 +30,7 @@ PUBLISHED_DATA = {
     ),
     "bible": PublishedData(("f4ecc7a7b634bcac54225c78d87656f3d9bbd561cc51888d7959a6ee16227bfc",)),
     "multi30k": PublishedData(("dd35a6922b45148d3df1d03f2b61b22a53af7449eb077e1dced5bc4167b1c996",)),
-    "scenes": PublishedData(("7eb8e5d7350140dad5c79bbff9dcbe2831435609a89599704bfbb8936ade6749",)),
+    "scenes": PublishedData(("c01fa9382a47b14a0d8f3adab79f59783ae67c060949438de305bbee92442c7f",)),
     "openmoji": PublishedData(("18e8d0e06a78b08d3d0378fe5da8837f56ef5796bb881645a215d5437290a38d",)),
     "flickr8k-1k": PublishedData(("3a0053343ff435d67bc031b7ed9381c23fbde6a246f98ca9f398d058cbd294a1",)),
 }

@@ -210,8 +210,8 @@ SCENES_PLAIN = _plain(
 )
 
 SCENES_TRIED = (
-    "learning rate 0.5 and 0.8 for 14 epochs, 0.5 for 20, each without dropout and with 0.3; dropout 0.2 for 14 epochs and "
-    "0.5 for 20; on seeds 11 and 12"
+    "learning rates 0.5 and 0.8, 14 to 20 epochs, without dropout and with 0.3 alike; dropout 0.2 and 0.5 for some of "
+    "these; on seeds 11 to 13, partly with 300 training pictures"
 )
 
 # OpenMoji: names of a few words; in no profile, since it decides nothing. There are few epochs, since held-out

@@ -2,13 +2,13 @@
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 
 from benchmark.audit.published import PUBLISHED_DATA
 from benchmark.tasks import captioning
 from datamodules.captioning.datamodule import CaptionData
+from datamodules.captioning.features import Features
 from datamodules.captioning.networks import Descriptor
 from datamodules.captioning.scenes import CAPTIONS, COLORS, PICTURES, describe, read_scenes, scenes
 from datamodules.captioning.sources import SPLITS
@@ -110,7 +110,7 @@ def test_words_are_known_and_the_data_are_the_published_ones(tmp_path: Path) -> 
     """The checksum covers drawings and captions, whatever draws them."""
     config = captioning.SCENES_PLAIN.config
     data = CaptionData(config.source, tmp_path, config.batch_size, config.features, config.min_count)
-    data._features = SimpleNamespace(sha256=Descriptor.sha256, network=Descriptor.sha256, size=1)  # type: ignore[assignment]
+    data._features = Features(Descriptor.sha256, Descriptor.sha256, np.zeros((0, 1)), {})  # draws and looks at none
     data.setup()
     longest = max(len(words) for captions in data.captions.values() for _, words in captions.items)
     assert longest < config.max_length
