@@ -130,8 +130,8 @@ def scenes() -> list[Scene]:
     found = []
     for pair in sorted([*beside, *product(flying, standing)], key=_number):
         first, second = pair if pair[0][0] in FLYING else _choose((pair, pair[::-1]), pair, "left")
-        things = [Thing(color, kind, _choose(tuple(SIZES), pair, "size", kind)) for kind, color in (first, second)]
-        found.append(Scene(*things, _choose(tuple(GROUNDS), pair, "ground"), _choose(tuple(SKIES), pair, "sky")))
+        left, right = (Thing(color, kind, _choose(tuple(SIZES), pair, "size", kind)) for kind, color in (first, second))
+        found.append(Scene(left, right, _choose(tuple(GROUNDS), pair, "ground"), _choose(tuple(SKIES), pair, "sky")))
     return found
 
 
