@@ -30,7 +30,7 @@ PUBLISHED_DATA = {
     ),
     "bible": PublishedData(("f4ecc7a7b634bcac54225c78d87656f3d9bbd561cc51888d7959a6ee16227bfc",)),
     "multi30k": PublishedData(("dd35a6922b45148d3df1d03f2b61b22a53af7449eb077e1dced5bc4167b1c996",)),
-    "scenes": PublishedData(("c01fa9382a47b14a0d8f3adab79f59783ae67c060949438de305bbee92442c7f",)),
+    "scenes": PublishedData(("f00319c1cc507c876ec67dbc8579090fef5ff48594ea5437d8256ec8f4a9338b",)),
     "openmoji": PublishedData(("18e8d0e06a78b08d3d0378fe5da8837f56ef5796bb881645a215d5437290a38d",)),
     "flickr8k-1k": PublishedData(("3a0053343ff435d67bc031b7ed9381c23fbde6a246f98ca9f398d058cbd294a1",)),
 }

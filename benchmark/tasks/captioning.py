@@ -211,7 +211,7 @@ SCENES_PLAIN = _plain(
 
 SCENES_TRIED = (
     "learning rates 0.5 and 0.8, 14 to 20 epochs, without dropout and with 0.3 alike; dropout 0.2 and 0.5 for some of "
-    "these; on seeds 11 to 13, partly with 300 training pictures"
+    "these; on seeds 11 to 13 and on other scenes than these"
 )
 
 # OpenMoji: names of a few words; in no profile, since it decides nothing. There are few epochs, since held-out
