@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
-
 LONGEST_MESSAGE = 2000
 """Characters of the longest message; what a user's file is quoted with has no bound of its own."""
 
