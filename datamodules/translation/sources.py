@@ -4,9 +4,9 @@ import itertools
 import re
 import sqlite3
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -14,11 +14,26 @@ from datamodules.bounds import MEMBER_BYTES
 from datamodules.errors import DataError, damaged
 from datamodules.sources import FolderSource, Source, SourceFile
 from datamodules.text import decode_lines, opened
+from datamodules.translation.catalogs import read_catalogs
 
 SPLITS = ("train", "validation", "test")
 
 Pairs = Iterable[tuple[str, str]]
 """The sentence pairs of a split, source and target, raw text; each iteration begins anew."""
+
+HOME_ASSISTANT = Source(
+    name="home-assistant",
+    task="translation",
+    description="short phrases of Home Assistant's interface and their translations, out of its message catalogs",
+    terms="Apache 2.0",
+    files=(
+        SourceFile(
+            "homeassistant-2026.11.0-py3-none-any.whl",
+            "7ca5fbde9dea879ac7723949fc84347aac5182e6309c357b2e4973fd391b00f7",
+            requirement="homeassistant==2026.11.0",
+        ),
+    ),
+)
 
 BIBLE = Source(
     name="bible",
@@ -81,21 +96,28 @@ class ParallelText:
     """Split to its pairs."""
     name: str
     """Name of the text in error messages."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """What the source has beside these pairs: reason to number."""
 
 
 def read_parallel_text(source: str, data: Path, languages: tuple[str, str]) -> ParallelText:
     """Find a source by name, or a folder with train, val and test, a file for each language.
 
     Args:
-        source: "bible", "multi30k", "wmt14", or the path of a folder with train.en, train.fr and so on.
+        source: name of a source, or the path of a folder with train.en, train.fr and so on.
         data: folder that holds the named sources.
         languages: languages of source and target, as file names end.
 
     Raises:
         DataError: a file is missing, altered or unusable, or a named source lacks a language.
     """
-    if source in (BIBLE.name, MULTI30K.name, WMT14.name) and not set(languages) <= {"en", "fr"}:
+    if source in (HOME_ASSISTANT.name, BIBLE.name, MULTI30K.name, WMT14.name) and not set(languages) <= {"en", "fr"}:
         raise DataError(f"{source} is English and French; it has no {'-'.join(languages)}")
+    if source == HOME_ASSISTANT.name:
+        HOME_ASSISTANT.verify(data)
+        wheel = data / source / HOME_ASSISTANT.files[0].name
+        phrases = read_catalogs(wheel, languages)
+        return ParallelText(dict(phrases.splits), str(wheel), phrases.left_out)
     if source == BIBLE.name:
         BIBLE.verify(data)
         return read_bible(data / source / BIBLE.files[0].name, languages)

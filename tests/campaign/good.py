@@ -1,6 +1,7 @@
 """Good files of every kind that the suite reads, small, from which the fuzzers begin."""
 
 import io
+import itertools
 import json
 import sqlite3
 import tempfile
@@ -146,6 +147,15 @@ def bible() -> tuple[Files, ...]:
     connection.executemany("INSERT INTO bible VALUES (?, ?, ?, ?, ?)", rows + [("l", *row[1:]) for row in rows])
     connection.commit()
     return ({BIBLE_DATABASE: bytes(connection.serialize())},)
+
+
+@cache
+def catalogs() -> tuple[Files, ...]:
+    """Catalogs of a program, whose phrases are of two words of one letter."""
+    phrases = {f"{one}{two}": f"{one} {two}" for one, two in itertools.product("abcdef", repeat=2)}
+    french = {key: phrase.translate(str.maketrans("abcdef", "uvwxyz")) for key, phrase in phrases.items()}
+    content = {"en": {"title": phrases}, "fr": {"title": french}}
+    return ({f"a/translations/{language}.json": json.dumps(part).encode() for language, part in content.items()},)
 
 
 @cache

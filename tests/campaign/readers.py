@@ -26,6 +26,7 @@ from datamodules.speech.features import LeftOut, log_mel, read_audio
 from datamodules.speech.preparation import compute
 from datamodules.speech.recorded import FolderCorpus, LibriSpeechCorpus, SamromurCorpus
 from datamodules.text import decode_lines
+from datamodules.translation.catalogs import read_catalogs
 from datamodules.translation.encoded_pairs import EncodedPairs, encode
 from datamodules.translation.sources import read_bible, read_parallel_text
 from datamodules.translation.tokenization import detokenize, tokenize
@@ -143,6 +144,14 @@ def _bible(folder: Path) -> None:
     read_bible.__wrapped__(folder / "bible.whl", ("en", "fr"))
 
 
+def _catalogs(folder: Path) -> None:
+    read_catalogs.__wrapped__(folder / "catalogs.whl", ("en", "fr"))
+
+
+def _packed_catalogs(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {"catalogs.whl": good.zipped(files)}
+
+
 def _vectors(folder: Path) -> None:
     for path in folder.iterdir():
         if path.suffix != ".json":
@@ -199,6 +208,8 @@ READERS = [
     reader("OpenMoji's wheels", lambda: [_packed_openmoji(good.openmoji()[0])], _openmoji),
     reader("OpenMoji's members", good.openmoji, _openmoji, _packed_openmoji),
     reader("Bible's wheel", lambda: [{"bible.whl": good.zipped(good.bible()[0])}], _bible),
+    reader("catalogs' wheel", lambda: [_packed_catalogs(good.catalogs()[0])], _catalogs),
+    reader("catalogs", good.catalogs, _catalogs, _packed_catalogs),
     reader("vectors", lambda: [_packed_vectors(files) for files in good.vectors()], _vectors),
     reader("vectors' members", good.vectors, _vectors, _packed_vectors),
     reader("records", good.record, _records, weight=2),
