@@ -27,6 +27,9 @@ from models.translator import Translator
 OPSET = 17
 """Version of ONNX's operators."""
 
+WITHOUT_OPERATION = ("layer_norm", "zoneout_cell", "zoneout_hidden")
+"""Options of a recurrent stack for which ONNX has no layer, so that each time step would be a part of the graph."""
+
 LARGEST_DIFFERENCE = 1e-3
 """Largest difference of a log-probability by a graph from the network's own; rounding gives about 1e-5."""
 
@@ -123,9 +126,11 @@ def export_graphs(model: TaskModel, evaluated: TaskModel, folder: Path, kept: Pa
         A sentence that says which graphs there are and how far their log-probabilities are from the network's.
 
     Raises:
-        UserError: onnx or onnxruntime is not installed, the network cannot be written as a graph, or the graph gives
-            other log-probabilities than the network.
+        UserError: the model has one of WITHOUT_OPERATION, onnx or onnxruntime is not installed, the network cannot be
+            written as a graph, or the graph gives other log-probabilities than the network.
     """
+    if lacking := [name for name in WITHOUT_OPERATION if model.hparams.get(name)]:
+        raise UserError(f"ONNX has no recurrent layer with {' and '.join(lacking)}; export the model without --onnx")
     try:
         import onnx
         import onnxruntime  # noqa: F401  needed by Graph

@@ -25,6 +25,10 @@ from benchmark.training.train import Interrupted, train
 from datamodules.errors import DataError, UserError
 
 SAID = ("text", "translation", "caption")
+AVERAGED = {
+    "averaging": "exponential", "averaging_decay": 0.9, "tied": True, "activation_regularization": 1.0,
+    "temporal_activation_regularization": 1.0,
+}  # fmt: skip
 
 
 def options(folder: Path, store: str, devices: int = 1) -> Options:
@@ -40,8 +44,9 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def both(folder: Path) -> dict[str, tuple[list, list, Record, Record]]:
-    """For each task the steps and the record of one device, and of two."""
+    """For each task, and for averaged weights, the steps and the record of one device, and of two."""
     rows = tiny_rows(folder)
+    rows["averaged"] = rows["language-modeling"].variant("averaged", **AVERAGED)
     for count in (1, 2):
         (folder / f"steps-{count}").mkdir()
         arguments = (list(rows.values()), 1, options(folder, f"on-{count}", count), folder / f"steps-{count}")
@@ -54,7 +59,7 @@ def both(folder: Path) -> dict[str, tuple[list, list, Record, Record]]:
     return found
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", [*TASKS, "averaged"])
 def test_every_step_is_that_of_one_device(both, task) -> None:
     """Loss, gradient, clipping and update, and how many of them there are."""
     one, two, *_ = both[task]
@@ -68,7 +73,7 @@ def test_every_step_is_that_of_one_device(both, task) -> None:
     assert any(abs(step["own loss"] - step["loss"]) > 0.1 * step["loss"] for step in two)  # it was split
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", [*TASKS, "averaged"])
 def test_the_record_is_that_of_one_device(both, folder, task) -> None:
     *_, one, two = both[task]
     assert one.metrics.keys() == two.metrics.keys()

@@ -15,11 +15,14 @@ from support.factories import TASKS, tiny_rows
 
 from benchmark.cli import main
 from benchmark.grid.grid import silent
+from benchmark.sharing.graphs import export_graphs
 from benchmark.store.records import Record
 from benchmark.tasks.base import Row
 from benchmark.training.options import Options
 from benchmark.training.train import train
+from datamodules.errors import UserError
 from models import load
+from models.language_model import LanguageModel
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,11 @@ class Trained:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """A run of a tiny row of each task, the language model's with dropout."""
+    """A run of a tiny row of each task, the language model's with dropout, and one of tied and averaged weights."""
     folder = tmp_path_factory.mktemp("trained")
     rows = tiny_rows(folder)
     rows["language-modeling"] = rows["language-modeling"].variant("lm", dropout=0.3)
+    rows["tied"] = rows["language-modeling"].variant("tied", tied=True, embedding_size=5, averaging="exponential")
     options = Options(data=folder / "data", store=folder / "runs", accelerator="cpu", threads=1, wandb="off")
     return Trained(folder, rows, {task: train(row, 1, options, progress=silent) for task, row in rows.items()})
 
@@ -52,7 +56,7 @@ def table_of(out: str) -> dict[str, list[str]]:
     return {words[0]: words[1:] for line in out.splitlines() if (words := line.split()) and len(words) > 1}
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", [*TASKS, "tied"])
 def test_every_figure_comes_back_from_a_run_and_from_an_exported_folder(trained, rnnreg, tmp_path, task) -> None:
     record, row = trained.records[task], trained.rows[task]
     code, out, err = rnnreg("export", row.name, tmp_path / "model", "--onnx", *trained.places)
@@ -67,6 +71,17 @@ def test_every_figure_comes_back_from_a_run_and_from_an_exported_folder(trained,
         figures = table_of(out)
         assert {name: figures[name][-1] for name in record.metrics} == dict.fromkeys(record.metrics, "+0")
         assert f"{len(record.metrics)} of {len(record.metrics)} figures are the record's" in err
+
+
+@pytest.mark.parametrize("option", [{"layer_norm": True}, {"zoneout_cell": 0.1, "zoneout_hidden": 0.1}], ids=str)
+def test_a_stack_that_onnx_has_no_layer_for_is_refused(option, tmp_path) -> None:
+    model = LanguageModel(
+        ["a", "b"], 0.1, 1.0, 1, 1, hidden_size=4, layers=1, dropout=0.0, recurrent_dropout=0.0, cell="lstm",
+        backbone="models.backbone.RegularizedLSTM", **option,
+    )  # fmt: skip
+    with pytest.raises(UserError, match=f"no recurrent layer with {' and '.join(option)}; export .* without --onnx"):
+        export_graphs(model, model, tmp_path, tmp_path, data=None)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -23,11 +23,11 @@ WORDS = ["<eos>", "<unk>", "a", "b", "c"]
 TOKENS = torch.tensor([0, 2, 3, 2, 2, 4, 0, 3, 2, 3, 1, 4])
 
 
-def make(dropout: float = 0.0) -> LanguageModel:
+def make(dropout: float = 0.0, **methods) -> LanguageModel:
     torch.manual_seed(0)
     return LanguageModel(
         WORDS, 0.5, 1.0, 1, 1, hidden_size=4, layers=2, dropout=dropout, recurrent_dropout=0.0, cell="lstm",
-        backbone="models.backbone.RegularizedLSTM",
+        backbone="models.backbone.RegularizedLSTM", **methods,
     ).eval()  # fmt: skip
 
 
@@ -52,8 +52,10 @@ def test_temperature_divides_the_logits() -> None:
     assert torch.allclose(SoftmaxTemperature(1.7).log_probabilities(model, TOKENS), expected, atol=1e-6)
 
 
-def test_the_cache_is_equation_2_to_5_of_grave_et_al() -> None:
-    model, size, theta, share = make(), 3, 0.9, 0.25
+@pytest.mark.parametrize("embedding_size", [None, 3])
+def test_the_cache_is_equation_2_to_5_of_grave_et_al(embedding_size: int | None) -> None:
+    """With tied weights the outputs are as wide as the embedding."""
+    model, size, theta, share = make(tied=True, embedding_size=embedding_size), 3, 0.9, 0.25
     hidden, words = steps(model)
     expected = []
     for now, true in enumerate(TOKENS[1:].tolist()):
@@ -88,7 +90,7 @@ def test_monte_carlo_averages_passes_with_dropout_on(mean, monkeypatch) -> None:
     found = MonteCarloDropout(3, mean, seed=7).log_probabilities(model, TOKENS)
     assert torch.equal(torch.get_rng_state(), state)
     assert not model.training
-    passes = torch.stack(kept)
+    passes = torch.stack(kept[-3:])
     assert not torch.allclose(passes[0], passes[1])
     if mean == "arithmetic":
         mixed = passes.exp().mean(dim=0)
@@ -98,9 +100,22 @@ def test_monte_carlo_averages_passes_with_dropout_on(mean, monkeypatch) -> None:
     assert torch.allclose(found.exp(), mixed.gather(1, TOKENS[1:, None])[:, 0], atol=1e-6)
 
 
-def test_monte_carlo_of_a_model_without_dropout_is_refused() -> None:
-    with pytest.raises(UserError, match="needs a model that was trained with dropout"):
-        MonteCarloDropout().log_probabilities(make(), TOKENS)
+@pytest.mark.parametrize("methods", [{}, {"layer_norm": True}, {"tied": True}], ids=str)
+def test_monte_carlo_of_a_model_without_dropout_is_refused(methods) -> None:
+    with pytest.raises(UserError, match="needs a model trained with dropout"):
+        MonteCarloDropout().log_probabilities(make(**methods), TOKENS)
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["input_dropout", "output_dropout", "update_dropout", "zoneout_cell", "zoneout_hidden", "weight_drop",
+     "embedding_dropout"],
+)  # fmt: skip
+def test_monte_carlo_draws_whatever_training_draws(method: str) -> None:
+    model = make(**{method: 0.5})
+    one, other = (MonteCarloDropout(1, seed=seed).log_probabilities(model, TOKENS) for seed in (1, 2))
+    assert not torch.allclose(one, other)
+    assert torch.equal(MonteCarloDropout(1, seed=1).log_probabilities(model, TOKENS), one)
 
 
 def test_dynamic_evaluation_steps_after_each_segment_by_equation_5() -> None:
