@@ -126,5 +126,7 @@ def rebuild_command(
 
 
 def _option(name: str, value: Any) -> str:
-    """A field's value on the command line, where a flag has none and what is left out is null."""
-    return f"--{name}" if value is True else f"--{name}={'null' if value is None else value}"
+    """A field's value on the command line, where a flag is named or negated and what is left out is null."""
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no_{name}"
+    return f"--{name}={'null' if value is None else value}"
