@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from jsonargparse import ActionYesNo, ArgumentParser, Namespace
 
-from datamodules.errors import UserError
+from datamodules.errors import UserError, in_one_line
 
 OPTION = "--config"
 PRINT = "--print_config"
@@ -87,21 +87,21 @@ class ConfigFile:
                 parser.validate(Namespace({name: value}), skip_unset=False, skip_required=True)  # type: ignore[no-untyped-call]
             except (TypeError, ValueError, OverflowError) as error:
                 given = "" if "value: " in str(error) else f" value: {value!r}"
-                raise UserError(f"{self}: {error}{given}") from error
+                raise UserError(f"{self}: {_one_line(error)}{given}") from error
 
     def __str__(self) -> str:
         return f"{OPTION} {self.path}"
 
     @cached_property
     def _text(self) -> str:
-        if not self.path.is_file():
-            raise UserError(f"{self}: there is no such file")
         try:
+            if not self.path.is_file():
+                raise UserError(f"{self}: there is no such file")
             if (size := self.path.stat().st_size) > LONGEST_FILE:
                 raise UserError(f"{self}: it has {size:,} bytes; at most {LONGEST_FILE:,} are read")
             return self.path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{self}: cannot be read: {error}") from error
+            raise UserError(f"{self}: cannot be read: {in_one_line(error)}") from error
 
     @cached_property
     def _node(self) -> list[tuple[Any, Any]]:
@@ -109,7 +109,7 @@ class ConfigFile:
         try:
             node = yaml.compose(self._text, Loader=yaml.SafeLoader)
         except (yaml.YAMLError, RecursionError) as error:
-            raise UserError(f"{self}: is not YAML: {error or type(error).__name__}") from error
+            raise UserError(f"{self}: is not YAML: {_one_line(error)}") from error
         if not isinstance(node, yaml.MappingNode) or not all(isinstance(key, yaml.ScalarNode) for key, _ in node.value):
             raise UserError(f"{self}: expected a line `option: value` for each option")
         if twice := next(_given_twice(node), None):
@@ -121,7 +121,7 @@ class ConfigFile:
         try:
             return dict(yaml.safe_load(self._text))
         except (yaml.YAMLError, ValueError) as error:
-            raise UserError(f"{self}: is not YAML: {error}") from error
+            raise UserError(f"{self}: is not YAML: {_one_line(error)}") from error
 
 
 def _given_twice(node: Any) -> Iterator[Any]:
@@ -137,3 +137,8 @@ def _given_twice(node: Any) -> Iterator[Any]:
 
 def _line(node: Any) -> int:
     return int(node.start_mark.line) + 1
+
+
+def _one_line(error: Exception) -> str:
+    """A parser's message, whose later lines say where."""
+    return " ".join(str(error).split())
