@@ -15,6 +15,7 @@ from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 
 from benchmark.commands import COMMANDS
 from benchmark.commands.arguments import Group, add_arguments, collect, docstring
+from benchmark.commands.config_files import files_first
 from benchmark.files import ADVICE
 from benchmark.training.endings import KEPT, Interrupted, complete_environment, signals_raised
 from datamodules.errors import UserError
@@ -80,6 +81,7 @@ def _call(words: Sequence[str]) -> int:
     try:
         if (longest := max(map(len, words), default=0)) > LONGEST_WORD:
             raise UserError(f"a word on the command line has {longest:,} characters; at most {LONGEST_WORD:,} are read")
+        words = [*words[:1], *files_first(words[1:])]
         parser, groups = _parser(words)
         parsed = parser.parse_args(words)
     except (ArgumentError, UserError) as error:
@@ -164,12 +166,12 @@ def _fail(message: str, code: int) -> int:
 
 
 REFUSED = re.compile(
-    r'Parser key "(?:\w+\.)?(?P<name>\w+)": .*?'
+    r'(?P<file>--config .+?: )?Parser key "(?:\w+\.)?(?P<name>\w+)": .*?'
     r"(?:Not of type (?P<number>\w+):|Expected a (?:<class '(?P<kind>\w+)'>|typing\.Literal(?P<choices>\[.*?\]))).*?"
     r"(?:value: ?(?P<given>.*)|: '(?P<quoted>.*)'|(?P<number_given>\S+) does not conform to restriction [^:]*)$"
 )
-"""jsonargparse's complaint about a value, on one line. An option that may be left out is a union with None; that
-half of the complaint is passed over, since nobody can type None."""
+"""jsonargparse's complaint about a value, on one line, after the file that has it. An option that may be left out is a
+union with None; that half of the complaint is passed over, since nobody can type None."""
 
 
 def _readable(message: str, words: Sequence[str]) -> str:
@@ -177,8 +179,8 @@ def _readable(message: str, words: Sequence[str]) -> str:
     message = " ".join(message.split())
     if not (refused := REFUSED.match(message)):
         return message.replace(f"required: {''.join(words[:1])}.", "required: ")
-    name, number, kind, choices, *values = refused.groups()
+    file, name, number, kind, choices, *values = refused.groups()
     expected = NUMBERS.get(number, number) if number else kind or f"one of {choices}"
     given = next((value for value in values if value), "nothing")
     is_option = f"--{name}" in (word.partition("=")[0] for word in words)
-    return f"{'--' * is_option}{name}: expected {expected}, got {given}"
+    return f"{file or '--' * is_option}{name}: expected {expected}, got {given}"

@@ -4,13 +4,15 @@ A command is a function whose annotations, defaults and docstring are all that i
 
 - A parameter without a default is a positional argument, and so is one annotated `Annotated[T, POSITIONAL]`; a list or
   a tuple takes several words.
-- A `bool` is a flag without a value, and so is a field of a dataclass whose default is False.
+- A `bool`, also as a field of a dataclass, is a flag without a value, which --no_NAME turns off.
 - A dataclass gives one option for each of its fields; the parameter's default gives their defaults.
 - A parameter annotated `Annotated[T, FieldsOf(find)]` gives one option for each field of the instance that `find`
   returns for other arguments of the same command, and takes them as a dictionary.
 - Every other parameter is an option with a value.
 
 `Annotated[T, Suggestions(words)]` besides gives the words that shell completion offers for a parameter.
+
+Every command has besides `--config FILE` and `--print_config`, see benchmark/commands/config_files.py.
 """
 
 import inspect
@@ -19,9 +21,11 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from docstring_parser import Docstring, DocstringStyle, google, parse_from_object
-from jsonargparse import ArgumentParser, set_parsing_settings
+from jsonargparse import ActionYesNo, ArgumentParser, set_parsing_settings
 
+from benchmark.commands.config_files import PRINT, ConfigFile, config_files
 from benchmark.tasks import registry
+from datamodules.errors import UserError
 
 POSITIONAL = "positional"
 """Marks a parameter that is a positional argument although it has a default."""
@@ -34,16 +38,23 @@ class FieldsOf:
     find: Callable[..., Any]
     """Gives the instance. Its parameters are named as the command's, and take the words as given."""
 
-    def instance(self, words: Sequence[str]) -> Any:
-        """The instance for the words of a command, None as long as they lack an argument of `find`."""
+    def instance(self, words: Sequence[str], files: Sequence[ConfigFile] = ()) -> Any:
+        """The instance for the words of a command and its files, None as long as they lack an argument of `find`.
+
+        Raises:
+            UserError: they lack one, and a file is to be read or printed, which may have any field.
+        """
         positional, options = _split(words)
+        given = {name: word for file in files for name, word in file.words.items()} | options
         found: dict[str, str] = {}
         for name, parameter in inspect.signature(self.find).parameters.items():
-            if parameter.default is not parameter.empty:
-                found.update({name: options[name]} if name in options else {})
-            elif positional:
+            if parameter.default is parameter.empty and positional:
                 found[name] = positional.pop(0)
-            else:
+            elif name in given:
+                found[name] = given[name]
+            elif parameter.default is parameter.empty:
+                if files or any(word.startswith(PRINT) for word in words):
+                    raise UserError(f"the following arguments are required: {name}")
                 return None
         return self.find(**found)
 
@@ -85,14 +96,15 @@ def add_arguments(
     """
     set_parsing_settings(docstring_parse_style=DocstringStyle.GOOGLE, docstring_parse_attribute_docstrings=True)
     texts = {entry.arg_name: entry.description for entry in docstring(command).params}
+    files = config_files(words)
     groups = {}
     for name, parameter in inspect.signature(command).parameters.items():
         kind, marks = _annotation(command, name)
         default, text = parameter.default, texts.get(name)
         if is_dataclass(kind) or any(isinstance(mark, FieldsOf) for mark in marks):
-            groups[name] = _add_group(parser, kind, marks, default, words)
+            groups[name] = _add_group(parser, kind, marks, default, words, files)
         elif kind is bool:
-            parser.add_argument(f"--{name}", action="store_true", help=text)
+            parser.add_argument(f"--{name}", action=ActionYesNo, default=default, help=text)
         else:
             is_positional = default is parameter.empty or POSITIONAL in marks
             how = _positional(kind, default) if is_positional else {"type": kind, "default": default}
@@ -100,12 +112,15 @@ def add_arguments(
             for mark in marks if suggesting else ():
                 if isinstance(mark, Suggestions):
                     action.choices = list(mark.words())
+    parser.add_argument("--config", action="config", help="YAML file of options; other words override it.")
+    for file in files:
+        file.check(parser)
     return groups
 
 
 def collect(values: Mapping[str, Any], groups: Mapping[str, Group]) -> dict[str, Any]:
     """The arguments of a command, from the values of its options."""
-    taken = {name for group in groups.values() for name in group.names}
+    taken = {"config", *(name for group in groups.values() for name in group.names)}
     made = {name: group.make(**{field: values[field] for field in group.names}) for name, group in groups.items()}
     return {**{name: value for name, value in values.items() if name not in taken}, **made}
 
@@ -122,20 +137,27 @@ def _annotation(command: Callable[..., int], name: str) -> tuple[Any, tuple[Any,
     return (get_args(hint)[0] if marks else hint), marks
 
 
-def _add_group(parser: ArgumentParser, kind: Any, marks: Sequence[Any], default: Any, words: Sequence[str]) -> Group:
+def _add_group(
+    parser: ArgumentParser,
+    kind: Any,
+    marks: Sequence[Any],
+    default: Any,
+    words: Sequence[str],
+    files: Sequence[ConfigFile],
+) -> Group:
     """Add one option for each field of a dataclass; where there is an instance, it gives their defaults."""
     instance = None if default is inspect.Parameter.empty else default
     sources = [mark for mark in marks if isinstance(mark, FieldsOf)]
-    if sources and (instance := sources[0].instance(words)) is None:
+    if sources and (instance := sources[0].instance(words, files)) is None:
         return Group(dict, ())
     chosen = kind if instance is None else type(instance)
     names = tuple(field.name for field in fields(chosen))
     defaults = {} if instance is None else {name: getattr(instance, name) for name in names}
-    flags = {name for name, value in defaults.items() if value is False}
+    flags = {name for name, value in defaults.items() if isinstance(value, bool)}
     others = {name: value for name, value in defaults.items() if name not in flags}
     parser.add_class_arguments(chosen, as_group=bool(sources), default=others, skip=set(flags))
     for name in sorted(flags, key=names.index):
-        parser.add_argument(f"--{name}", action="store_true", help=_text(chosen, name))
+        parser.add_argument(f"--{name}", action=ActionYesNo, default=defaults[name], help=_text(chosen, name))
     for action in parser._actions:
         if action.dest in defaults:  # the class may have none for it
             action.required = False
@@ -164,7 +186,7 @@ def _split(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     for word in rest:
         if word.startswith("-"):
             name, equals, value = word.lstrip("-").partition("=")
-            options[name] = value if equals else next(rest, "")
+            options[name] = value if equals or word == PRINT else next(rest, "")
         else:
             positional.append(word)
     return positional, options

@@ -1,6 +1,7 @@
 """Provenance of a run: the machine, the versions and the commit that decide its numbers and its speed."""
 
 import ctypes
+import json
 import platform
 import shlex
 import subprocess
@@ -9,6 +10,8 @@ from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from benchmark.files import replacing
 
 if TYPE_CHECKING:
     import torch
@@ -125,6 +128,30 @@ def rebuild_command(
     return shlex.join([*words, *(_option(name, value) for name, value in (changes or {}).items())])
 
 
+def write_configuration(path: Path, command: str, configuration: Mapping[str, Any], precision: str) -> None:
+    """Write the options that train a run again, as YAML for `rnnreg run --config`.
+
+    Args:
+        path: the file.
+        command: the run's command line, as `rebuild_command` makes it.
+        configuration: every field of the run's configuration.
+        precision: its arithmetic, see Options.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    import yaml
+
+    _, _, row, _, seed, *rest = shlex.split(command)
+    rows_file = {"rows_file": rest[1]} if rest[:1] == ["--rows_file"] else {}
+    options = {"row": row, "seed": int(seed), **rows_file, **configuration, "precision": precision}
+    plain = json.loads(json.dumps(options))  # without subclasses of float, as numpy has them
+    with replacing(path) as scratch:
+        scratch.write_text(f"# {command}\n{yaml.safe_dump(plain, sort_keys=False)}", encoding="utf-8")
+
+
 def _option(name: str, value: Any) -> str:
-    """A field's value on the command line, where a flag has none and what is left out is null."""
-    return f"--{name}" if value is True else f"--{name}={'null' if value is None else value}"
+    """A field's value on the command line, where a flag is named or negated and what is left out is null."""
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no_{name}"
+    return f"--{name}={'null' if value is None else value}"

@@ -23,6 +23,7 @@ RECORD = "record.json"
 LOG_PROBABILITIES = "log_probabilities.npz"
 ITEMS = "items.npz"
 CHECKPOINT = "last.ckpt"
+CONFIGURATION = "config.yaml"
 """Names of the files in a run's folder."""
 
 

@@ -8,7 +8,6 @@ import signal
 import statistics
 import sys
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
@@ -23,8 +22,8 @@ from lightning.pytorch.loggers import Logger
 from benchmark.files import writable
 from benchmark.store.checkpoints import forget_checkpoint_before, newest_checkpoint
 from benchmark.store.locks import RunLock
-from benchmark.store.provenance import keep_freed_memory, rebuild_command
-from benchmark.store.records import CHECKPOINT, Record, Store, checksum_arrays, run_name
+from benchmark.store.provenance import keep_freed_memory, rebuild_command, write_configuration
+from benchmark.store.records import CHECKPOINT, CONFIGURATION, Record, Store, checksum_arrays, run_name
 from benchmark.tasks.base import Row
 from benchmark.tasks.trained import build_model
 from benchmark.tracking.logger import log_record, make_logger
@@ -36,6 +35,7 @@ from benchmark.training.endings import Interrupted, Request, noted
 from benchmark.training.first_steps import FirstSteps
 from benchmark.training.options import Options, require_at_most
 from benchmark.training.precision import on_gpu, precision_plugin, require_precision
+from benchmark.training.quiet import quieten
 from datamodules.base import TaskData
 from datamodules.cache import cores
 from models.base import TaskModel
@@ -94,6 +94,8 @@ def train_locked(
     alone = multiprocessing.parent_process() is None and not started_together()  # else signals may come twice
     with noted(insist=alone) as request, interrupts_reported(lock):
         training = build(row, seed, options, lock, progress, data, run, request)
+        if rank() == 0:
+            write_configuration(training.folder / CONFIGURATION, command, asdict(row.config), options.precision)
         if progress is None and rank() == 0:
             say_what_was_read(data)
         fit(training)
@@ -281,17 +283,3 @@ def interrupted(lock: RunLock, number: int = signal.SIGINT) -> Interrupted:
     epoch = int(fraction * epochs + 1e-9) + 1
     where = f"in epoch {epoch} of {epochs}" if epoch <= epochs else "in the final evaluation"
     return Interrupted(f"interrupted {where}; its state is kept; rerun the same command to resume", number)
-
-
-def quieten() -> None:
-    """Silence warnings of Lightning about things that are as they should be."""
-    for message in (
-        ".*does not have many workers.*|.*exists and is not empty.*",
-        ".*was called on a metric that|.*`isinstance\\(treespec, LeafSpec\\)`.*",
-        ".*`srun` command is available.*",
-        ".*sync_dist=True.*",  # metrics are computed over all devices before they are logged
-        ".*your dataloader is not resumable.*",  # see Resuming
-    ):
-        warnings.filterwarnings("ignore", message)
-    for library in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(library).setLevel(logging.ERROR)

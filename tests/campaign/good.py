@@ -20,6 +20,7 @@ from support.factories import make_record, reference
 
 from benchmark.analysis import references
 from benchmark.store.checkpoints import write_checkpoint
+from benchmark.store.provenance import rebuild_command, write_configuration
 from benchmark.store.records import Store, checksum_arrays
 from campaign.mutations import Files
 from datamodules.translation.sources import BIBLE_DATABASE
@@ -197,6 +198,19 @@ def baseline() -> tuple[Files, ...]:
 
     one = references.Expected((reference(make_record(), PTB_SMALL),), ({"reason": "first"},))
     return ({"baseline.json": json.dumps({PTB_SMALL.name: asdict(one)}).encode()},)
+
+
+@cache
+def configuration() -> tuple[Files, ...]:
+    from benchmark.tasks.registry import find
+
+    fields = asdict(find("sotu-awd-lstm").config)
+
+    def write(root: Path) -> None:
+        root.mkdir()
+        write_configuration(root / "config.yaml", rebuild_command("sotu-awd-lstm", 3), fields, "32")
+
+    return (of_folder(write),)
 
 
 @cache

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jsonargparse import ArgumentParser
 
 from benchmark.analysis import references
+from benchmark.commands import COMMANDS
+from benchmark.commands.arguments import add_arguments
 from benchmark.store.checkpoints import read_checkpoint
 from benchmark.store.locks import RunLock
 from benchmark.store.records import Store
@@ -178,6 +181,11 @@ def _baselines(folder: Path) -> None:
     references.read(folder / "baseline.json")
 
 
+def _configuration(folder: Path) -> None:
+    words = ["sotu-small", f"--config={folder / 'config.yaml'}"]
+    add_arguments(ArgumentParser(exit_on_error=False), COMMANDS["run"], words)
+
+
 def _progress(folder: Path) -> None:
     lock = RunLock(folder, "row", 1, "a" * 64)
     done, epochs = lock.progress
@@ -215,5 +223,6 @@ READERS = [
     reader("records", good.record, _records, weight=2),
     reader("checkpoints", good.checkpoint, _checkpoints, weight=2),
     reader("baseline", good.baseline, _baselines),
+    reader("configuration", good.configuration, _configuration, weight=2),
     reader("progress of runs", good.progress, _progress, weight=2),
 ]

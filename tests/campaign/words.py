@@ -31,7 +31,7 @@ CODES = {0, 1, 2}
 TRAINING = ("reproduce", "check", "benchmark", "dashboard", "gallery")
 """Commands that are parsed and not called: they train, or reach a server."""
 
-PLACES = ["runs", "empty", "none/at/all", "file.txt", "picture.svg", "rows.py", "loop", "damaged"]
+PLACES = ["runs", "empty", "none/at/all", "file.txt", "picture.svg", "rows.py", "options.yaml", "loop", "damaged"]
 """Paths that a command line may name, all of them in its folder."""
 
 ROWS_FILE = """\
@@ -70,7 +70,7 @@ def options_of(command: Callable[..., int]) -> list[str]:
             names += [f"--{field.name}" for field in fields(kind)]
         elif get_origin(kind) not in (list, tuple) and parameter.default is not parameter.empty:
             names.append(f"--{name.replace('_', '-')}")
-    return names
+    return [*names, "--config"]
 
 
 PATHS = {
@@ -89,6 +89,7 @@ PATHS = {
         "markdown",
         "page",
         "against",
+        "config",
     ]
 }
 """Options that take a path, which mostly get one."""
@@ -183,6 +184,7 @@ def _prepare(folder: Path) -> None:
     (folder / "file.txt").write_text("one\n")
     (folder / "picture.svg").write_bytes(good.SVG)
     (folder / "rows.py").write_text(ROWS_FILE)
+    (folder / "options.yaml").write_text("rows_file: rows.py\nstore: runs\n")
     (folder / "loop").symlink_to("loop")
     if os.getpid() in _ready:
         return

@@ -55,6 +55,17 @@ def test_run_leaves_a_whole_record_and_does_not_train_it_again(run_tiny, tmp_pat
     assert run_tiny("--seed", 4) != record
 
 
+def test_its_configuration_trains_the_same_run_again(run_tiny, rnnreg, tmp_path) -> None:
+    record = run_tiny("--seed", 3, "--tied", "--input-dropout", 0.1, "--precision", "bf16-mixed")
+    path = tmp_path / "runs" / record.run / "config.yaml"
+    code, _, err = rnnreg("run", "--config", path, "--store", tmp_path / "again", "--wandb", "off", "--accelerator=cpu")
+    assert code == 0, err
+    (again,) = Store(tmp_path / "again").records()
+    for field in ("run", "configuration", "fingerprint", "precision", "command", "metrics", "log_probabilities_sha256"):
+        assert getattr(again, field) == getattr(record, field)
+    assert (tmp_path / "again" / record.run / "config.yaml").read_text() == path.read_text()
+
+
 def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(tiny_row, tmp_path) -> None:
     first = train(tiny_row, 1, options(tmp_path / "a"), progress=silent)
     again = train(tiny_row, 1, options(tmp_path / "b"), progress=silent)

@@ -12,7 +12,7 @@ from benchmark.analysis.collection import collect
 from benchmark.analysis.power import Plan, plans
 from benchmark.analysis.results import read_store
 from benchmark.analysis.verdicts import POWER, power
-from benchmark.store.records import Store, checksum_arrays
+from benchmark.store.records import CONFIGURATION, Store, checksum_arrays
 from benchmark.tasks import registry
 
 WITHOUT, WITH = registry.find("sotu-medium"), registry.find("sotu-medium-dropout")
@@ -51,10 +51,12 @@ def test_only_clean_runs_that_are_new_are_collected(tmp_path: Path) -> None:
     dirty = replace(clean, seed=2, commit="c" * 40 + "-dirty")
     for record in (clean, dirty):
         store.write(record, arrays)
+        (store.root / record.run / CONFIGURATION).touch()
     found = collect(read_store([WITHOUT], store.root), store.root, into)
     assert (found.copied, found.unclean) == ([clean], [dirty])
     assert list(Store(into).records()) == [clean]
     assert Store(into).log_probabilities(clean)["test"].tolist() == [0, 0, 0]
+    assert not list(into.rglob(CONFIGURATION))  # which the record has all of
     assert collect(read_store([WITHOUT], store.root), store.root, into).copied == []
 
     items = {"test_bleu": np.zeros((2, 10), np.int32)}

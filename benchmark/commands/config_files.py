@@ -1,0 +1,144 @@
+"""Options from a file, `--config FILE`: YAML with the options of one command by their names.
+
+The parser itself reads the file, and `--print_config` prints one. Here is what it leaves open: the command line
+overrides the file wherever it names it, and what is wrong with a file is one line that names file and key.
+"""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ActionYesNo, ArgumentParser, Namespace
+
+from datamodules.errors import UserError, in_one_line
+
+OPTION = "--config"
+PRINT = "--print_config"
+
+LONGEST_FILE = 100_000
+"""Most bytes of a file: a configuration has a few thousand, and YAML is slow to read."""
+
+
+def config_files(words: Sequence[str]) -> list["ConfigFile"]:
+    """The files that the words of a command name."""
+    return [ConfigFile(Path(name)) for name in _separate(words)[0]]
+
+
+def files_first(words: Sequence[str]) -> list[str]:
+    """The words of a command with its files in front, since the parser lets what is later override what is before."""
+    names, others = _separate(words)
+    return [*(f"{OPTION}={name}" for name in names), *others]
+
+
+def _separate(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The names of files among the words, and the other words; an option without its name is one of these."""
+    names, others = [], []
+    rest = iter(words)
+    for word in rest:
+        option, equals, name = word.partition("=")
+        if option != OPTION:
+            others.append(word)
+        elif name := name if equals else next(rest, ""):
+            names.append(name)
+        else:
+            others.append(OPTION)
+    return names, others
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """A file of options.
+
+    Raises:
+        UserError: it cannot be read, is no YAML, or is something else than one value for each of some options.
+    """
+
+    path: Path
+
+    @cached_property
+    def words(self) -> dict[str, str]:
+        """The values of a single word by their options, as they would be on the command line."""
+        scalars = ((key.value, value) for key, value in self._node if isinstance(value, yaml.ScalarNode))
+        return {name: value.value for name, value in scalars if value.tag != "tag:yaml.org,2002:null"}
+
+    def check(self, parser: ArgumentParser) -> None:
+        """Refuse what the parser of the command has no option for, or not of this type.
+
+        Raises:
+            UserError: with the file and the key.
+        """
+        options = {action.dest: action for action in parser._actions}
+        options = {name: action for name, action in options.items() if name not in ("help", "config", "print_config")}
+        for key, _ in self._node:
+            if key.value not in options:
+                near = difflib.get_close_matches(key.value, options, n=1)
+                hint = f"did you mean {near[0]}?" if near else "--help shows them all"
+                raise UserError(f"{self}: there is no option {key.value!r}, as on line {_line(key)}; {hint}")
+        for name, value in self._values.items():
+            if isinstance(options[name], ActionYesNo) and not isinstance(value, bool):
+                raise UserError(f"{self}: {name}: expected true or false, got {value!r}")
+            if options[name].nargs in ("+", "*") and not isinstance(value, list):
+                raise UserError(f"{self}: {name}: expected a list, got {value!r}")
+            try:
+                parser.validate(Namespace({name: value}), skip_unset=False, skip_required=True)  # type: ignore[no-untyped-call]
+            except (TypeError, ValueError, OverflowError) as error:
+                given = "" if "value: " in str(error) else f" value: {value!r}"
+                raise UserError(f"{self}: {_one_line(error)}{given}") from error
+
+    def __str__(self) -> str:
+        return f"{OPTION} {self.path}"
+
+    @cached_property
+    def _text(self) -> str:
+        try:
+            if not self.path.is_file():
+                raise UserError(f"{self}: there is no such file")
+            if (size := self.path.stat().st_size) > LONGEST_FILE:
+                raise UserError(f"{self}: it has {size:,} bytes; at most {LONGEST_FILE:,} are read")
+            return self.path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{self}: cannot be read: {in_one_line(error)}") from error
+
+    @cached_property
+    def _node(self) -> list[tuple[Any, Any]]:
+        """The options and their values, as YAML's nodes."""
+        try:
+            node = yaml.compose(self._text, Loader=yaml.SafeLoader)
+        except (yaml.YAMLError, RecursionError) as error:
+            raise UserError(f"{self}: is not YAML: {_one_line(error)}") from error
+        if not isinstance(node, yaml.MappingNode) or not all(isinstance(key, yaml.ScalarNode) for key, _ in node.value):
+            raise UserError(f"{self}: expected a line `option: value` for each option")
+        if twice := next(_given_twice(node), None):
+            raise UserError(f"{self}: {twice.value} is given twice, again on line {_line(twice)}")
+        return list(node.value)
+
+    @cached_property
+    def _values(self) -> dict[str, Any]:
+        try:
+            return dict(yaml.safe_load(self._text))
+        except (yaml.YAMLError, ValueError) as error:
+            raise UserError(f"{self}: is not YAML: {_one_line(error)}") from error
+
+
+def _given_twice(node: Any) -> Iterator[Any]:
+    """The keys of a mapping, and of mappings in it, that it has already; YAML would take the last one in silence."""
+    seen: set[str] = set()
+    for key, value in node.value:
+        if str(key.value) in seen:
+            yield key
+        seen.add(str(key.value))
+        if isinstance(value, yaml.MappingNode):
+            yield from _given_twice(value)
+
+
+def _line(node: Any) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _one_line(error: Exception) -> str:
+    """A parser's message, whose later lines say where."""
+    return " ".join(str(error).split())
