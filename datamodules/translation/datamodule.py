@@ -16,7 +16,7 @@ from datamodules.base import IGNORE_INDEX, TaskData
 from datamodules.errors import DataError
 from datamodules.order import epoch_generator, multiplied, permutation
 from datamodules.translation.encoded_pairs import Encoded, EncodedPairs, WithoutEos, encoded_pairs
-from datamodules.translation.sources import BIBLE, HOME_ASSISTANT, MULTI30K, ParallelText, read_parallel_text
+from datamodules.translation.sources import BIBLE, MULTI30K, PHRASES, ParallelText, read_parallel_text
 from datamodules.translation.tokenization import tokenize
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 
@@ -45,7 +45,7 @@ class TranslationData(TaskData):
     """A parallel text as batches of sentence pairs.
 
     Args:
-        source: "home-assistant", "bible", "multi30k", "wmt14", or a folder; see read_parallel_text.
+        source: "phrases", "bible", "multi30k", "wmt14", or a folder; see read_parallel_text.
         data: folder that holds the named sources.
         languages: languages of source and target.
         batch_size: sentence pairs of a batch; the last batch of a length in a pool may hold fewer.
@@ -82,7 +82,7 @@ class TranslationData(TaskData):
         """Download a named source where it is missing, and tokenize the training text unless that has been done."""
         if self.sentences:  # set up already: Lightning asks again before each of its loops
             return
-        for source in (HOME_ASSISTANT, BIBLE, MULTI30K):
+        for source in (PHRASES, BIBLE, MULTI30K):
             if source.name == self.source:
                 source.fetch(self.data)
         self._training = self._encoded(read_parallel_text(self.source, self.data, self.languages))

@@ -21,8 +21,8 @@ SPLITS = ("train", "validation", "test")
 Pairs = Iterable[tuple[str, str]]
 """The sentence pairs of a split, source and target, raw text; each iteration begins anew."""
 
-HOME_ASSISTANT = Source(
-    name="home-assistant",
+PHRASES = Source(
+    name="phrases",
     task="translation",
     description="short phrases of Home Assistant's interface and their translations, out of its message catalogs",
     terms="Apache 2.0",
@@ -111,11 +111,11 @@ def read_parallel_text(source: str, data: Path, languages: tuple[str, str]) -> P
     Raises:
         DataError: a file is missing, altered or unusable, or a named source lacks a language.
     """
-    if source in (HOME_ASSISTANT.name, BIBLE.name, MULTI30K.name, WMT14.name) and not set(languages) <= {"en", "fr"}:
+    if source in (PHRASES.name, BIBLE.name, MULTI30K.name, WMT14.name) and not set(languages) <= {"en", "fr"}:
         raise DataError(f"{source} is English and French; it has no {'-'.join(languages)}")
-    if source == HOME_ASSISTANT.name:
-        HOME_ASSISTANT.verify(data)
-        wheel = data / source / HOME_ASSISTANT.files[0].name
+    if source == PHRASES.name:
+        PHRASES.verify(data)
+        wheel = data / source / PHRASES.files[0].name
         phrases = read_catalogs(wheel, languages)
         return ParallelText(dict(phrases.splits), str(wheel), phrases.left_out)
     if source == BIBLE.name:

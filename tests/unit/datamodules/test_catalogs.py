@@ -160,8 +160,8 @@ def test_the_named_source_is_verified_and_its_record_says_what_is_left_out(tmp_p
         tmp_path, catalogs(("Lamp", "La lampe"), ("new lamp in hot room", "lampe neuve dans chambre chaude"))
     )
     sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    named = Source("home-assistant", "translation", "", "", (SourceFile(wheel.name, sha256),))
-    monkeypatch.setattr(sources, "HOME_ASSISTANT", named)
+    named = Source("phrases", "translation", "", "", (SourceFile(wheel.name, sha256),))
+    monkeypatch.setattr(sources, "PHRASES", named)
     (tmp_path / named.name).mkdir()
     placed = wheel.rename(tmp_path / named.name / wheel.name)
     data = TranslationData(named.name, tmp_path, EN_FR, 4, 4, 99, 99)
@@ -173,5 +173,5 @@ def test_the_named_source_is_verified_and_its_record_says_what_is_left_out(tmp_p
     placed.write_bytes(b"another")
     with pytest.raises(DataError, match=r"program\.whl is not the published file"):
         sources.read_parallel_text(named.name, tmp_path, EN_FR)
-    with pytest.raises(DataError, match="home-assistant is English and French; it has no en-de"):
+    with pytest.raises(DataError, match="phrases is English and French; it has no en-de"):
         sources.read_parallel_text(named.name, tmp_path, ("en", "de"))
