@@ -8,7 +8,7 @@ from benchmark.tasks import registry
 
 
 def gallery(
-    row: str = "openmoji-dropout",
+    row: str = "scenes-dropout",
     count: PositiveInt = 5,
     store: Path = Path("runs"),
     data: Path = Path("data"),

@@ -93,7 +93,7 @@ def translate(
 
 def caption(
     images: list[Path],
-    row: RowName = "openmoji-dropout",
+    row: RowName = "scenes-dropout",
     seed: NonNegativeInt | None = None,
     store: Path = Path("runs"),
     features: Path | None = None,

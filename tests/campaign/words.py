@@ -44,7 +44,7 @@ WORDS = [
     "", "-", "--", "=", "0", "1", "2", "-1", "1.5", "1e999", "nan", "inf", "9" * 30, "0x10", "true", "null", "None",
     "1_000",
     "show", "update", "add", "list", "fetch", "verify", "quick", "paper", "cpu", "gpu", "32", "off", "all", "en", "fr",
-    PENN_TREEBANK.name, STATE_OF_THE_UNION.name, "ptb-small", "openmoji-dropout", "sotu-small", "tiny",
+    PENN_TREEBANK.name, STATE_OF_THE_UNION.name, "ptb-small", "scenes-dropout", "sotu-small", "tiny",
     "a,b", ",", ",,", "[1, 2]", "[" * 500, "{" * 500, '{"a": 1}', "- a: &b [*b]", "!!python/object:os.system", "é",
     "e\u0301",
     "日本", "\u202e", "\x1b[31m", "\ud800", "\0", "a b", "  ", "\n", "'", '"', "%s", "{}", "$HOME", "@file.txt",
@@ -94,7 +94,7 @@ PATHS = {
 }
 """Options that take a path, which mostly get one."""
 POSITIONALS = {
-    "run": ("ptb-small", "openmoji-dropout", "multi30k-words", "espeak-en", "tiny"),
+    "run": ("ptb-small", "scenes-dropout", "multi30k-words", "espeak-en", "tiny"),
     "sample": ("tiny", "ptb-small"),
     "translate": ("tiny", "multi30k-words"),
     "caption": ("picture.svg", "file.txt", "loop", "none"),
