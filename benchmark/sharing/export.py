@@ -1,6 +1,7 @@
 """Exported models: a folder with weights, configuration, vocabulary, record and model card, which anyone can load."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -68,26 +69,37 @@ def export(
     _prepare(folder)
     dtype = torch.float16 if half else torch.float32
     _write_model(saved, trained.place / RECORD, folder, dtype)
-    read_again = read(folder)
-    for name, tensor in saved.weights.items():
-        if not torch.equal(read_again.weights[name], tensor.to(dtype).float()):
-            raise UserError(f"{folder / WEIGHTS}: {name} was not written as it is; is the disk full?")
-    measured: dict[str, float] = {}
-    remarks: list[str] = []
-    graph_note = ""
-    if half or verify or onnx:
-        own = own_data(record, data)
-        model = load(folder, may_import=True).model
-        measured = final_evaluation(model, own, accelerator)
-        _compare(measured, record, half)
-        remarks.append(comparison(measured, record))
-        if onnx:
-            replaced = load(folder, may_import=True).model
-            graph_note = export_graphs(replaced, model, folder, trained.place / LOG_PROBABILITIES, own)
-            remarks.append(graph_note)
+    with _no_model_unless_it_is_right(folder):
+        read_again = read(folder)
+        for name, tensor in saved.weights.items():
+            if not torch.equal(read_again.weights[name], tensor.to(dtype).float()):
+                raise UserError(f"{folder / WEIGHTS}: {name} was not written as it is; is the disk full?")
+        measured: dict[str, float] = {}
+        remarks: list[str] = []
+        graph_note = ""
+        if half or verify or onnx:
+            own = own_data(record, data)
+            model = load(folder, may_import=True).model
+            measured = final_evaluation(model, own, accelerator)
+            _compare(measured, record, half)
+            remarks.append(comparison(measured, record))
+            if onnx:
+                replaced = load(folder, may_import=True).model
+                graph_note = export_graphs(replaced, model, folder, trained.place / LOG_PROBABILITIES, own)
+                remarks.append(graph_note)
     made = Card(record, measured, read_again.dtype, records, graph_note)
     _write_text(folder / CARD, card(made))
     return Exported(sorted(path for path in folder.iterdir() if path.is_file()), remarks)
+
+
+@contextmanager
+def _no_model_unless_it_is_right(folder: Path) -> Iterator[None]:
+    """Take the configuration away from a model that is found to be wrong: without it the folder is no model."""
+    try:
+        yield
+    except BaseException:
+        (folder / CONFIG).unlink(missing_ok=True)
+        raise
 
 
 def _compare(metrics: Mapping[str, float], record: Record, half: bool) -> None:

@@ -132,6 +132,14 @@ def test_half_precision_halves_the_file_and_is_said(trained, rnnreg, tmp_path) -
     assert "largest difference from the record: " in err
 
 
+def test_half_precision_that_changes_a_figure_leaves_no_model(trained, rnnreg, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("benchmark.sharing.export.TOLERANCE", -1.0)
+    code, _, err = rnnreg("export", "lm", tmp_path / "model", "--half", *trained.places)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "export without --half" in err
+    assert not (tmp_path / "model" / "config.json").exists()
+
+
 def test_a_text_is_scored_in_all_and_by_line_as_the_record_was(trained, rnnreg, tmp_path) -> None:
     test = trained.folder / "text" / "test.txt"
     code, out, err = rnnreg("evaluate", "lm", "--text", test, "--output", tmp_path / "lines.tsv", *trained.places)
