@@ -95,7 +95,8 @@ def command_lines(text: str) -> list[list[str]]:
     found = [match[1] for line in lines if (match := re.search(r"(?:\brnnreg|-m benchmark) ([a-z].*)", line))]
     found += re.findall(r"`(?:\.venv/bin/)?rnnreg\s+([a-z][^`|]*)`", prose)
     words = [shlex.split(command.replace("\\|", "|"), comments=True) for command in found]
-    return [some[: some.index("|")] if "|" in some else some for some in words]
+    ends = [min((some.index(end) for end in "|>" if end in some), default=len(some)) for some in words]
+    return [some[:end] for some, end in zip(words, ends, strict=True)]
 
 
 @pytest.fixture
@@ -117,7 +118,11 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @page
-def test_commands_parse(page: Path, parsed, capsys) -> None:
+def test_commands_parse(page: Path, parsed, capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, content in files_of(page).items():
+        if "/" not in name:
+            Path(name).write_text(content)
     for words in command_lines(page.read_text(encoding="utf-8")):
         words = [STAND_INS.get(word, word) for word in words]
         words += ["--help"] * (len(words) == 1)  # a command that is only named
@@ -149,7 +154,8 @@ def test_make_targets_exist(page: Path) -> None:
 
 def files_of(guide: Path) -> dict[str, str]:
     """The files that a guide has one write: path, which is the first line of the block, to content."""
-    return dict(re.findall(r"```python\n# (\S+\.py)\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL))
+    block = r"```(?:python|yaml)\n# (\S+\.(?:py|yaml))\n(.*?)```"
+    return dict(re.findall(block, guide.read_text(encoding="utf-8"), re.DOTALL))
 
 
 def follow(guide: Path, root: Path) -> None:
@@ -180,6 +186,30 @@ def test_a_row_is_added_as_the_guide_says(rnnreg, text_folder, tmp_path) -> None
     (record,) = Store(tmp_path / "runs").records()
     assert record.configuration["backbone"] == "my_rows.MyGRU"
     assert record.command.count("--rows_file") == 1
+
+
+def test_a_method_is_added_as_the_page_says(rnnreg, text_folder, tmp_path) -> None:
+    """The page's rows file, its rows made tiny by overrides: an option of its own beside one of the suite."""
+    code = files_of(DOCS / "methods.md")["my_noise.py"]
+    assert len(code.splitlines()) <= 26
+    (tmp_path / "my_noise.py").write_text(code)
+    here = ["--rows_file", tmp_path / "my_noise.py"]
+    store = ["--store", tmp_path / "runs", "--wandb", "off", "--accelerator", "cpu"]
+    for row, words in (
+        ("sotu-noise-0.5", []),
+        ("sotu-noise-0.25", ["--backbone-options", "{deviation: 0.1}", "--zoneout-cell", 0.25]),
+    ):
+        result, _, err = rnnreg("run", row, *here, *store, *tiny_flags(text_folder), *words)
+        assert result == 0, err
+    records = list(Store(tmp_path / "runs").records())
+    assert [record.configuration["backbone_options"] for record in records] == [{"deviation": 0.1}, {"deviation": 0.5}]
+    saved = tmp_path / "runs" / records[0].run / "config.yaml"
+    assert rnnreg("run", "--config", saved, *store[2:], "--store", tmp_path / "again")[0] == 0
+    (again,) = Store(tmp_path / "again").records()
+    assert (again.run, again.fingerprint) == (records[0].run, records[0].fingerprint)
+    code, _, err = rnnreg("run", "sotu-noise-0.5", *here, *store, "--backbone-options", "{deviatoin: 0.1}")
+    assert code == 1
+    assert "my_noise.NoisyLSTM has no option 'deviatoin'; it declares deviation" in err
 
 
 def test_a_task_and_a_launcher_are_added_as_the_guides_say(tmp_path) -> None:
