@@ -17,6 +17,7 @@ from benchmark.commands import (
     power,
     reproduce,
     results,
+    tune,
     verify,
 )
 
@@ -24,6 +25,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "list": reproduce.list_rows,
     "run": reproduce.run,
     "reproduce": reproduce.reproduce,
+    "tune": tune.tune,
     "table": results.table,
     "report": results.report,
     "claims": results.claims,

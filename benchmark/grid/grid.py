@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from benchmark.files import writable
 from benchmark.grid.estimates import shares
@@ -27,8 +28,19 @@ from datamodules.errors import DataError, UserError
 
 POLL_SECONDS = 0.5
 
-Specification = tuple[str, int, str]
-"""A run as workers get it: name of its row, seed, and the command line that trains it again."""
+
+class Specification(NamedTuple):
+    """A run as workers get it."""
+
+    row: str
+    """Name of a row of the suite or of the user's file."""
+    seed: int
+    command: str
+    """Command line that trains it again."""
+    name: str = ""
+    """Name of the variant of that row, if one is run."""
+    changes: Mapping[str, Any] = {}
+    """Fields that the variant changes."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,15 @@ class Run:
     seed: int
     command: str
     """Command line that trains it again, for its record."""
+    variant_of: str = ""
+    """Name of the row of which its own is a variant that stands in no file."""
+    changes: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Fields that the variant changes."""
+
+    @property
+    def specification(self) -> Specification:
+        """The run as workers get it."""
+        return Specification(self.variant_of or self.row.name, self.seed, self.command, self.row.name, self.changes)
 
     @property
     def label(self) -> str:
@@ -156,7 +177,7 @@ class Dispatcher:
 
     def _launch(self, runs: Sequence[Run]) -> None:
         if runs:
-            specifications = [(run.row.name, run.seed, run.command) for run in runs]
+            specifications = [run.specification for run in runs]
             self.pending.update(zip(self.launcher.launch(self.do, specifications), runs, strict=True))
 
     def _wait(self) -> set[Future[Outcome]]:
@@ -197,11 +218,12 @@ class Dispatcher:
 
 def work(run: Specification, options: Options, rows_file: Path | None) -> Outcome:
     """Train a run in a worker, and say how it ended."""
-    row, seed, command = run
     begin = time.perf_counter()
     try:
-        chosen = registry.find(row, registry.load(rows_file))
-        record = train(chosen, seed, options, progress=silent, command=command)
+        chosen = registry.find(run.row, registry.load(rows_file))
+        if run.changes:
+            chosen = chosen.variant(run.name, chosen.note, **run.changes)
+        record = train(chosen, run.seed, options, progress=silent, command=run.command)
     except RunLocked as error:
         return Outcome(failure=str(error), locked=True)
     except UserError as error:
@@ -209,7 +231,7 @@ def work(run: Specification, options: Options, rows_file: Path | None) -> Outcom
     except Interrupted as stop:  # by a signal to this process alone; that of a stopped grid is not waited for
         return Outcome(failure=f"its process was asked to end ({signal.Signals(stop.number).name})", crashed=True)
     except Exception as error:
-        log = options.store / f"{row}-seed-{seed}.error.log"
+        log = options.store / f"{run.name or run.row}-seed-{run.seed}.error.log"
         with suppress(OSError):  # a full disk has no room for it
             log.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
         return Outcome(failure=f"{type(error).__name__}: {error} (see {log})", crashed=True)
