@@ -86,6 +86,13 @@ class Tuned:
         return expected_best(np.array(self.judged), self.metric.better == "lower")
 
     @property
+    def expected(self) -> list[tuple[int, float]]:
+        """Points of the curve for a table: of 1, 2, 4, ... and of all trials."""
+        count = len(self.judged)
+        shown = [2**power for power in range(count.bit_length()) if 2**power < count]
+        return [(number, float(self.curve[number - 1])) for number in (*shown, count)]
+
+    @property
     def band(self) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper end of the curve's 95 % band [trials], by the bootstrap over trials."""
         values = np.array(self.judged)

@@ -94,11 +94,11 @@ def as_text(tuned: Tuned, folder: Path, rows_file: Path | None) -> str:
 
 def in_words(tuned: Tuned) -> str:
     """Trials, cost and the expected best of 1, 2, 4, ... trials in one sentence."""
-    count, digits = len(tuned.judged), tuned.metric.digits
-    shown = [number for number in (1, 2, 4, 8, 16, 32, 64) if number < count] + [count]
-    best = ", ".join(f"{tuned.curve[number - 1]:.{digits}f}" for number in shown)
+    digits = tuned.metric.digits
     diverged = f", {len(tuned.tuning.diverged)} of them diverged" if tuned.tuning.diverged else ""
+    numbers = ", ".join(str(number) for number, _ in tuned.expected)
+    best = ", ".join(f"{value:.{digits}f}" for _, value in tuned.expected)
     return (
-        f"{count} trials{diverged}, {tuned.core_hours:.2f} core hours; expected best {tuned.metric.label} of "
-        f"{', '.join(map(str, shown))} trials: {best}"
+        f"{len(tuned.judged)} trials{diverged}, {tuned.core_hours:.2f} core hours; expected best {tuned.metric.label} of "
+        f"{numbers} trials: {best}"
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmark.tasks.base import NOT_IN_PAPER, Config, DataSet, Metric, Published, Row
+from benchmark.tasks.methods import SPACES, TUNED
 from datamodules.language_modeling.sources import PENN_TREEBANK, STATE_OF_THE_UNION
 
 if TYPE_CHECKING:
@@ -194,19 +195,21 @@ SOTU_LARGE = Row(
 
 
 def _atlas(none: Row) -> tuple[Row, ...]:
-    """The methods that came after the paper, each alone at a setting of its source, and together as in AWD-LSTM.
+    """No method, the paper's, and those that came after it, each alone at a setting of its source and as in AWD-LSTM.
 
-    Dropout beside a method is what its source has beside it. The rows without any and with the paper's dropout are
-    those of the same size.
+    Dropout beside a method is what its source has beside it. Where a method was tuned, its settings are the best ones.
     """
 
     def row(method: str, label: str, **changes: Any) -> Row:
+        changes |= TUNED.get(method, {})
         made = none.variant(f"{none.name.removesuffix('-small')}-{method}", NOT_IN_PAPER, **changes)
-        return replace(made, profiles=("atlas",), label=label)
+        return replace(made, profiles=("atlas",), label=label, space=SPACES[method])
 
     # Gal's large model drops words and h with 0.3, inputs and outputs with 0.5 (his code); Krueger's has zoneout of 0.5
     # and 0.05 on the Penn Treebank (README of his code), halved here; weight drop to AR and TAR are as in AWD-LSTM.
     return (
+        row("none", "no regularization"),
+        row("dropout", "dropout (the paper's)", dropout=0.2),
         row(
             "variational", "variational dropout", dropout_mask="window",
             dropout=0.2, recurrent_dropout=0.2, embedding_dropout=0.2,
@@ -271,14 +274,12 @@ PTB_AWD_LSTM = Row(
 
 PTB_ROWS = _rows(PTB_SMALL, PTB_MEDIUM, PTB_LARGE, small_dropout=0.2)
 SOTU_ROWS = _rows(SOTU_SMALL, SOTU_MEDIUM, SOTU_LARGE, small_dropout=0.2)
-IN_ATLAS = ("sotu-small", "sotu-small-dropout")
-"""Rows of the quick profile that the methods of the atlas are compared with."""
 
 ROWS: tuple[Row, ...] = (
     *PTB_ROWS,
     *(row for single in PTB_ROWS if single.published for row in _ensembles(single, PUBLISHED_ENSEMBLES[single.name])),
     PTB_AWD_LSTM,
-    *(replace(row, profiles=(*row.profiles, "atlas")) if row.name in IN_ATLAS else row for row in SOTU_ROWS),
+    *SOTU_ROWS,
     *_atlas(SOTU_SMALL),
     *(
         row
