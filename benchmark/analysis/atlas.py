@@ -17,7 +17,7 @@ from benchmark.store.tunings import TUNING
 from benchmark.tasks.base import DataSet, Metric, Row, Size
 
 Standing = Literal["better", "equivalent", "worse", "undecided"]
-"""A method beside another: `equivalent` if no difference of interest is possible, `undecided` if more runs are needed."""
+"""A method beside another: equivalent if no difference of interest is possible, undecided if more runs are needed."""
 
 
 @dataclass(frozen=True)
@@ -145,9 +145,9 @@ def _against(reference: RowResults | None, group: Sequence[RowResults], metric: 
         name: seeds_and_items(effect.over_seeds, effect.over_items) if effect.over_seeds and effect.over_items else None
         for name, effect in effects.items()
     }
-    on_this, on_others = (_tested(effects, errors, smallest) for errors in (over_seeds, with_items))
+    this_text, others = (_tested(effects, errors, smallest) for errors in (over_seeds, with_items))
     return {
-        name: Against(effect, smallest[name], on_this.get(name), on_others.get(name)) for name, effect in effects.items()
+        name: Against(effect, smallest[name], this_text.get(name), others.get(name)) for name, effect in effects.items()
     }
 
 

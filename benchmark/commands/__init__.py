@@ -17,6 +17,7 @@ from benchmark.commands import (
     power,
     reproduce,
     results,
+    surface,
     tune,
     verify,
 )
@@ -26,6 +27,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "run": reproduce.run,
     "reproduce": reproduce.reproduce,
     "tune": tune.tune,
+    "surface": surface.surface,
     "table": results.table,
     "report": results.report,
     "claims": results.claims,

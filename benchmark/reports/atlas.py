@@ -9,13 +9,13 @@ from benchmark.formatting import Table, as_markdown
 from benchmark.tasks.base import Row
 
 HOW_TO_READ = (
-    "Each method was given the same number of trials, drawn quasi-randomly from the space that is declared with it, and "
-    "judged on the validation set; its best trial was then run on fresh seeds, which alone are shown here. Means are "
-    "over seeds, ± their standard deviation. Intervals are at 95 % and not corrected; p-values are, by Holm's method, "
-    "for the number of methods in the column, and so is what is said in words:\n\n"
-    "- **Better**, **worse**: the difference is not zero, in at most 5 % of repetitions wrongly for any method.\n"
-    "- **Equivalent**: there is no difference as large as the smallest of interest, 1 % of perplexity, in at most 5 % "
-    "of repetitions wrongly for any method. It comes before the others: a difference may be real and of no interest.\n"
+    "Tuned methods were given the same number of trials, drawn quasi-randomly from the space that is declared with "
+    "each, and judged on the validation set; the best trial was then run on fresh seeds, which alone are shown here. "
+    "Means are over seeds, ± their standard deviation. Intervals are at 95 % and not corrected; p-values are corrected "
+    "by Holm's method for the number of methods in the column, and so is what is said in words:\n\n"
+    "- **Better**, **worse**: the difference is not zero; wrong for any of the methods in at most 5 % of repetitions.\n"
+    "- **Equivalent**: no difference is as large as the smallest of interest, 1 % of perplexity; wrong for any of them "
+    "in at most 5 % of repetitions. It comes before the others, as a difference may be real and of no interest.\n"
     "- **Undecided**: neither, so that more seeds are needed.\n\n"
     "The first word is over seeds, on this test text; the second one over seeds and test text, which says what other "
     "texts of the kind would show."
@@ -100,7 +100,8 @@ def tuning_table(atlas: Atlas) -> Table:
     """Cost and outcome of each method's tuning."""
     label = atlas.methods[0].results.row.config.validation_metric().label
     header = (
-        "method", "trials", "diverged", "core hours", f"best {label}", "expected best of 1, 2, 4, ... trials", "settings"
+        "method", "trials", "diverged", "core hours", f"best {label}", "expected best of 1, 2, 4, ... trials",
+        "settings",
     )  # fmt: skip
     return Table(header, tuple((method.name, *_tuning(method)) for method in atlas.methods))
 
@@ -112,8 +113,8 @@ def _tuning(method: Method) -> tuple[str, ...]:
     digits = tuned.metric.digits
     expected = ", ".join(f"{value:.{digits}f}" for _, value in tuned.expected)
     settings = ", ".join(f"{name} {value}" for name, value in tuned.winner.items())
-    diverged, hours = str(len(tuned.tuning.diverged)), f"{tuned.core_hours:.2f}"
-    return str(len(tuned.judged)), diverged, hours, f"{tuned.values[tuned.best]:.{digits}f}", expected, settings
+    counts = (str(len(tuned.judged)), str(len(tuned.tuning.diverged)), f"{tuned.core_hours:.2f}")
+    return (*counts, f"{tuned.values[tuned.best]:.{digits}f}", expected, settings)
 
 
 def _not_run(row: Row) -> str:

@@ -49,12 +49,12 @@ def methods(atlas: Atlas) -> str:
                 values.axvline(sample.mean, color=INK, linewidth=0.8, linestyle=dashes, zorder=0)
         values.set_yticks(range(len(atlas.methods)), [method.name for method in atlas.methods])
         values.set_ylim(len(atlas.methods) - 0.5, -0.5)
-        values.set_xlabel(f"{atlas.metric.label} (bars: seeds; dotted: none, dashed: the paper's)")
+        values.set_xlabel(f"{atlas.metric.label}\n(bars: seeds; dotted: none, dashed: the paper's)")
         changes.axvline(0, color=INK, linewidth=0.8)
         if atlas.metric.better == "lower":
             share = 100 * RELATIVE_INTEREST
             changes.axvspan(-share, share, color=INK, alpha=0.08, linewidth=0)
-        changes.set_xlabel("change from the paper's dropout, % (thick: over seeds, thin: and test text)")
+        changes.set_xlabel("change from the paper's dropout, %\n(thick: over seeds, thin: over seeds and test text)")
         for axis in (values, changes):
             axis.grid(axis="x", alpha=0.25, linewidth=0.5)
         figure.suptitle(f"{atlas.data_set.title}, {atlas.size} size")

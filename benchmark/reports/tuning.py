@@ -98,7 +98,5 @@ def in_words(tuned: Tuned) -> str:
     diverged = f", {len(tuned.tuning.diverged)} of them diverged" if tuned.tuning.diverged else ""
     numbers = ", ".join(str(number) for number, _ in tuned.expected)
     best = ", ".join(f"{value:.{digits}f}" for _, value in tuned.expected)
-    return (
-        f"{len(tuned.judged)} trials{diverged}, {tuned.core_hours:.2f} core hours; expected best {tuned.metric.label} of "
-        f"{numbers} trials: {best}"
-    )
+    cost = f"{len(tuned.judged)} trials{diverged}, {tuned.core_hours:.2f} core hours"
+    return f"{cost}; expected best {tuned.metric.label} of {numbers} trials: {best}"

@@ -1,6 +1,7 @@
 """The figure of tunings: how good the best of so many trials is expected to be."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -33,13 +34,15 @@ def draw(tunings: Sequence[Tuned], references: Sequence[Tuned] = ()) -> str:
                 axis.plot(_trials(other), other.curve, color=INK, alpha=0.35, linewidth=1)
             axis.plot(_trials(tuned), tuned.curve, ".-", color=WITH)
             axis.fill_between(_trials(tuned), *tuned.band, color=WITH, alpha=0.2, linewidth=0)
-            axis.set_title(tuned.tuning.label or tuned.tuning.row, fontsize=10)
+            axis.set_title(textwrap.fill(tuned.tuning.label or tuned.tuning.row, 26), fontsize=10)
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axis.tick_params(labelbottom=True)
             axis.grid(alpha=0.25, linewidth=0.5)
         for axis in axes.flat[len(tunings) :]:
             axis.set_visible(False)
         _limit(axes[0][0], tunings)
-        figure.supxlabel("trials", fontsize=10)
+        gray = f" (gray: {' and '.join(other.tuning.label or other.tuning.row for other in references)})"
+        figure.supxlabel(f"trials{gray if references else ''}", fontsize=10)
         figure.supylabel(f"expected best {tunings[0].metric.label}", fontsize=10)
         return as_svg(figure)
 

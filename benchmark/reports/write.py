@@ -5,8 +5,8 @@ from pathlib import Path
 
 from benchmark.analysis.evaluations import by_method
 from benchmark.analysis.results import RowResults
-from benchmark.reports import evaluations as evaluation_table
 from benchmark.reports import atlas, atlas_figures, figures, speed, tables
+from benchmark.reports import evaluations as evaluation_table
 from benchmark.reports.page import page
 from benchmark.store.evaluations import read_evaluations
 from datamodules.errors import UserError

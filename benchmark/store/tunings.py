@@ -11,6 +11,9 @@ from benchmark.store.sealed import read_all, read_sealed, write_sealed
 TUNING = "tuning"
 """Folder of a store that holds its tunings, and is the store of their trials."""
 
+SURFACE = "surface"
+"""Folder of a store that is the store of runs on parts of the training text."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning:

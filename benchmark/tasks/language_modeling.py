@@ -35,7 +35,7 @@ class LanguageModelConfig(Config):
     probabilities: ClassVar[tuple[str, ...]] = (*Config.probabilities, "embedding_dropout")
     beside_paper: ClassVar[tuple[str, ...]] = (
         *Config.beside_paper, "tied", "embedding_size", "embedding_dropout", "activation_regularization",
-        "temporal_activation_regularization",
+        "temporal_activation_regularization", "train_fraction",
     )  # fmt: skip
     headline: ClassVar[tuple[Metric, ...]] = (
         Metric(
@@ -55,6 +55,8 @@ class LanguageModelConfig(Config):
     """Recurrent layers."""
     batch_size: int = 20
     """Contiguous streams trained in parallel."""
+    train_fraction: float = 1.0
+    """Part of the training text that is trained on, its first sentences; the vocabulary is that of the whole text."""
     unroll: int
     """Time steps of truncated backpropagation through time."""
     lr: float = 1.0
@@ -73,6 +75,7 @@ class LanguageModelConfig(Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require("unroll", self.unroll >= 1, "at least 1")
+        self._require("train_fraction", 0 < self.train_fraction <= 1, "above 0 and at most 1")
         self._require("embedding_size", self.embedding_size is None or self.embedding_size >= 1, "at least 1")
         for name in ("activation_regularization", "temporal_activation_regularization"):
             self._require(name, getattr(self, name) >= 0, "at least 0")
@@ -81,7 +84,7 @@ class LanguageModelConfig(Config):
         """See Config.datamodule."""
         from datamodules.language_modeling.datamodule import LanguageModelingData
 
-        return LanguageModelingData(self.source, data, self.batch_size, self.unroll)
+        return LanguageModelingData(self.source, data, self.batch_size, self.unroll, self.train_fraction)
 
     def model(self, datamodule: "LanguageModelingData") -> "LanguageModel":
         """See Config.model."""
@@ -94,7 +97,7 @@ class LanguageModelConfig(Config):
         """Multiplications per token times epochs, for a few thousand words."""
         gates = 4 if self.cell == "lstm" else 1
         recurrent = 2 * gates * self.layers * self.hidden_size**2
-        return self.epochs * (recurrent + 4000 * self.hidden_size)
+        return self.epochs * self.train_fraction * (recurrent + 4000 * self.hidden_size)
 
 
 def _rows(small: Row, medium: Row, large: Row, small_dropout: float) -> tuple[Row, ...]:
