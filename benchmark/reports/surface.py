@@ -19,8 +19,8 @@ HOW_TO_READ = (
     "all perplexities are of the same predictions, and with as many updates at the same learning rates as on the whole "
     "text. Perplexity is that of the validation text after a run's best epoch, as early stopping would take it. The "
     "probability with dropout is the best of those tried, chosen on the same text. Dropout pays if the 95 % interval of "
-    "its gain over seeds lies above zero and reaches 1 %, the relative spread over seeds being pooled over all models; "
-    "of single runs a gain of 1 % decides. Its worth in text is how many times the text the same model needs without "
+    "its gain over seeds lies above zero and reaches 1 %; the relative spread over seeds is pooled over all models; of "
+    "single runs a gain of 1 % decides. Its worth in text is how many times the text the same model needs without "
     "dropout for the same perplexity, interpolated between the parts that were run."
 )
 SHADES = 0.75
@@ -104,7 +104,6 @@ def draw(surface: Surface) -> str:
         figure, axes = plt.subplots(1, panels, figsize=(3.1 * panels, 3.6), layout="constrained")
         for axis, units in zip(axes, surface.sizes, strict=False):
             _lines(axis, surface, units)
-            axis.sharey(axes[0])
         axes[0].set_ylabel(f"{METRIC.label}, best epoch")
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
         _map(axes[-1], surface)
@@ -121,7 +120,9 @@ def _lines(axis: Axes, surface: Surface, units: int) -> None:
         axis.plot([point.fraction for point in points], means, "o-", color=color, alpha=shade, label=label)
     axis.set_xscale("log", base=2)
     _texts(axis, surface.fractions, surface.fractions)
+    means = [sample.mean for point in surface.points for sample in point.samples.values()]
     axis.set_yscale("log")
+    axis.set_ylim(0.96 * min(means), 1.04 * max(means))
     axis.yaxis.set_major_formatter("{x:g}")
     axis.yaxis.set_minor_formatter("{x:g}")
     axis.set_title(f"{units} units")
