@@ -16,10 +16,10 @@ from benchmark.store.tunings import SURFACE
 
 HOW_TO_READ = (
     "Each model is trained on the first sentences of the training text, with the vocabulary of the whole text, so that "
-    "all perplexities are of the same predictions, and with as many updates at the same learning rates as on the whole "
+    "all perplexities are of the same predictions, with as many updates at the same learning rates as on the whole "
     "text. Perplexity is that of the validation text after a run's best epoch, as early stopping would take it. The "
-    "probability with dropout is the best of those tried, chosen on the same text. Dropout pays if the 95 % interval of "
-    "its gain over seeds lies above zero and reaches 1 %; the relative spread over seeds is pooled over all models; of "
+    "probability with dropout is the best of those tried, chosen on the same text. It pays if the 95 % interval of its "
+    "gain over seeds lies above zero and reaches 1 %; the relative spread over seeds is pooled over all models; of "
     "single runs a gain of 1 % decides. Its worth in text is how many times the text the same model needs without "
     "dropout for the same perplexity, interpolated between the parts that were run."
 )
