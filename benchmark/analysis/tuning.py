@@ -47,8 +47,10 @@ class Tuned:
     def judged(self) -> list[float]:
         """The metric of each trial that has ended; one that diverged counts as the worst of the others."""
         found = [value for value in self.values if value is not None]
+        if not found:
+            return []
         worst = max(found) if self.metric.better == "lower" else min(found)
-        return [*found, *[worst] * len(self.tuning.diverged)] if found else []
+        return [*found, *[worst] * len(self.tuning.diverged)]
 
     @property
     def order(self) -> list[int]:

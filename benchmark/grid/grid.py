@@ -24,6 +24,7 @@ from benchmark.tracking.logger import finish
 from benchmark.training.endings import Interrupted
 from benchmark.training.options import Options
 from benchmark.training.train import say_what_was_read, train
+from datamodules.base import TaskData
 from datamodules.errors import DataError, UserError
 
 POLL_SECONDS = 0.5
@@ -210,12 +211,15 @@ def finished(grid: Iterable[Run], options: Options, records: Iterable[Record]) -
     for record in records:
         candidates.setdefault((record.row, record.seed, record.fingerprint), []).append(record)
     checksums: dict[tuple[str, str], str | None] = {}
+    """By the task and the settings of the data."""
     found = {}
     for run in grid:
         for record in candidates.get((run.row.name, run.seed, run.fingerprint), ()):
-            if run.source not in checksums:
-                checksums[run.source] = _checksum_of_data(run, options)
-            if record.data_sha256 == checksums[run.source]:
+            data = run.row.config.datamodule(options.data)
+            what = (record.task, data.settings)
+            if what not in checksums:
+                checksums[what] = _checksum(data)
+            if record.data_sha256 == checksums[what]:
                 found[run.label] = record
     return found
 
@@ -226,8 +230,8 @@ def other_precisions(found: Mapping[str, Record], options: Options) -> str:
     return "".join(f", {count} of them in precision {precision}" for precision, count in sorted(others.items()))
 
 
-def _checksum_of_data(run: Run, options: Options) -> str | None:
-    data = run.row.config.datamodule(options.data)
+def _checksum(data: TaskData) -> str | None:
+    """The checksum of data that are here; None if they are not."""
     try:
         data.setup("fit")
     except DataError:

@@ -16,13 +16,15 @@ from pathlib import Path
 
 from benchmark.tasks import registry
 
-BASE = registry.find({row!r}, registry.load({rows_file}))
+EVERY = registry.load({rows_file})
+BASE = registry.find({row!r}, EVERY)
 ROWS = [
+    *EVERY[len(registry.ROWS) :],
     BASE.variant(
         {name!r},
         f"{{BASE.note}}, tuned".removeprefix(", "),
 {changes}
-    )
+    ),
 ]
 '''
 
