@@ -172,7 +172,7 @@ def reproduce(
     make = partial(make_launcher, launcher, options, jobs=jobs, runs_per_device=runs_per_device, slurm=slurm)
     if dry_run:
         slots = make(len(grid)).slots if launcher == "local" else jobs
-        _show_plan(grid, options, slots)
+        show_plan(grid, options, slots)
         return show_open_comparisons(chosen, options.store, max_seeds) if until_decided else 0
     failures, asked_for = run_grid(grid, make(len(grid)), retries, rows_file), f" of {len(grid)}"
     if until_decided and not failures:
@@ -215,7 +215,8 @@ def _trained(chosen: Sequence[Row], every: Sequence[Row]) -> list[Row]:
     )
 
 
-def _show_plan(grid: "Sequence[Run]", options: Options, slots: int | None) -> None:
+def show_plan(grid: "Sequence[Run]", options: Options, slots: int | None) -> None:
+    """Print what is left of a grid, and about how long it takes."""
     from benchmark.grid.plan import plan
 
     table, words = plan(grid, options, slots)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from benchmark.commands.arguments import POSITIONAL
-from benchmark.formatting import print_columns
+from benchmark.commands.reproduce import show_plan
 from benchmark.grid.launchers import Kind
 from benchmark.tasks import registry
 from benchmark.training.options import Options
@@ -50,7 +50,6 @@ def surface(
 
     from benchmark.grid.grid import run_grid
     from benchmark.grid.launchers import make_launcher
-    from benchmark.grid.plan import plan
     from benchmark.grid.surface import runs_of
     from benchmark.reports import surface as report
     from benchmark.reports import write
@@ -64,9 +63,7 @@ def surface(
     inside = replace(options, store=options.store / SURFACE)
     grid = runs_of(chosen, numbers("--fractions", fractions), probabilities, seeds, rows_file)
     if dry_run:
-        table, words = plan(grid, inside, jobs)
-        print_columns(table)
-        print("", *words, sep="\n")
+        show_plan(grid, inside, jobs)
         return 0
     made = make_launcher(launcher, inside, len(grid), jobs, runs_per_device, slurm)
     failures = run_grid(grid, made, retries, rows_file)

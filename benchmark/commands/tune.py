@@ -1,21 +1,17 @@
 """The command that chooses settings on the validation set: tune."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from benchmark.commands.arguments import RowName
+from benchmark.commands.reproduce import show_plan
 from benchmark.grid.launchers import Kind
 from benchmark.tasks import registry
 from benchmark.tasks.spaces import parse
 from benchmark.training.options import Options
 from datamodules.errors import UserError
-
-if TYPE_CHECKING:
-    from benchmark.store.tunings import Tuning
-    from benchmark.tasks.base import Row
 
 
 def tune(
@@ -67,7 +63,7 @@ def tune(
     studies = [(one, tuning.plan(one, {**one.space, **given}, trials, seed)) for one in rows]
     inside = replace(options, store=options.store / TUNING)
     if dry_run:
-        _show_plan(studies, inside, jobs, rows_file)
+        show_plan([run for one, drawn in studies for run in tuning.runs_of(one, drawn, rows_file)], inside, jobs)
         return 0
     made = make_launcher(launcher, inside, trials * len(rows), jobs, runs_per_device, slurm)
     _, failures = tuning.tune(studies, made, retries, rows_file)
@@ -78,16 +74,3 @@ def tune(
         report.write(found[one.name], inside.store, rows_file)
         print(report.as_text(found[one.name], inside.store, rows_file))
     return 0
-
-
-def _show_plan(
-    studies: "Sequence[tuple[Row, Tuning]]", options: Options, jobs: int | None, rows_file: Path | None
-) -> None:
-    from benchmark.formatting import print_columns
-    from benchmark.grid.plan import plan
-    from benchmark.grid.tuning import runs_of
-
-    grid = [run for row, tuning in studies for run in runs_of(row, tuning, rows_file)]
-    table, words = plan(grid, options, jobs)
-    print_columns(table)
-    print("", *words, sep="\n")

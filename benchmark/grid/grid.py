@@ -16,7 +16,7 @@ from benchmark.grid.estimates import shares
 from benchmark.grid.launchers.base import Launcher
 from benchmark.grid.progress import View, headline
 from benchmark.grid.runs import Run as Run
-from benchmark.grid.runs import Specification
+from benchmark.grid.runs import Specification as Specification
 from benchmark.store.locks import RunLocked
 from benchmark.store.records import COMMITTED, Record, Store
 from benchmark.tasks import registry
