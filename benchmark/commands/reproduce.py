@@ -216,12 +216,13 @@ def _trained(chosen: Sequence[Row], every: Sequence[Row]) -> list[Row]:
 
 
 def show_plan(grid: "Sequence[Run]", options: Options, slots: int | None) -> None:
-    """Print what is left of a grid, and about how long it takes."""
+    """Print what is left of a grid, and about how long it takes; of variants of rows the totals alone."""
     from benchmark.grid.plan import plan
 
     table, words = plan(grid, options, slots)
-    print_columns(table)
-    print("", *words, sep="\n")
+    if not any(run.variant_of for run in grid):
+        print_columns([*table, ("",) * len(table[0])])
+    print(*words, sep="\n")
 
 
 def _make_ensembles(chosen: Sequence[Row], every: Sequence[Row], options: Options) -> list[str]:

@@ -201,6 +201,7 @@ def _atlas(none: Row) -> tuple[Row, ...]:
     """No method, the paper's, and those that came after it, each alone at a setting of its source and as in AWD-LSTM.
 
     Dropout beside a method is what its source has beside it. Where a method was tuned, its settings are the best ones.
+    Averages of weights are of steps at one learning rate, which does not fall in any number of epochs that is tuned.
     """
 
     def row(method: str, label: str, **changes: Any) -> Row:
@@ -227,10 +228,10 @@ def _atlas(none: Row) -> tuple[Row, ...]:
             "ar-tar", "activation regularization", dropout=0.2,
             activation_regularization=2.0, temporal_activation_regularization=1.0,
         ),
-        row("nt-asgd", "NT-ASGD", averaging="triggered", averaging_patience=2, flat_epochs=8),
+        row("nt-asgd", "NT-ASGD", averaging="triggered", averaging_patience=2, flat_epochs=16),
         row("ema", "exponential moving average", averaging="exponential", averaging_decay=0.99),
         row(
-            "awd-lstm", "AWD-LSTM", flat_epochs=8, tied=True, weight_decay=20 * AWD_WEIGHT_DECAY,
+            "awd-lstm", "AWD-LSTM", flat_epochs=16, tied=True, weight_decay=20 * AWD_WEIGHT_DECAY,
             **{**AWD, "averaging_patience": 2},
         ),
     )  # fmt: skip

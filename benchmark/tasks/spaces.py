@@ -66,8 +66,14 @@ class Choice:
 Space = Mapping[str, Range | Choice]
 """The settings that are drawn, by name."""
 
-SHARED: Space = {"lr": Range(0.3, 3.0, log=True), "clip": Range(1.0, 10.0, log=True), "epochs": Choice((6, 8, 12))}
-"""What is tuned of every row of a language model, whatever its method: the training that the method is given."""
+SHARED: Space = {
+    "lr": Range(0.3, 3.0, log=True),
+    "clip": Range(1.0, 10.0, log=True),
+    "epochs": Choice((6, 10, 16)),
+    "decay": Range(1.1, 1.8),
+}
+"""What is tuned of every method on the State of the Union: how long and how fast it learns. A model that overfits needs
+few epochs and a fast decay, one with much regularization many epochs and a slow one."""
 
 
 def parse(given: Mapping[str, Any]) -> Space:

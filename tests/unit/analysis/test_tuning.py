@@ -9,9 +9,9 @@ from support.factories import make_record
 
 from benchmark.analysis.tuning import Tuned, expected_best, read_tuned
 from benchmark.grid.tuning import plan, runs_of
-from benchmark.store.records import Store
+from benchmark.store.records import COMMITTED, Store
 from benchmark.store.tunings import write_tuning
-from benchmark.tasks import language_modeling
+from benchmark.tasks import language_modeling, registry
 from benchmark.tasks.spaces import Range
 
 ROW = language_modeling.SOTU_SMALL
@@ -68,6 +68,13 @@ def test_a_row_is_tuned_if_it_has_the_winners_settings_and_all_else_alike() -> N
     assert not one.is_of(replace(winner, hidden_size=65))
     assert not one.is_of(ROW.config)
     assert not tuned([None]).is_of(winner)
+
+
+def test_committed_tunings_are_those_of_the_rows() -> None:
+    """Rows of the atlas have the settings of their best trial, so that the atlas shows what their tuning cost."""
+    for found in read_tuned(COMMITTED / "tuning"):
+        row = registry.find(found.tuning.row)
+        assert found.is_of(row.config), f"{row.name}: TUNED lacks the best trial, {found.winner}"
 
 
 def test_a_folder_gives_each_tuning_its_records(tmp_path) -> None:
