@@ -9,8 +9,8 @@ from benchmark.formatting import Table, as_markdown
 from benchmark.tasks.base import Row
 
 HOW_TO_READ = (
-    "Tuned methods were given the same number of trials, drawn quasi-randomly from the space that is declared with "
-    "each, and judged on the validation set; the best trial was then run on fresh seeds, which alone are shown here. "
+    "Methods are tuned by trials, drawn quasi-randomly from the space that is declared with each and judged on the "
+    "validation set; the best trial is then run on fresh seeds, which alone are shown here. "
     "Means are over seeds, ± their standard deviation. Intervals are at 95 % and not corrected; p-values are corrected "
     "by Holm's method for the number of methods in the column, and so is what is said in words:\n\n"
     "- **Better**, **worse**: the difference is not zero; wrong for any of the methods in at most 5 % of repetitions.\n"
@@ -40,7 +40,7 @@ def markdown(table: Sequence[RowResults]) -> str:
     parts = ["# The atlas: ways to regularize an LSTM", HOW_TO_READ]
     for atlas in found:
         name = figure_name(atlas)
-        parts += [f"## {as_markdown(f'{atlas.data_set.title}, {atlas.size} size')}", *in_words(atlas)]
+        parts += [f"## {as_markdown(f'{atlas.data_set.title}, {atlas.size} size')}", budget(atlas), *in_words(atlas)]
         parts += [f"![Test metric of each method]({name}-atlas.svg)", methods_table(atlas).markdown()]
         if any(method.tuned for method in atlas.methods):
             parts += [f"![Tuning curves]({name}-tuning.svg)", tuning_table(atlas).markdown()]
@@ -52,6 +52,18 @@ def markdown(table: Sequence[RowResults]) -> str:
 def figure_name(atlas: Atlas) -> str:
     """Begin of the names of an atlas's figures."""
     return f"{Path(atlas.source).name}-{atlas.size}"
+
+
+def budget(atlas: Atlas) -> str:
+    """How many trials each method had, in a sentence that says so if they are not as many for all."""
+    by_count: dict[int, list[str]] = {}
+    for method in atlas.methods:
+        by_count.setdefault(len(method.tuned.judged) if method.tuned else 0, []).append(method.name)
+    if len(by_count) == 1:
+        (count,) = by_count
+        return f"Each method had {count} trials." if count else "None of the methods is tuned."
+    parts = [f"{count} of {', '.join(names)}" for count, names in sorted(by_count.items(), reverse=True)]
+    return as_markdown(f"The methods had unequal budgets, so that they cannot be compared fairly: {'; '.join(parts)}.")
 
 
 def in_words(atlas: Atlas) -> list[str]:

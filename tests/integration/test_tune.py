@@ -85,6 +85,8 @@ def test_a_method_of_ones_own_is_tuned_and_stands_beside_the_others(rnnreg, here
     )
     assert re.search(rf"\| noise on inputs \| 2 \| 0 \| 0.00 \| .*backbone_options.noise {winner[1]}", text)
     assert "| no regularization | 0 | – | – | – | – | not tuned |" in text
+    assert "unequal budgets" in text
+    assert re.search(r"fairly: 2 of noise on inputs; 0 of [^.]+\.", text)
     for figure in ("atlas", "tuning"):
         assert "noise on inputs" in (store / f"text-small-{figure}.svg").read_text()
 

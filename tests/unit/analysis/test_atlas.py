@@ -100,7 +100,7 @@ def test_the_report_has_every_method_and_a_users_own_in_words_table_and_figure()
     assert "- Better than the paper's dropout: my own method." in text
     assert "- Worse: no regularization." in text
     assert "| my own method | 10 | 110.0 ± 1.0 | -20.0 (-20.9 to -19.1) |" in text
-    assert "not tuned" not in text
+    assert "None of the methods is tuned." in text
     assert list(drawn) == ["sotu-small-atlas"]
     assert "my own method" in drawn["sotu-small-atlas"]
     assert drawn == atlas_figures.draw(table)
