@@ -9,6 +9,7 @@ from benchmark.analysis import ensembles
 from benchmark.analysis.results import RowResults
 from benchmark.store.evaluations import EvaluationRecord, read_evaluations, write_evaluation
 from benchmark.store.records import ITEMS, LOG_PROBABILITIES, RECORD, Record, Store
+from benchmark.store.tunings import SURFACE, TUNING, read_tunings, write_tuning
 from benchmark.tasks import registry
 
 
@@ -48,8 +49,23 @@ def collect(table: Iterable[RowResults], store: Path, into: Path) -> Collected:
         if evaluation.is_clean and named.get(evaluation.row) == evaluation.fingerprint:
             write_evaluation(evaluation, into)
             outcome.evaluations.append(evaluation)
+    for folder in (TUNING, SURFACE):
+        _collect_study(store / folder, into / folder, outcome)
     outcome.ensembles = ensembles.update(registry.ROWS, registry.ROWS, Store(into))
     return outcome
+
+
+def _collect_study(store: Path, into: Path, outcome: Collected) -> None:
+    """Copy the records of trials, or of runs on parts of the text, and which trials were drawn."""
+    for record in Store(store).records(skipped=[]):
+        if not record.is_clean:
+            outcome.unclean.append(record)
+        elif Store(into).find(record.run) is None:
+            (into / record.run).mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(store / record.run / RECORD, into / record.run / RECORD)
+            outcome.copied.append(record)
+    for tuning in read_tunings(store):
+        write_tuning(tuning, into)
 
 
 def _has(folder: Path, record: Record) -> bool:

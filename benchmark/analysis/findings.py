@@ -149,7 +149,7 @@ def _better(
         yield Finding(comparison, NOT_RUN, "undecided", names, shown_only=shown_only, is_of_two_rows=True)
         return
     change = papers_change(metric, papers, effect.before.mean)
-    smallest = change / 2 if change else _of_interest(metric, effect.before.mean)
+    smallest = change / 2 if change else of_interest(metric, effect.before.mean)
     if effect.is_at_floor:
         shown_only = f"{metric.label} below {metric.floor:g}"
     yield Finding(
@@ -179,7 +179,8 @@ def papers_change(metric: Metric, papers: PaperRows | None, before: float) -> fl
     return change / figures[0] * before if metric.better == "lower" else change
 
 
-def _of_interest(metric: Metric, before: float) -> float:
+def of_interest(metric: Metric, before: float) -> float:
+    """The smallest difference of interest where the paper has no effect, for a metric that is `before` without it."""
     return RELATIVE_INTEREST * before if metric.better == "lower" else POINTS_OF_INTEREST
 
 

@@ -1,12 +1,13 @@
 """What an interval says of a claim, and how many runs would say more."""
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 from scipy import stats
 
-from benchmark.analysis.intervals import CONFIDENCE, Interval
+from benchmark.analysis.intervals import CONFIDENCE, Component, Interval
 
 Verdict = Literal["reproduced", "contradicted", "equivalent", "undecided"]
 
@@ -38,6 +39,36 @@ def decide(gain: Interval | None, smallest: float) -> Verdict:
     if high < smallest:
         return "equivalent" if low > -smallest else "contradicted"
     return "reproduced" if low > 0 else "undecided"
+
+
+def p_of_difference(change: float, error: Component) -> float:
+    """The smallest error at which a two-sided interval of a change leaves out zero (Student's test)."""
+    if not error.variance:
+        return 0.0 if change else 1.0
+    return float(2 * stats.t.sf(abs(change) / math.sqrt(error.variance), error.degrees))
+
+
+def p_of_equivalence(change: float, error: Component, smallest: float) -> float:
+    """The smallest error at which a two-sided interval of a change lies within `smallest` on either side of zero."""
+    inside = smallest - abs(change)
+    if inside <= 0 or not error.variance:
+        return 0.0 if inside > 0 else 1.0
+    return float(2 * stats.t.sf(inside / math.sqrt(error.variance), error.degrees))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values of several tests made so that in at most a part p of repetitions any true hypothesis gets one below p.
+
+    The smallest is multiplied by the number of tests, the next by one less, and so on; none is smaller than one before
+    it (Holm 1979).
+    """
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    found = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, place in enumerate(order):
+        highest = max(highest, min(1.0, p_values[place] * (len(p_values) - rank)))
+        found[place] = highest
+    return found
 
 
 def power(effect: float, spreads: tuple[float, float], runs: int, confidence: float = CONFIDENCE) -> float:

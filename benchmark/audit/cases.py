@@ -9,7 +9,7 @@ import numpy as np
 from benchmark.audit.configurations import configuration_of
 from benchmark.audit.entries import Entry
 from benchmark.audit.history import History
-from benchmark.store.records import ITEMS, Record
+from benchmark.store.records import ITEMS, LOG_PROBABILITIES, Record, checksum_arrays
 from benchmark.tasks.base import Config, Row
 
 
@@ -56,8 +56,9 @@ class Case:
 
     @cached_property
     def arrays(self) -> dict[str, np.ndarray]:
-        """The log-probabilities beside the record; none for an ensemble."""
-        return {} if self.record.is_ensemble else self.entry.arrays()
+        """The log-probabilities beside the record; none for an ensemble, nor if the run kept none, as trials do."""
+        nothing = self.record.log_probabilities_sha256 == checksum_arrays({}) and not self.entry.has(LOG_PROBABILITIES)
+        return {} if self.record.is_ensemble or nothing else self.entry.arrays()
 
     @cached_property
     def items(self) -> dict[str, np.ndarray]:

@@ -19,9 +19,6 @@ from benchmark.store.records import checksum_arrays, run_name
 from benchmark.tasks.base import Row
 from datamodules.errors import UserError
 
-SIMPLE = (str, int, float, Path, tuple)
-"""Types of the settings by which a task's data are told apart."""
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -124,7 +121,7 @@ def _checksums(cases: Iterable[Case], data: Path, gaps: list[Finding]) -> dict[s
     for case in cases:
         try:
             datamodule = case.config.datamodule(data)
-            what = repr(sorted((key, value) for key, value in vars(datamodule).items() if isinstance(value, SIMPLE)))
+            what = datamodule.settings
             if what not in known:
                 datamodule.prepare_data()
                 datamodule.setup("fit")

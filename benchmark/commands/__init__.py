@@ -17,6 +17,8 @@ from benchmark.commands import (
     power,
     reproduce,
     results,
+    surface,
+    tune,
     verify,
 )
 
@@ -24,6 +26,8 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "list": reproduce.list_rows,
     "run": reproduce.run,
     "reproduce": reproduce.reproduce,
+    "tune": tune.tune,
+    "surface": surface.surface,
     "table": results.table,
     "report": results.report,
     "claims": results.claims,

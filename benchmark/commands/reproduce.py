@@ -172,7 +172,7 @@ def reproduce(
     make = partial(make_launcher, launcher, options, jobs=jobs, runs_per_device=runs_per_device, slurm=slurm)
     if dry_run:
         slots = make(len(grid)).slots if launcher == "local" else jobs
-        _show_plan(grid, options, slots)
+        show_plan(grid, options, slots)
         return show_open_comparisons(chosen, options.store, max_seeds) if until_decided else 0
     failures, asked_for = run_grid(grid, make(len(grid)), retries, rows_file), f" of {len(grid)}"
     if until_decided and not failures:
@@ -215,12 +215,14 @@ def _trained(chosen: Sequence[Row], every: Sequence[Row]) -> list[Row]:
     )
 
 
-def _show_plan(grid: "Sequence[Run]", options: Options, slots: int | None) -> None:
+def show_plan(grid: "Sequence[Run]", options: Options, slots: int | None) -> None:
+    """Print what is left of a grid, and about how long it takes; of variants of rows the totals alone."""
     from benchmark.grid.plan import plan
 
     table, words = plan(grid, options, slots)
-    print_columns(table)
-    print("", *words, sep="\n")
+    if not any(run.variant_of for run in grid):
+        print_columns([*table, ("",) * len(table[0])])
+    print(*words, sep="\n")
 
 
 def _make_ensembles(chosen: Sequence[Row], every: Sequence[Row], options: Options) -> list[str]:

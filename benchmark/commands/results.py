@@ -25,10 +25,11 @@ def table(
         check: write nothing; fail when a file is stale.
         rows_file: Python file with rows of your own.
     """
-    from benchmark.reports import write
+    from benchmark.reports import surface, write
 
     results = read_store(registry.load(rows_file), store)
-    files = write.tables_and_figures(results, output or store) | write.evaluations(store, output or store)
+    folder = output or store
+    files = write.tables_and_figures(results, folder) | write.evaluations(store, folder) | surface.files(store, folder)
     if readme:
         files |= write.readme(results, readme)
     if check and (stale := write.stale(files)):

@@ -8,56 +8,26 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
 from benchmark.files import writable
 from benchmark.grid.estimates import shares
 from benchmark.grid.launchers.base import Launcher
 from benchmark.grid.progress import View, headline
-from benchmark.store.locks import RunLock, RunLocked
+from benchmark.grid.runs import Run as Run
+from benchmark.grid.runs import Specification as Specification
+from benchmark.store.locks import RunLocked
 from benchmark.store.records import COMMITTED, Record, Store
 from benchmark.tasks import registry
-from benchmark.tasks.base import Row
 from benchmark.tracking.logger import finish
 from benchmark.training.endings import Interrupted
 from benchmark.training.options import Options
 from benchmark.training.train import say_what_was_read, train
+from datamodules.base import TaskData
 from datamodules.errors import DataError, UserError
 
 POLL_SECONDS = 0.5
-
-Specification = tuple[str, int, str]
-"""A run as workers get it: name of its row, seed, and the command line that trains it again."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One entry of the grid."""
-
-    row: Row
-    seed: int
-    command: str
-    """Command line that trains it again, for its record."""
-
-    @property
-    def label(self) -> str:
-        """The run's name in lines for the user."""
-        return f"{self.row.name} seed {self.seed}"
-
-    @property
-    def source(self) -> tuple[str, str]:
-        """Task and name of its data, which runs of many rows share."""
-        return self.row.config.task, self.row.config.source
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """The fingerprint of its configuration."""
-        return self.row.config.fingerprint()
-
-    def lock(self, store: Path) -> RunLock:
-        """The run's lock in a store."""
-        return RunLock(store, self.row.name, self.seed, self.fingerprint)
 
 
 @dataclass(frozen=True)
@@ -156,7 +126,7 @@ class Dispatcher:
 
     def _launch(self, runs: Sequence[Run]) -> None:
         if runs:
-            specifications = [(run.row.name, run.seed, run.command) for run in runs]
+            specifications = [run.specification for run in runs]
             self.pending.update(zip(self.launcher.launch(self.do, specifications), runs, strict=True))
 
     def _wait(self) -> set[Future[Outcome]]:
@@ -197,11 +167,12 @@ class Dispatcher:
 
 def work(run: Specification, options: Options, rows_file: Path | None) -> Outcome:
     """Train a run in a worker, and say how it ended."""
-    row, seed, command = run
     begin = time.perf_counter()
     try:
-        chosen = registry.find(row, registry.load(rows_file))
-        record = train(chosen, seed, options, progress=silent, command=command)
+        chosen = registry.find(run.row, registry.load(rows_file))
+        if run.changes:
+            chosen = chosen.variant(run.name, chosen.note, **run.changes)
+        record = train(chosen, run.seed, options, progress=silent, command=run.command)
     except RunLocked as error:
         return Outcome(failure=str(error), locked=True)
     except UserError as error:
@@ -209,7 +180,7 @@ def work(run: Specification, options: Options, rows_file: Path | None) -> Outcom
     except Interrupted as stop:  # by a signal to this process alone; that of a stopped grid is not waited for
         return Outcome(failure=f"its process was asked to end ({signal.Signals(stop.number).name})", crashed=True)
     except Exception as error:
-        log = options.store / f"{row}-seed-{seed}.error.log"
+        log = options.store / f"{run.name or run.row}-seed-{run.seed}.error.log"
         with suppress(OSError):  # a full disk has no room for it
             log.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
         return Outcome(failure=f"{type(error).__name__}: {error} (see {log})", crashed=True)
@@ -240,12 +211,15 @@ def finished(grid: Iterable[Run], options: Options, records: Iterable[Record]) -
     for record in records:
         candidates.setdefault((record.row, record.seed, record.fingerprint), []).append(record)
     checksums: dict[tuple[str, str], str | None] = {}
+    """By the task and the settings of the data."""
     found = {}
     for run in grid:
         for record in candidates.get((run.row.name, run.seed, run.fingerprint), ()):
-            if run.source not in checksums:
-                checksums[run.source] = _checksum_of_data(run, options)
-            if record.data_sha256 == checksums[run.source]:
+            data = run.row.config.datamodule(options.data)
+            what = (record.task, data.settings)
+            if what not in checksums:
+                checksums[what] = _checksum(data)
+            if record.data_sha256 == checksums[what]:
                 found[run.label] = record
     return found
 
@@ -256,8 +230,8 @@ def other_precisions(found: Mapping[str, Record], options: Options) -> str:
     return "".join(f", {count} of them in precision {precision}" for precision, count in sorted(others.items()))
 
 
-def _checksum_of_data(run: Run, options: Options) -> str | None:
-    data = run.row.config.datamodule(options.data)
+def _checksum(data: TaskData) -> str | None:
+    """The checksum of data that are here; None if they are not."""
     try:
         data.setup("fit")
     except DataError:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from benchmark.analysis.evaluations import by_method
 from benchmark.analysis.results import RowResults
+from benchmark.reports import atlas, atlas_figures, figures, speed, tables
 from benchmark.reports import evaluations as evaluation_table
-from benchmark.reports import figures, speed, tables
 from benchmark.reports.page import page
 from benchmark.store.evaluations import read_evaluations
 from datamodules.errors import UserError
@@ -51,11 +51,13 @@ def of_speed(folder: Path) -> dict[Path, str]:
 
 def _draw(table: Sequence[RowResults], folder: Path) -> dict[str, str]:
     """Every figure of a folder, as SVG by name."""
-    return {**figures.draw(table), **speed.draw(folder)}
+    return {**figures.draw(table), **atlas_figures.draw(table), **speed.draw(folder)}
 
 
 def _tables(table: Sequence[RowResults], folder: Path) -> dict[Path, str]:
+    of_methods = atlas.markdown(table)
     return {
+        **({folder / "atlas.md": of_methods} if of_methods else {}),
         folder / "table.md": tables.markdown(table),
         folder / "table.csv": tables.as_csv(table),
         folder / "claims.md": tables.claims(table),

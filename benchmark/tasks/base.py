@@ -5,7 +5,7 @@ import inspect
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args, get_type_hin
 
 from benchmark.tasks.metrics import DataSet as DataSet
 from benchmark.tasks.metrics import Metric as Metric
+from benchmark.tasks.metrics import Published as Published
+from benchmark.tasks.spaces import Space
 from datamodules.errors import UserError
 from models.options import expected, fits, own_options
 
@@ -121,6 +123,8 @@ class Config(ABC):
     """With exponential averaging, factor of the average at each step."""
     epochs: int
     """Passes over the training set; the model after the last one is evaluated."""
+    validation_only: bool = False
+    """Evaluate on the validation set alone, as long as settings are being chosen: the test set is not read."""
 
     def __post_init__(self) -> None:
         hints = _hints(type(self))
@@ -248,18 +252,6 @@ def _hints(kind: type[Config]) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-@dataclass(frozen=True)
-class Published:
-    """The figures that the paper reports for a row."""
-
-    source: str
-    """Table or figure of arXiv:1409.2329, or the authors of another paper."""
-    metrics: Mapping[str, float]
-    """Published value by the name of the metric."""
-    on: str = ""
-    """The paper's data set if it is not the row's own; the figures are then shown beside ours, but not compared."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One row of a table: a configuration, its place in the tables, and the paper's figures for it."""
@@ -279,6 +271,8 @@ class Row:
     tried: str = ""
     """Settings that were tried on validation data before these were chosen, in words; empty if there is no record of
     any. They are the same for the rows without dropout and with it, except for dropout itself."""
+    space: Space = field(default_factory=dict, hash=False)
+    """Settings that `rnnreg tune` draws, by the name of the field, or of an option as backbone_options.NAME."""
     label: str = ""
     """Name of its model in tables; the size if empty."""
     seeds: int = 1

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmark.tasks.base import NOT_IN_PAPER, Config, DataSet, Metric, Published, Row
+from benchmark.tasks.methods import SPACES, TUNED
 from datamodules.language_modeling.sources import PENN_TREEBANK, STATE_OF_THE_UNION
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class LanguageModelConfig(Config):
     probabilities: ClassVar[tuple[str, ...]] = (*Config.probabilities, "embedding_dropout")
     beside_paper: ClassVar[tuple[str, ...]] = (
         *Config.beside_paper, "tied", "embedding_size", "embedding_dropout", "activation_regularization",
-        "temporal_activation_regularization",
+        "temporal_activation_regularization", "train_fraction",
     )  # fmt: skip
     headline: ClassVar[tuple[Metric, ...]] = (
         Metric(
@@ -54,6 +55,8 @@ class LanguageModelConfig(Config):
     """Recurrent layers."""
     batch_size: int = 20
     """Contiguous streams trained in parallel."""
+    train_fraction: float = 1.0
+    """Part of the training text that is trained on, its first sentences; the vocabulary is that of the whole text."""
     unroll: int
     """Time steps of truncated backpropagation through time."""
     lr: float = 1.0
@@ -72,6 +75,7 @@ class LanguageModelConfig(Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require("unroll", self.unroll >= 1, "at least 1")
+        self._require("train_fraction", 0 < self.train_fraction <= 1, "above 0 and at most 1")
         self._require("embedding_size", self.embedding_size is None or self.embedding_size >= 1, "at least 1")
         for name in ("activation_regularization", "temporal_activation_regularization"):
             self._require(name, getattr(self, name) >= 0, "at least 0")
@@ -80,7 +84,7 @@ class LanguageModelConfig(Config):
         """See Config.datamodule."""
         from datamodules.language_modeling.datamodule import LanguageModelingData
 
-        return LanguageModelingData(self.source, data, self.batch_size, self.unroll)
+        return LanguageModelingData(self.source, data, self.batch_size, self.unroll, self.train_fraction)
 
     def model(self, datamodule: "LanguageModelingData") -> "LanguageModel":
         """See Config.model."""
@@ -93,7 +97,7 @@ class LanguageModelConfig(Config):
         """Multiplications per token times epochs, for a few thousand words."""
         gates = 4 if self.cell == "lstm" else 1
         recurrent = 2 * gates * self.layers * self.hidden_size**2
-        return self.epochs * (recurrent + 4000 * self.hidden_size)
+        return self.epochs * self.train_fraction * (recurrent + 4000 * self.hidden_size)
 
 
 def _rows(small: Row, medium: Row, large: Row, small_dropout: float) -> tuple[Row, ...]:
@@ -194,19 +198,22 @@ SOTU_LARGE = Row(
 
 
 def _atlas(none: Row) -> tuple[Row, ...]:
-    """The methods that came after the paper, each alone at a setting of its source, and together as in AWD-LSTM.
+    """No method, the paper's, and those that came after it, each alone at a setting of its source and as in AWD-LSTM.
 
-    Dropout beside a method is what its source has beside it. The rows without any and with the paper's dropout are
-    those of the same size.
+    Dropout beside a method is what its source has beside it. Where a method was tuned, its settings are the best ones.
+    Averages of weights are of steps at one learning rate, which does not fall in any number of epochs that is tuned.
     """
 
     def row(method: str, label: str, **changes: Any) -> Row:
+        changes |= TUNED.get(method, {})
         made = none.variant(f"{none.name.removesuffix('-small')}-{method}", NOT_IN_PAPER, **changes)
-        return replace(made, profiles=("atlas",), label=label)
+        return replace(made, profiles=("atlas",), label=label, space=SPACES[method])
 
     # Gal's large model drops words and h with 0.3, inputs and outputs with 0.5 (his code); Krueger's has zoneout of 0.5
     # and 0.05 on the Penn Treebank (README of his code), halved here; weight drop to AR and TAR are as in AWD-LSTM.
     return (
+        row("none", "no regularization"),
+        row("dropout", "dropout (the paper's)", dropout=0.2),
         row(
             "variational", "variational dropout", dropout_mask="window",
             dropout=0.2, recurrent_dropout=0.2, embedding_dropout=0.2,
@@ -221,10 +228,10 @@ def _atlas(none: Row) -> tuple[Row, ...]:
             "ar-tar", "activation regularization", dropout=0.2,
             activation_regularization=2.0, temporal_activation_regularization=1.0,
         ),
-        row("nt-asgd", "NT-ASGD", averaging="triggered", averaging_patience=2, flat_epochs=8),
+        row("nt-asgd", "NT-ASGD", averaging="triggered", averaging_patience=2, flat_epochs=16),
         row("ema", "exponential moving average", averaging="exponential", averaging_decay=0.99),
         row(
-            "awd-lstm", "AWD-LSTM", flat_epochs=8, tied=True, weight_decay=20 * AWD_WEIGHT_DECAY,
+            "awd-lstm", "AWD-LSTM", flat_epochs=16, tied=True, weight_decay=20 * AWD_WEIGHT_DECAY,
             **{**AWD, "averaging_patience": 2},
         ),
     )  # fmt: skip
@@ -271,14 +278,12 @@ PTB_AWD_LSTM = Row(
 
 PTB_ROWS = _rows(PTB_SMALL, PTB_MEDIUM, PTB_LARGE, small_dropout=0.2)
 SOTU_ROWS = _rows(SOTU_SMALL, SOTU_MEDIUM, SOTU_LARGE, small_dropout=0.2)
-IN_ATLAS = ("sotu-small", "sotu-small-dropout")
-"""Rows of the quick profile that the methods of the atlas are compared with."""
 
 ROWS: tuple[Row, ...] = (
     *PTB_ROWS,
     *(row for single in PTB_ROWS if single.published for row in _ensembles(single, PUBLISHED_ENSEMBLES[single.name])),
     PTB_AWD_LSTM,
-    *(replace(row, profiles=(*row.profiles, "atlas")) if row.name in IN_ATLAS else row for row in SOTU_ROWS),
+    *SOTU_ROWS,
     *_atlas(SOTU_SMALL),
     *(
         row

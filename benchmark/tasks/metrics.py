@@ -1,5 +1,6 @@
-"""The figures that rows are compared by, and the data sets that they are measured on, as tables name them."""
+"""The figures that rows are compared by, the paper's figures, and the data sets that they are measured on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,3 +46,15 @@ class DataSet:
     def heading(self) -> str:
         """Title and remark, as the heading of a table."""
         return f"{self.title} ({self.remark})" if self.remark else self.title
+
+
+@dataclass(frozen=True)
+class Published:
+    """The figures that the paper reports for a row."""
+
+    source: str
+    """Table or figure of arXiv:1409.2329, or the authors of another paper."""
+    metrics: Mapping[str, float]
+    """Published value by the name of the metric."""
+    on: str = ""
+    """The paper's data set if it is not the row's own; the figures are then shown beside ours, but not compared."""

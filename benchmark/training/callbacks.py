@@ -15,6 +15,9 @@ from benchmark.store.locks import RunLock
 from benchmark.store.provenance import describe_sitting
 from datamodules.errors import UserError
 
+DIVERGED = "training diverged"
+"""Begin of the message of a run whose metrics are not finite."""
+
 STEPS_BETWEEN_LOGS = 50
 """Steps between two values of the training loss that are logged; all else is logged once an epoch."""
 
@@ -113,7 +116,7 @@ class CurveRecorder(Checkpoint):
         }
         if not all(np.isfinite(list(metrics.values()))):
             raise UserError(
-                f"training diverged in epoch {trainer.current_epoch + 1}: {metrics}; a smaller lr or clip may help"
+                f"{DIVERGED} in epoch {trainer.current_epoch + 1}: {metrics}; a smaller lr or clip may help"
             )
         self.epochs.append(
             {

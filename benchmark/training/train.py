@@ -99,9 +99,9 @@ def train_locked(
         if progress is None and rank() == 0:
             say_what_was_read(data)
         fit(training)
-        seconds = evaluate(training)
+        metrics, seconds = evaluate(training)
     arrays = log_probabilities(training.model)
-    record = make_record(training, seconds, checksum_arrays(arrays), command)
+    record = make_record(training, metrics, seconds, checksum_arrays(arrays), command)
     if training.trainer.is_global_zero:
         store.write(record, arrays, training.model.items)
         forget_checkpoint_before(training.folder)
@@ -187,21 +187,18 @@ def build(
     curve = CurveRecorder(seed, data.units_per_epoch, lock, options.precision)
     keeper = StateKeeper(folder / CHECKPOINT, run, request or Request(), options.checkpoint_minutes, lock, progress)
     logger = make_logger(options.wandb, row, seed, run, folder) if rank() == 0 else False
+    # A job of a cluster does not make a run one of several processes.
+    environment = [] if options.processes > 1 else [LightningEnvironment()]
     trainer = Trainer(
         accelerator=options.accelerator,
         devices=options.devices,
         num_nodes=options.num_nodes,
         strategy="ddp" if options.processes > 1 else "auto",
-        # A job of a cluster does not make a run one of several processes.
-        plugins=[
-            CheckpointFiles(),
-            precision_plugin(options),
-            *([] if options.processes > 1 else [LightningEnvironment()]),
-        ],
+        plugins=[CheckpointFiles(), precision_plugin(options), *environment],
         use_distributed_sampler=False,  # TaskData splits each batch
         max_epochs=row.config.epochs,
         gradient_clip_val=row.config.clip,
-        check_val_every_n_epoch=options.validate_every,
+        check_val_every_n_epoch=1 if row.config.validation_only else options.validate_every,
         # The keeper last, as it keeps the others' state.
         callbacks=[*averaging_callbacks(row.config, options), curve, first_steps := FirstSteps(), keeper],
         logger=logger,
@@ -219,11 +216,15 @@ def fit(training: Training) -> None:
     training.trainer.fit(training.model, datamodule=training.data, ckpt_path=training.checkpoint, weights_only=True)
 
 
-def evaluate(training: Training) -> float:
-    """Compute the final metrics on validation and test data; return the seconds that it takes."""
+def evaluate(training: Training) -> tuple[dict[str, float], float]:
+    """The final metrics on validation and test data, and the seconds they take; without a test, the last epoch's."""
+    if training.row.config.validation_only:
+        last = training.curve.epochs[-1].items()
+        return {name: value for name, value in last if name.startswith("validation_")}, 0.0
     begin = time.perf_counter()
     training.trainer.test(training.model, datamodule=training.data, verbose=False)
-    return time.perf_counter() - begin
+    metrics = {name: float(value) for name, value in training.trainer.callback_metrics.items()}
+    return metrics, time.perf_counter() - begin
 
 
 def log_probabilities(model: TaskModel) -> dict[str, "np.ndarray[tuple[int, ...], np.dtype[np.float16]]"]:
@@ -231,9 +232,11 @@ def log_probabilities(model: TaskModel) -> dict[str, "np.ndarray[tuple[int, ...]
     return {split: values.cpu().numpy().astype(np.float16) for split, values in model.log_probabilities.items()}
 
 
-def make_record(training: Training, evaluation_seconds: float, log_probabilities_sha256: str, command: str) -> Record:
+def make_record(
+    training: Training, metrics: dict[str, float], seconds: float, log_probabilities_sha256: str, command: str
+) -> Record:
     """Everything that is kept of a run that has been fitted and evaluated."""
-    row, data, model, trainer, curve = training.row, training.data, training.model, training.trainer, training.curve
+    row, data, model, curve = training.row, training.data, training.model, training.curve
     last = curve.sittings[-1]
     return Record(
         row=row.name,
@@ -243,12 +246,12 @@ def make_record(training: Training, evaluation_seconds: float, log_probabilities
         fingerprint=training.lock.fingerprint,
         protocol=row.config.protocol,
         data_sha256=data.sha256,
-        metrics={name: float(value) for name, value in trainer.callback_metrics.items()},
+        metrics=metrics,
         curve=curve.epochs,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         throughput=statistics.median(epoch["throughput"] for epoch in curve.epochs),
         unit=row.config.unit,
-        wall_seconds=sum(epoch["seconds"] for epoch in curve.epochs) + evaluation_seconds,
+        wall_seconds=sum(epoch["seconds"] for epoch in curve.epochs) + seconds,
         device=last["device"],
         precision=last["precision"],
         versions=last["versions"],

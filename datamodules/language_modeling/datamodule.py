@@ -1,5 +1,6 @@
 """Text as contiguous streams for truncated backpropagation through time (paper section 4.1)."""
 
+import hashlib
 import math
 from collections import Counter
 from pathlib import Path
@@ -12,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from datamodules.base import TaskData
 from datamodules.errors import DataError
 from datamodules.language_modeling.sources import PENN_TREEBANK, SPLITS, STATE_OF_THE_UNION, read_corpus
-from datamodules.vocabulary import UNK, Vocabulary
+from datamodules.vocabulary import EOS, UNK, Vocabulary
 from datamodules.words import require_words
 
 EVALUATION_WINDOW = 500
@@ -78,11 +79,14 @@ class LanguageModelingData(TaskData):
         data: folder that holds the named sources.
         batch_size: parallel streams of the training text.
         unroll: time steps of a training window.
+        train_fraction: part of the training text that is trained on, above 0: its first sentences, the last one whole.
+            The vocabulary is that of the whole text, so that perplexities of other parts are of the same predictions.
     """
 
-    def __init__(self, source: str, data: Path, batch_size: int, unroll: int) -> None:
+    def __init__(self, source: str, data: Path, batch_size: int, unroll: int, train_fraction: float = 1.0) -> None:
         super().__init__()
         self.source, self.data, self.batch_size, self.unroll = source, data, batch_size, unroll
+        self.train_fraction = train_fraction
         self.vocabulary = Vocabulary([])
         self.tokens: dict[str, Tensor] = {}
         self.read: dict[str, Any] = {}
@@ -104,6 +108,18 @@ class LanguageModelingData(TaskData):
         self.vocabulary = Vocabulary.from_counts(counts)
         self.read = corpus.details
         self.tokens = {split: torch.tensor(self.vocabulary.encode(corpus.tokens(split))) for split in SPLITS}
+        if self.train_fraction < 1:
+            self._cut()
+
+    def _cut(self) -> None:
+        """Keep the first sentences of the training text, up to the end of the one that completes the fraction."""
+        tokens = self.tokens["train"]
+        ends = (tokens == self.vocabulary.ids[EOS]).nonzero()[:, 0] + 1
+        place = int(torch.searchsorted(ends, math.ceil(self.train_fraction * len(tokens))))
+        self.tokens["train"] = tokens[: int(ends[place])]
+        self.sha256 = hashlib.sha256(f"{self.sha256} {len(self.tokens['train'])}".encode()).hexdigest()
+        note = f"train: the first {len(self.tokens['train']):,} of {len(tokens):,} tokens are trained on"
+        self.read = {**self.read, "notes": [*self.read["notes"], note]}
 
     @property
     def details(self) -> dict[str, Any]:

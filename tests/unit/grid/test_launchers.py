@@ -9,7 +9,7 @@ from concurrent.futures import Future
 import pytest
 import torch
 
-from benchmark.grid.grid import Run, _outcome, in_order, work
+from benchmark.grid.grid import Run, Specification, _outcome, in_order, work
 from benchmark.grid.launchers import make_launcher
 from benchmark.grid.launchers.base import WorkerDied
 from benchmark.grid.launchers.local import Local
@@ -146,7 +146,7 @@ def test_a_worker_that_is_asked_to_end_says_so(tiny_row, tmp_path, monkeypatch) 
         raise Interrupted(number=signal.SIGTERM)
 
     monkeypatch.setattr("benchmark.grid.grid.train", end)
-    outcome = work(("ptb-small", 1, ""), options(store=tmp_path), None)
+    outcome = work(Specification("ptb-small", 1, ""), options(store=tmp_path), None)
     assert (outcome.crashed, outcome.failure) == (True, "its process was asked to end (SIGTERM)")
 
 

@@ -1,0 +1,173 @@
+"""The atlas: every method of regularization against none and against the paper's dropout, judged by one test.
+
+The methods of a data set and size are the rows of the profile atlas, a user's own among them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmark.analysis.effects import Effect, compare
+from benchmark.analysis.findings import of_interest
+from benchmark.analysis.intervals import CONFIDENCE, Component, seeds_and_items
+from benchmark.analysis.results import RowResults, Sample, data_set
+from benchmark.analysis.tuning import Tuned, read_tuned
+from benchmark.analysis.verdicts import holm, p_of_difference, p_of_equivalence
+from benchmark.store.tunings import TUNING
+from benchmark.tasks.base import DataSet, Metric, Row, Size
+
+Standing = Literal["better", "equivalent", "worse", "undecided"]
+"""A method beside another: equivalent if no difference of interest is possible, undecided if more runs are needed."""
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The outcome of testing a change, corrected for the number of methods."""
+
+    p: float
+    """Holm's p-value of there being no difference."""
+    standing: Standing
+
+
+@dataclass(frozen=True)
+class Against:
+    """A method beside the one that it is compared with."""
+
+    effect: Effect
+    smallest: float
+    """The smallest difference of interest, in units of the metric."""
+    over_seeds: Tested | None
+    """On this test set; None if one of them has a single run."""
+    with_items: Tested | None
+    """On other test sets of the kind; None if runs do not keep what they give for each item."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method that has been run."""
+
+    results: RowResults
+    sample: Sample
+    """The test metric over seeds."""
+    against_none: Against | None
+    """None for that row itself, and if it has no runs."""
+    against_paper: Against | None
+    """The same for the paper's dropout."""
+    tuned: Tuned | None
+    """The tuning whose best settings it has; None if it has those of its source."""
+
+    @property
+    def name(self) -> str:
+        """The method's name in tables and figures."""
+        return self.results.row.label or self.results.row.name
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """The methods of one data set and size, the best first."""
+
+    data_set: DataSet
+    source: str
+    size: Size
+    metric: Metric
+    methods: tuple[Method, ...]
+    none: RowResults | None
+    """The row without regularization."""
+    paper: RowResults | None
+    """The row of the paper's dropout."""
+
+    def having(self, standing: Standing) -> list[str]:
+        """Names of the methods that stand so beside the paper's dropout, on this test set."""
+        return [one.name for one in self.methods if one.against_paper and _standing(one.against_paper) == standing]
+
+
+def _standing(against: Against) -> Standing:
+    return against.over_seeds.standing if against.over_seeds else "undecided"
+
+
+def atlases(table: Sequence[RowResults]) -> list[Atlas]:
+    """The atlas of each data set and size that methods have been run on."""
+    groups: dict[tuple[str, Size], list[RowResults]] = {}
+    for results in table:
+        if "atlas" in results.row.profiles and results.records:
+            groups.setdefault((results.row.config.source, results.row.size), []).append(results)
+    return [_atlas(group) for group in groups.values()]
+
+
+def not_run(table: Sequence[RowResults]) -> list[Row]:
+    """The rows of the atlas that have no runs, nor has the same method with other settings."""
+    rows = [results for results in table if "atlas" in results.row.profiles]
+    run = {_method(results.row) for results in rows if results.records}
+    return [results.row for results in rows if not results.records and _method(results.row) not in run]
+
+
+def _method(row: Row) -> tuple[str, Size, str]:
+    """What a row is of: its data, its size and its method."""
+    return row.config.source, row.size, row.label or row.name
+
+
+def _atlas(group: Sequence[RowResults]) -> Atlas:
+    metric = group[0].row.config.primary_metrics()[0]
+    plain = [results for results in group if results.is_plain and results.sample(metric.name)]
+    none = next((one for one in plain if not one.row.config.dropout), None)
+    paper = next((one for one in plain if one.row.config.dropout), None)
+    against_none, against_paper = _against(none, group, metric), _against(paper, group, metric)
+    store = group[0].store
+    tunings = read_tuned(store.root / TUNING) if store else []
+    methods = [
+        Method(
+            results,
+            sample,
+            against_none.get(results.row.name),
+            against_paper.get(results.row.name),
+            next((tuned for tuned in tunings if tuned.is_of(results.row.config)), None),
+        )
+        for results in group
+        if (sample := results.sample(metric.name))
+    ]
+    methods.sort(key=lambda one: one.sample.mean)
+    config = group[0].row.config
+    return Atlas(data_set(group), config.source, group[0].row.size, metric, tuple(methods), none, paper)
+
+
+def _against(reference: RowResults | None, group: Sequence[RowResults], metric: Metric) -> Mapping[str, Against]:
+    """Each other method of a group beside one of them, by the name of its row; all of these are one family of tests."""
+    if reference is None:
+        return {}
+    effects = {
+        results.row.name: effect
+        for results in group
+        if results is not reference and (effect := compare(reference, results, metric))
+    }
+    smallest = {name: of_interest(metric, effect.before.mean) for name, effect in effects.items()}
+    over_seeds = {name: effect.over_seeds for name, effect in effects.items()}
+    with_items = {
+        name: seeds_and_items(effect.over_seeds, effect.over_items) if effect.over_seeds and effect.over_items else None
+        for name, effect in effects.items()
+    }
+    this_text, others = (_tested(effects, errors, smallest) for errors in (over_seeds, with_items))
+    return {
+        name: Against(effect, smallest[name], this_text.get(name), others.get(name)) for name, effect in effects.items()
+    }
+
+
+def _tested(
+    effects: Mapping[str, Effect], errors: Mapping[str, Component | None], smallest: Mapping[str, float]
+) -> dict[str, Tested]:
+    """The tests of those changes whose error is known.
+
+    Two families are corrected, each at 5 %: that there is no difference, and that there is one of interest.
+    """
+    known = {name: error for name, error in errors.items() if error}
+    different = holm([p_of_difference(effects[name].change, error) for name, error in known.items()])
+    equivalent = holm([p_of_equivalence(effects[name].change, error, smallest[name]) for name, error in known.items()])
+    found = {}
+    for name, p, p_equivalent in zip(known, different, equivalent, strict=True):
+        standing: Standing = "undecided"
+        if p_equivalent <= 1 - CONFIDENCE:
+            standing = "equivalent"
+        elif p <= 1 - CONFIDENCE:
+            effect = effects[name]
+            standing = "better" if (effect.change < 0) == (effect.metric.better == "lower") else "worse"
+        found[name] = Tested(p, standing)
+    return found

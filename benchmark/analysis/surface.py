@@ -1,0 +1,160 @@
+"""Where dropout pays: its effect by the part of the training text and by the size of the model.
+
+Each run counts by its best epoch in validation, as early stopping would take it: without dropout a model on little text
+overfits long before its last epoch, and its effect would be larger than anybody has.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from benchmark.analysis.findings import RELATIVE_INTEREST
+from benchmark.analysis.intervals import Component, Interval, interval
+from benchmark.analysis.results import Sample
+from benchmark.analysis.verdicts import decide
+from benchmark.store.records import Record
+from benchmark.tasks.base import Metric
+from benchmark.tasks.language_modeling import LanguageModelConfig
+
+METRIC: Metric = LanguageModelConfig.validation_metric()
+
+
+@dataclass(frozen=True)
+class Point:
+    """One size on one part of the text, with every probability that was tried."""
+
+    units: int
+    """Units of each layer."""
+    fraction: float
+    """Part of the training text."""
+    samples: Mapping[float, Sample]
+    """Perplexity over seeds, by the probability of dropping a unit."""
+
+    @property
+    def without(self) -> Sample:
+        """Perplexity without dropout."""
+        return self.samples[0.0]
+
+    @property
+    def rate(self) -> float:
+        """The best probability above 0."""
+        return min((rate for rate in self.samples if rate), key=lambda rate: self.samples[rate].mean)
+
+    @property
+    def change(self) -> float:
+        """Change of the logarithm of perplexity by dropout at its best probability; below 0 if it pays."""
+        return math.log(self.samples[self.rate].mean / self.without.mean)
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Every point of one data set."""
+
+    source: str
+    points: tuple[Point, ...]
+    """By size, and within a size by part of the text."""
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        """Units of each layer of the models."""
+        return sorted({point.units for point in self.points})
+
+    @cached_property
+    def fractions(self) -> list[float]:
+        """Parts of the text."""
+        return sorted({point.fraction for point in self.points})
+
+    @cached_property
+    def rates(self) -> list[float]:
+        """Probabilities of dropping a unit."""
+        return sorted({rate for point in self.points for rate in point.samples})
+
+    def of(self, units: int) -> list[Point]:
+        """The points of one size."""
+        return [point for point in self.points if point.units == units]
+
+    @cached_property
+    def spread(self) -> Component | None:
+        """Variance over seeds of the logarithm of perplexity, pooled over all points; None if all are single runs.
+
+        Two runs of a point say little of its spread. That of the logarithm is taken to be the same at all of them.
+        """
+        logs = [np.log(sample.values) for point in self.points for sample in point.samples.values()]
+        degrees = sum(len(values) - 1 for values in logs)
+        squares = sum(float(np.square(values - values.mean()).sum()) for values in logs)
+        return Component(squares / degrees, degrees) if degrees else None
+
+    def interval(self, point: Point) -> Interval | None:
+        """The 95 % interval over seeds of a point's change; None if all runs are single ones."""
+        if self.spread is None:
+            return None
+        runs = [len(point.without.values), len(point.samples[point.rate].values)]
+        error = Component(self.spread.variance * sum(1 / count for count in runs), self.spread.degrees)
+        return interval(point.change, error)
+
+    def pays(self, point: Point) -> bool | None:
+        """Whether dropout lowers perplexity: the interval is above zero and reaches 1 %; of single runs, by 1 %.
+
+        None if more seeds are needed.
+        """
+        found = self.interval(point)
+        if found is None:
+            return point.change <= -RELATIVE_INTEREST
+        verdict = decide((-found[1], -found[0]), RELATIVE_INTEREST)
+        return None if verdict == "undecided" else verdict == "reproduced"
+
+    def worth(self, point: Point) -> tuple[float, Literal["", "more than", "less than"]]:
+        """How many times the text a model without dropout needs for the perplexity that this one has with dropout.
+
+        Its perplexity between two parts of the text is interpolated, logarithm by logarithm.
+
+        Returns:
+            The factor, below 1 if dropout does harm, and whether it is a bound, as no part is long or short enough.
+        """
+        others = self.of(point.units)
+        texts = np.log([other.fraction for other in others])
+        losses = np.minimum.accumulate(np.log([other.without.mean for other in others]))
+        wanted = math.log(point.samples[point.rate].mean)
+        factor = math.exp(float(np.interp(-wanted, -losses, texts))) / point.fraction
+        if wanted < losses[-1]:
+            return factor, "more than"
+        return factor, "less than" if wanted > losses[0] else ""
+
+    def starts_to_pay(self, fraction: float) -> int | None:
+        """Units of the smallest model that dropout pays for on a part of the text; None if it pays for none."""
+        return next((point.units for point in self.points if point.fraction == fraction and self.pays(point)), None)
+
+
+def surfaces(records: Iterable[Record]) -> list[Surface]:
+    """The surface of each data set, from runs on parts of its text, with and without dropout.
+
+    Runs of an older protocol are left out, and so are points without a run on one of the sides.
+    """
+    values: dict[tuple[str, int, float], dict[float, list[float]]] = {}
+    for record in records:
+        configuration = record.configuration
+        if record.task != LanguageModelConfig.task or record.protocol != LanguageModelConfig.protocol:
+            continue
+        key = (configuration["source"], configuration["hidden_size"], configuration["train_fraction"])
+        values.setdefault(key, {}).setdefault(configuration["dropout"], []).append(best_epoch(record))
+    points: dict[str, list[Point]] = {}
+    for (source, units, fraction), of_rates in sorted(values.items()):
+        if 0.0 in of_rates and len(of_rates) > 1:
+            samples = {rate: Sample(tuple(found)) for rate, found in sorted(of_rates.items())}
+            points.setdefault(source, []).append(Point(units, fraction, samples))
+    return [Surface(source, tuple(found)) for source, found in points.items()]
+
+
+def best_epoch(record: Record) -> float:
+    """The lowest validation perplexity of a run after any of its epochs."""
+    return min(epoch[METRIC.name] for epoch in record.curve)
+
+
+def as_text(fraction: float) -> str:
+    """A part of the text for a reader: 1/8, 0.3, 1."""
+    inverse = 1 / fraction
+    return f"1/{inverse:.0f}" if inverse > 1 and math.isclose(inverse, round(inverse)) else f"{fraction:g}"

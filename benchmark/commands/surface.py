@@ -1,0 +1,89 @@
+"""The command that shows where dropout pays: surface."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from jsonargparse.typing import NonNegativeInt, PositiveInt
+
+from benchmark.commands.arguments import POSITIONAL
+from benchmark.commands.reproduce import show_plan
+from benchmark.grid.launchers import Kind
+from benchmark.tasks import registry
+from benchmark.training.options import Options
+from datamodules.errors import UserError
+
+
+def surface(
+    rows: Annotated[str, POSITIONAL] = "sotu-small,sotu-medium,sotu-large",
+    options: Options = Options(),  # noqa: B008  frozen
+    fractions: str = "1/8,1/4,1/2,1",
+    rates: str = "0,0.25,0.5",
+    seeds: PositiveInt = 1,
+    launcher: Kind = "local",
+    jobs: PositiveInt | None = None,
+    runs_per_device: PositiveInt = 1,
+    slurm: dict[str, Any] | None = None,
+    retries: NonNegativeInt = 1,
+    dry_run: bool = False,
+    rows_file: Path | None = None,
+) -> int:
+    """Train language models of several sizes on parts of the text, without dropout and with it.
+
+    It shows how much text dropout is worth, and at which size it starts to pay. Runs lie in the folder `surface` of the
+    store and never read the test set; an interrupted command resumes.
+
+    Args:
+        rows: Names of the rows, one of each size, separated by commas.
+        options: Where and how to run.
+        fractions: Parts of the training text, separated by commas.
+        rates: Probabilities of dropping a unit; 0 must be among them.
+        seeds: Runs of each.
+        launcher: Where runs are executed: local (this machine's GPUs, or its cores), ray or slurm.
+        jobs: Runs at a time.
+        runs_per_device: Runs that share a GPU.
+        slurm: Parameters of SLURM's jobs, as submitit takes them.
+        retries: How often a run is tried again that crashed or whose process died.
+        dry_run: Run nothing; say what would be run and about how long it takes.
+        rows_file: Python file with rows of your own.
+    """
+    from dataclasses import replace
+
+    from benchmark.grid.grid import run_grid
+    from benchmark.grid.launchers import make_launcher
+    from benchmark.grid.surface import runs_of
+    from benchmark.reports import surface as report
+    from benchmark.reports import write
+    from benchmark.store.tunings import SURFACE
+
+    every = registry.load(rows_file)
+    chosen = [registry.find(name, every) for name in dict.fromkeys(rows.split(","))]
+    probabilities = numbers("--rates", rates)
+    if 0.0 not in probabilities or len(probabilities) < 2:
+        raise UserError(f"--rates {rates}: expected 0 and another probability at least, to compare")
+    inside = replace(options, store=options.store / SURFACE)
+    grid = runs_of(chosen, numbers("--fractions", fractions), probabilities, seeds, rows_file)
+    if dry_run:
+        show_plan(grid, inside, jobs)
+        return 0
+    made = make_launcher(launcher, inside, len(grid), jobs, runs_per_device, slurm)
+    failures = run_grid(grid, made, retries, rows_file)
+    files = report.files(options.store, options.store)
+    write.write(files)
+    print(*(text for path, text in files.items() if path.suffix == ".md"), sep="\n")
+    if failures:
+        raise UserError(f"{sum(failures.values())} runs failed, the others are kept: {'; '.join(failures)}")
+    return 0
+
+
+def numbers(option: str, text: str) -> list[float]:
+    """Numbers separated by commas, such as 0.25 or 1/4, in their order and each once.
+
+    Raises:
+        UserError: one is no number.
+    """
+    from fractions import Fraction
+
+    try:
+        return list(dict.fromkeys(float(Fraction(part.strip())) for part in text.split(",")))
+    except (ValueError, ZeroDivisionError) as error:
+        raise UserError(f"{option} {text}: expected numbers such as 0.25 or 1/4, separated by commas") from error

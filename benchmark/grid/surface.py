@@ -1,0 +1,66 @@
+"""The grid that shows where dropout pays: part of the training text x size x probability of dropping a unit."""
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark.grid.grid import Run
+from benchmark.store.provenance import rebuild_command
+from benchmark.tasks.base import Row
+from benchmark.tasks.language_modeling import LanguageModelConfig
+from datamodules.errors import UserError
+
+
+def runs_of(
+    rows: Iterable[Row], fractions: Sequence[float], rates: Sequence[float], seeds: int, rows_file: Path | None
+) -> list[Run]:
+    """A run for each row, part of the text, probability and seed, seed by seed.
+
+    Args:
+        rows: a row of each size; whether it has dropout itself makes no difference.
+        fractions: parts of the training text.
+        rates: probabilities of dropping a unit.
+        seeds: number of runs of each; their seeds count from 1.
+        rows_file: the user's file of rows.
+
+    Raises:
+        UserError: a row is no language model, or a part or probability is not possible.
+    """
+    runs = []
+    for row in rows:
+        if not isinstance(row.config, LanguageModelConfig):
+            raise UserError(f"{row.name} is no language model; other tasks have no part of the text to train on")
+        for fraction in fractions:
+            for rate in rates:
+                try:
+                    changes = changes_for(row.config, fraction, rate)
+                    variant = row.variant(f"{row.name}-text-{fraction:g}-dropout-{rate:g}", row.note, **changes)
+                except ValueError as error:
+                    raise UserError(str(error)) from error
+                runs += [
+                    Run(variant, seed, rebuild_command(row.name, seed, rows_file, changes), row.name, changes)
+                    for seed in range(1, seeds + 1)
+                ]
+    return sorted(runs, key=lambda run: run.seed)
+
+
+def changes_for(config: LanguageModelConfig, fraction: float, rate: float) -> dict[str, Any]:
+    """The fields that a run on part of the text changes.
+
+    The schedule has as many updates as on the whole text, at the same learning rates: on half of the text twice the
+    epochs, of which twice as many are flat, and between each two the square root of the divisor.
+
+    Raises:
+        ValueError: the part is not above 0 and at most 1.
+    """
+    if not (math.isfinite(fraction) and 0 < fraction <= 1):
+        raise ValueError(f"train_fraction: {fraction!r} is out of range, must be above 0 and at most 1")
+    return {
+        "train_fraction": fraction,
+        "dropout": rate,
+        "epochs": max(1, round(config.epochs / fraction)),
+        "flat_epochs": config.flat_epochs / fraction,
+        "decay": config.decay**fraction,
+        "validation_only": True,
+    }

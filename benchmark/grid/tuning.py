@@ -1,0 +1,116 @@
+"""Trials of a row's settings: drawn quasi-randomly, and run as a grid in a store of their own."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import qmc
+
+from benchmark.grid.grid import Run, run_grid
+from benchmark.grid.launchers.base import Launcher
+from benchmark.store.provenance import rebuild_command
+from benchmark.store.tunings import Tuning, read_tunings, write_tuning
+from benchmark.tasks.base import Row
+from benchmark.tasks.spaces import Space, as_changes, as_json, require_space
+from benchmark.training.callbacks import DIVERGED
+from datamodules.errors import UserError
+
+TRIAL_SEED = 0
+"""Seed of all trials. Grids give rows the seeds from 1 on, so what is reported of a winner is of fresh ones."""
+
+
+def draw(name: str, space: Space, trials: int, seed: int) -> list[dict[str, Any]]:
+    """Settings of each trial: points of a scrambled Sobol sequence, which fill a space more evenly than random ones.
+
+    They depend on the name of the row, the space and the seed only, and the first ones not on how many there are.
+    """
+    identity = json.dumps([name, as_json(space), seed], sort_keys=True)
+    generator = np.random.default_rng(int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big"))
+    points = qmc.Sobol(len(space), rng=generator).random_base2(math.ceil(math.log2(trials)))[:trials]
+    names = sorted(space)
+    return [{one: space[one].at(float(share)) for one, share in zip(names, point, strict=True)} for point in points]
+
+
+def plan(row: Row, space: Space, trials: int, seed: int) -> Tuning:
+    """The trials of a row, none of them run.
+
+    Raises:
+        UserError: the space is empty, or gives a configuration that is not possible.
+    """
+    require_space(row, space)
+    drawn = draw(row.name, space, trials, seed)
+    return Tuning(
+        row=row.name,
+        task=row.config.task,
+        source=row.config.source,
+        size=row.size,
+        label=row.label,
+        seed=seed,
+        space=as_json(space),
+        settings=drawn,
+        fingerprints=[_trial(row, settings, "").config.fingerprint() for settings in drawn],
+        diverged=[],
+    )
+
+
+def tune(
+    studies: Sequence[tuple[Row, Tuning]], launcher: Launcher, retries: int, rows_file: Path | None
+) -> tuple[list[Tuning], dict[str, int]]:
+    """Run the trials that have no record yet, in the launcher's store.
+
+    A trial that diverged is not run again: it would diverge again.
+
+    Args:
+        studies: rows with their trials.
+        launcher: runs them; it is closed at the end.
+        retries: see `run_grid`.
+        rows_file: the user's file of rows.
+
+    Returns:
+        The tunings, with those of their trials that have diverged, and the other failures as `run_grid` gives them.
+    """
+    folder = launcher.options.store
+    before = {fingerprint for known in read_tunings(folder, skipped=[]) for fingerprint in known.diverged}
+    tunings = [_with_diverged(tuning, before) for _, tuning in studies]
+    for tuning in tunings:
+        write_tuning(tuning, folder)
+    runs = [run for row, tuning in studies for run in runs_of(row, tuning, rows_file) if run.fingerprint not in before]
+    failures = run_grid(runs, launcher, retries, rows_file)
+    diverged = {
+        run.fingerprint: line for run in runs for line in failures if line.startswith(f"{run.label}: {DIVERGED}")
+    }
+    tunings = [_with_diverged(tuning, before | diverged.keys()) for tuning in tunings]
+    for tuning in tunings:
+        write_tuning(tuning, folder)
+    return tunings, {line: count for line, count in failures.items() if line not in diverged.values()}
+
+
+def runs_of(row: Row, tuning: Tuning, rows_file: Path | None) -> list[Run]:
+    """A run for each trial."""
+    runs = []
+    for number, settings in enumerate(tuning.settings, 1):
+        changes = _changes(row, settings)
+        command = rebuild_command(row.name, TRIAL_SEED, rows_file, changes)
+        trial = _trial(row, settings, f"{row.name}-trial-{number}")
+        runs.append(Run(trial, TRIAL_SEED, command, row.name, changes))
+    return runs
+
+
+def _changes(row: Row, settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {**as_changes(row.config, settings), "validation_only": True}
+
+
+def _trial(row: Row, settings: Mapping[str, Any], name: str) -> Row:
+    try:
+        return row.variant(name, row.note, **_changes(row, settings))
+    except ValueError as error:
+        raise UserError(f"{row.name}: its space gives what is not possible: {error}") from error
+
+
+def _with_diverged(tuning: Tuning, diverged: set[str]) -> Tuning:
+    return replace(tuning, diverged=[one for one in tuning.fingerprints if one in diverged])

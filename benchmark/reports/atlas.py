@@ -1,0 +1,137 @@
+"""The atlas as Markdown: what each method of regularization is worth, in words and in tables."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark.analysis.atlas import Against, Atlas, Method, Standing, Tested, atlases, not_run
+from benchmark.analysis.results import RowResults
+from benchmark.formatting import Table, as_markdown
+from benchmark.tasks.base import Row
+
+HOW_TO_READ = (
+    "Methods are tuned by trials, drawn quasi-randomly from the space that is declared with each and judged on the "
+    "validation set; the best trial is then run on fresh seeds, which alone are shown here. "
+    "Means are over seeds, ± their standard deviation. Intervals are at 95 % and not corrected; p-values are corrected "
+    "by Holm's method for the number of methods in the column, and so is what is said in words:\n\n"
+    "- **Better**, **worse**: the difference is not zero; wrong for any of the methods in at most 5 % of repetitions.\n"
+    "- **Equivalent**: no difference is as large as the smallest of interest, 1 % of perplexity; wrong for any of them "
+    "in at most 5 % of repetitions. It comes before the others, as a difference may be real and of no interest.\n"
+    "- **Undecided**: neither, so that more seeds are needed.\n\n"
+    "The first word is over seeds, on this test text; the second one over seeds and test text, which says what other "
+    "texts of the kind would show."
+)
+
+IN_WORDS: dict[Standing, str] = {
+    "better": "Better than the paper's dropout",
+    "equivalent": "Equivalent to it, within 1 %",
+    "worse": "Worse",
+    "undecided": "Nobody can say yet",
+}
+"""Begin of the sentence that names the methods of each standing."""
+
+ABSENT = "–"
+
+
+def markdown(table: Sequence[RowResults]) -> str:
+    """The atlas of every data set and size; empty if none has runs."""
+    found = atlases(table)
+    if not found:
+        return ""
+    parts = ["# The atlas: ways to regularize an LSTM", HOW_TO_READ]
+    for atlas in found:
+        name = figure_name(atlas)
+        parts += [f"## {as_markdown(f'{atlas.data_set.title}, {atlas.size} size')}", budget(atlas), *in_words(atlas)]
+        parts += [f"![Test metric of each method]({name}-atlas.svg)", methods_table(atlas).markdown()]
+        if any(method.tuned for method in atlas.methods):
+            parts += [f"![Tuning curves]({name}-tuning.svg)", tuning_table(atlas).markdown()]
+    if rows := not_run(table):
+        parts.append(f"Not run yet: {'; '.join(as_markdown(_not_run(row)) for row in rows)}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def figure_name(atlas: Atlas) -> str:
+    """Begin of the names of an atlas's figures."""
+    return f"{Path(atlas.source).name}-{atlas.size}"
+
+
+def budget(atlas: Atlas) -> str:
+    """How many trials each method had, in a sentence that says so if they are not as many for all."""
+    by_count: dict[int, list[str]] = {}
+    for method in atlas.methods:
+        by_count.setdefault(len(method.tuned.judged) if method.tuned else 0, []).append(method.name)
+    if len(by_count) == 1:
+        (count,) = by_count
+        return f"Each method had {count} trials." if count else "None of the methods is tuned."
+    parts = [f"{count} of {', '.join(names)}" for count, names in sorted(by_count.items(), reverse=True)]
+    return as_markdown(f"The methods had unequal budgets, so that they cannot be compared fairly: {'; '.join(parts)}.")
+
+
+def in_words(atlas: Atlas) -> list[str]:
+    """What the methods are beside the paper's dropout, a line for each standing."""
+    if atlas.paper is None:
+        return ["The paper's dropout has not been run, so that there is nothing to compare with."]
+    lines = []
+    for standing, words in IN_WORDS.items():
+        if names := atlas.having(standing):
+            lines.append(f"- {words}: {as_markdown(', '.join(names))}.")
+    return ["\n".join(lines)] if lines else []
+
+
+def methods_table(atlas: Atlas) -> Table:
+    """Every method's test metric against none and against the paper's dropout."""
+    header = ["method", "seeds", atlas.metric.label]
+    for other in ("no regularization", "the paper's dropout"):
+        header += [f"change against {other} (95 % over seeds)", "over seeds and test text", "p (Holm)", "verdict"]
+    body = []
+    for method in atlas.methods:
+        cells = [method.name, str(len(method.sample.values)), method.sample.show(atlas.metric.digits)]
+        body.append((*cells, *_against(method.against_none), *_against(method.against_paper)))
+    return Table(tuple(header), tuple(body))
+
+
+def _against(against: Against | None) -> tuple[str, ...]:
+    if against is None:
+        return (ABSENT,) * 4
+    effect = against.effect
+    wide = effect.show_interval(effect.interval_with_items) or ABSENT
+    verdict = f"**{_word(against.over_seeds)}**, {_word(against.with_items)}"
+    return effect.show(), wide, _p(against.over_seeds), verdict
+
+
+def _word(tested: Tested | None) -> str:
+    return tested.standing if tested else ABSENT
+
+
+def _p(tested: Tested | None) -> str:
+    if tested is None:
+        return ABSENT
+    return "< 0.001" if tested.p < 0.001 else f"{tested.p:.3f}"
+
+
+def tuning_table(atlas: Atlas) -> Table:
+    """Cost and outcome of each method's tuning."""
+    label = atlas.methods[0].results.row.config.validation_metric().label
+    header = (
+        "method", "trials", "diverged", "core hours", f"best {label}", "expected best of 1, 2, 4, ... trials",
+        "settings",
+    )  # fmt: skip
+    return Table(header, tuple((method.name, *_tuning(method)) for method in atlas.methods))
+
+
+def _tuning(method: Method) -> tuple[str, ...]:
+    tuned = method.tuned
+    if tuned is None or tuned.best is None:
+        return ("0", *(ABSENT,) * 4, "not tuned")
+    digits = tuned.metric.digits
+    expected = ", ".join(f"{value:.{digits}f}" for _, value in tuned.expected)
+    settings = ", ".join(f"{name} {value}" for name, value in tuned.winner.items())
+    counts = (str(len(tuned.judged)), str(len(tuned.tuning.diverged)), f"{tuned.core_hours:.2f}")
+    return (*counts, f"{tuned.values[tuned.best]:.{digits}f}", expected, settings)
+
+
+def _not_run(row: Row) -> str:
+    if not row.published:
+        return row.label or row.name
+    labels = {metric.name: metric.label for metric in row.config.shown_metrics()}
+    figures = ", ".join(f"{labels[name]} {value:g}" for name, value in row.published.metrics.items())
+    return f"{row.label or row.name} ({row.name}; {row.published.source}: {figures})"

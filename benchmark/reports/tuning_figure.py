@@ -1,0 +1,60 @@
+"""The figure of tunings: how good the best of so many trials is expected to be."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from benchmark.analysis.tuning import Tuned
+from benchmark.reports.figures import INK, STYLE, WITH, as_svg
+
+COLUMNS = 4
+
+
+def draw(tunings: Sequence[Tuned], references: Sequence[Tuned] = ()) -> str:
+    """A panel for each tuning with its curve and band, as SVG.
+
+    Args:
+        tunings: tunings of one metric, each with a record at least.
+        references: those among them whose curves are drawn in each panel, in gray.
+    """
+    columns = min(COLUMNS, len(tunings))
+    rows = math.ceil(len(tunings) / columns)
+    size = (max(4.6, 2.7 * columns), 0.5 + (3.2 if rows == 1 else 2.3) * rows)
+    with plt.rc_context(STYLE):  # type: ignore[arg-type]
+        figure, axes = plt.subplots(
+            rows, columns, figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained"
+        )
+        for axis, tuned in zip(axes.flat, tunings, strict=False):
+            for other in references:
+                axis.plot(_trials(other), other.curve, color=INK, alpha=0.35, linewidth=1)
+            axis.plot(_trials(tuned), tuned.curve, ".-", color=WITH)
+            axis.fill_between(_trials(tuned), *tuned.band, color=WITH, alpha=0.2, linewidth=0)
+            axis.set_title(textwrap.fill(tuned.tuning.label or tuned.tuning.row, 26), fontsize=10)
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axis.tick_params(labelbottom=True)
+            axis.grid(alpha=0.25, linewidth=0.5)
+        for axis in axes.flat[len(tunings) :]:
+            axis.set_visible(False)
+        _limit(axes[0][0], tunings)
+        gray = f" (gray: {' and '.join(other.tuning.label or other.tuning.row for other in references)})"
+        figure.supxlabel(f"trials{gray if references else ''}", fontsize=10)
+        figure.supylabel(f"expected best {tunings[0].metric.label}", fontsize=10)
+        return as_svg(figure)
+
+
+def _trials(tuned: Tuned) -> np.ndarray:
+    return np.arange(1, len(tuned.judged) + 1)
+
+
+def _limit(axis: Axes, tunings: Sequence[Tuned]) -> None:
+    """Cut off what a few useless trials would stretch the axis to: it shows each curve from its second trial on."""
+    second = [tuned.curve[min(1, len(tuned.curve) - 1)] for tuned in tunings]
+    best = [tuned.curve[-1] for tuned in tunings]
+    low, high = min(*second, *best), max(*second, *best)
+    margin = 0.15 * (high - low) or 1.0
+    axis.set_ylim(low - margin, high + margin)

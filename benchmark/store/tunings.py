@@ -1,0 +1,69 @@
+"""Tunings: which trials were drawn of a row's settings. Their records lie in a store of their own."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark.files import writable
+from benchmark.store.sealed import read_all, read_sealed, write_sealed
+
+TUNING = "tuning"
+"""Folder of a store that holds its tunings, and is the store of their trials."""
+
+SURFACE = "surface"
+"""Folder of a store that is the store of runs on parts of the training text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """The trials that were drawn of one row's settings."""
+
+    row: str
+    """Name of the row."""
+    task: str
+    """Name of its task."""
+    source: str
+    """Data that it is trained on."""
+    size: str
+    """The paper's name for its size."""
+    label: str
+    """Name of its model in tables."""
+    seed: int
+    """Seed of the draws."""
+    space: dict[str, Any]
+    """The settings that were drawn, as `--space` takes them."""
+    settings: list[dict[str, Any]]
+    """Drawn settings of each trial."""
+    fingerprints: list[str]
+    """Fingerprint of each trial's configuration, by which its record is found."""
+    diverged: list[str]
+    """Fingerprints of the trials that diverged, so that there is no record of them."""
+
+
+def write_tuning(tuning: Tuning, folder: Path) -> Path:
+    """Keep a tuning in a folder of tunings, and return its file.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    path = writable(folder) / f"{tuning.row}.json"
+    write_sealed(asdict(tuning), path)
+    return path
+
+
+def read_tunings(folder: Path, skipped: list[str] | None = None) -> Iterator[Tuning]:
+    """All tunings of a folder, in the order of their names.
+
+    Args:
+        folder: the folder, which need not exist.
+        skipped: a list to which a line is added for each corrupt one, which is skipped; None raises instead.
+
+    Raises:
+        CorruptRecord: one cannot be trusted and `skipped` is None.
+    """
+    yield from read_all(sorted(folder.glob("*.json")), _read, skipped)
+
+
+def _read(path: Path) -> Tuning:
+    return read_sealed(path, Tuning, "is no tuning of this suite", "delete it and tune again")

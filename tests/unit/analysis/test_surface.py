@@ -1,0 +1,113 @@
+"""Where dropout pays: the grid, the worth of dropout in text, and the pooled spread."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from support.factories import make_record
+
+from benchmark.analysis.surface import Surface, as_text, surfaces
+from benchmark.grid.surface import changes_for, runs_of
+from benchmark.reports import surface as report
+from benchmark.store.records import Record, Store
+from benchmark.tasks import registry
+from datamodules.errors import UserError
+
+ROWS = [registry.find(name) for name in ("sotu-small", "sotu-large")]
+
+
+def record(run, *perplexities: float) -> Record:
+    curve = [{"epoch": epoch, "validation_perplexity": value} for epoch, value in enumerate(perplexities, 1)]
+    return make_record(run.row, run.seed, curve=curve)
+
+
+def surface(values: dict[tuple[int, float, float], list[float]]) -> Surface:
+    """The surface of runs of these perplexities, by units, part of the text and probability."""
+    fractions, rates = sorted({key[1] for key in values}), sorted({key[2] for key in values})
+    grid = runs_of(ROWS, fractions, rates, max(map(len, values.values())), None)
+    records = []
+    for run in grid:
+        config = run.row.config
+        of_point = values.get((config.hidden_size, config.train_fraction, config.dropout), [])
+        records += [record(run, of_point[run.seed - 1])] if run.seed <= len(of_point) else []
+    (found,) = surfaces(records)
+    return found
+
+
+def test_a_part_of_the_text_is_trained_on_with_as_many_updates_at_the_same_rates() -> None:
+    config = ROWS[0].config
+    whole, half = (replace(config, **changes_for(config, fraction, 0.3)) for fraction in (1.0, 0.5))
+    assert whole == replace(config, dropout=0.3, validation_only=True)
+    assert (half.epochs, half.flat_epochs) == (16, 8)
+    assert half.decay**4 == pytest.approx(config.decay**2)  # four epochs of half of the text are two
+    assert half.relative_cost == pytest.approx(config.relative_cost)
+
+
+def test_the_grid_has_every_cell_and_refuses_what_is_not_possible() -> None:
+    runs = runs_of(ROWS, [0.25, 1.0], [0.0, 0.5], 2, None)
+    assert len({(run.label, run.fingerprint) for run in runs}) == len(runs) == 16
+    assert runs[0].row.name == "sotu-small-text-0.25-dropout-0"
+    for fraction in (0.0, 1.5, math.nan):
+        with pytest.raises(UserError, match=r"train_fraction: .* must be above 0"):
+            runs_of(ROWS, [fraction], [0.0], 1, None)
+    with pytest.raises(UserError, match=r"dropout: 1.0 is out of range"):
+        runs_of(ROWS, [1.0], [1.0], 1, None)
+    with pytest.raises(UserError, match="espeak-small is no language model"):
+        runs_of([registry.find("espeak-small")], [1.0], [0.0], 1, None)
+
+
+def test_a_run_counts_by_its_best_epoch() -> None:
+    grid = runs_of(ROWS[:1], [1.0], [0.0, 0.5], 1, None)
+    (found,) = surfaces([record(grid[0], 130.0, 110.0, 125.0), record(grid[1], 120.0, 105.0, 104.0)])
+    assert found.points[0].without.values == (110.0,)
+    assert found.points[0].change == pytest.approx(math.log(104 / 110))
+
+
+def test_worth_in_text_by_hand() -> None:
+    """Without dropout 400, 200 and 100 on a quarter, half and all: perplexity is 100 divided by the part."""
+    found = surface({
+        (64, 0.25, 0.0): [400.0], (64, 0.25, 0.5): [300.0],
+        (64, 0.5, 0.0): [200.0], (64, 0.5, 0.5): [250.0],
+        (64, 1.0, 0.0): [100.0], (64, 1.0, 0.5): [90.0],
+    })  # fmt: skip
+    quarter, half, whole = found.points
+    assert found.worth(quarter) == (pytest.approx(4 / 3), "")
+    assert found.worth(half) == (pytest.approx(0.8), "")
+    assert found.worth(whole) == (pytest.approx(1.0), "more than")
+    assert [found.pays(point) for point in found.points] == [True, False, True]
+    worse = surface({(64, 1.0, 0.0): [100.0], (64, 1.0, 0.5): [120.0]})
+    assert worse.worth(worse.points[0])[1] == "less than"
+
+
+def test_the_spread_is_pooled_over_all_points_and_decides() -> None:
+    found = surface({
+        (64, 1.0, 0.0): [100.0, 102.0], (64, 1.0, 0.5): [99.0, 101.0],
+        (256, 1.0, 0.0): [100.0, 101.0], (256, 1.0, 0.5): [80.0, 81.0],
+    })  # fmt: skip
+    pairs = [(100, 102), (99, 101), (100, 101), (80, 81)]
+    by_hand = sum(math.log(b / a) ** 2 / 2 for a, b in pairs) / 4
+    assert found.spread.variance == pytest.approx(by_hand)
+    assert found.spread.degrees == 4
+    small, large = found.points
+    low, high = found.interval(small)
+    assert (low + high) / 2 == pytest.approx(math.log(100 / 101))
+    assert (high - low) / 2 == pytest.approx(2.7764 * math.sqrt(by_hand), rel=1e-4)  # t of 4 degrees, 1/2 + 1/2
+    assert (found.pays(small), found.pays(large)) == (None, True)
+    assert found.starts_to_pay(1.0) == 256
+
+
+def test_the_report_shows_every_point_and_is_the_same_each_time(tmp_path) -> None:
+    assert report.files(tmp_path, tmp_path) == {}
+    for run in runs_of(ROWS, [0.5, 1.0], [0.0, 0.5], 1, None):
+        Store(tmp_path / "surface").write(record(run, 120.0 - 30 * run.row.config.dropout), {})
+    files = report.files(tmp_path, tmp_path)
+    assert [path.name for path in files] == ["surface.md", "sotu-surface.svg"]
+    text = files[tmp_path / "surface.md"]
+    assert "- On 1/2 of the text dropout pays from 64 units on." in text
+    assert "- On the whole text dropout pays from 64 units on." in text
+    assert "| 256 | 1/2 | 120.0 | 105.0 | 0.5 | 1 | -12.5% | yes | more than 2.0 times |" in text
+    assert report.files(tmp_path, tmp_path) == files
+
+
+def test_parts_of_the_text_as_a_reader_writes_them() -> None:
+    assert [as_text(part) for part in (0.125, 1 / 3, 0.3, 1.0)] == ["1/8", "1/3", "0.3", "1"]

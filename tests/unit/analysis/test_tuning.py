@@ -1,0 +1,88 @@
+"""What trials show: the best one, and the expected best of fewer."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.factories import make_record
+
+from benchmark.analysis.tuning import Tuned, expected_best, read_tuned
+from benchmark.grid.tuning import plan, runs_of
+from benchmark.store.records import COMMITTED, Store
+from benchmark.store.tunings import write_tuning
+from benchmark.tasks import language_modeling, registry
+from benchmark.tasks.spaces import Range
+
+ROW = language_modeling.SOTU_SMALL
+SPACE = {"lr": Range(0.1, 10.0, log=True)}
+
+
+def tuned(values: list[float | None]) -> Tuned:
+    """A tuning whose trials had these perplexities; None diverged."""
+    study = plan(ROW, SPACE, len(values), 1)
+    runs = runs_of(ROW, study, None)
+    records = {
+        run.fingerprint: make_record(run.row, 0, metrics={"validation_perplexity": value}, wall_seconds=1800.0)
+        for run, value in zip(runs, values, strict=True)
+        if value is not None
+    }
+    diverged = [one for one, value in zip(study.fingerprints, values, strict=True) if value is None]
+    return Tuned(replace(study, diverged=diverged), records)
+
+
+@pytest.mark.parametrize("lower", [True, False])
+def test_expected_best_is_the_mean_over_all_draws(lower: bool) -> None:
+    """Equation 6 of Dodge et al. 2019, against every choice of n values with replacement."""
+    values = np.array([4.0, 1.0, 7.0, 2.0])
+    best = min if lower else max
+    for trials, found in enumerate(expected_best(values, lower), 1):
+        draws = [best(chosen) for chosen in itertools.product(values, repeat=trials)]
+        assert found == pytest.approx(np.mean(draws))
+
+
+def test_the_best_trial_and_its_cost() -> None:
+    one = tuned([120.0, 110.0, 115.0, 110.0])
+    assert (one.best, one.order, one.missing) == (1, [1, 3, 2, 0], 0)
+    assert one.winner == one.tuning.settings[1]
+    assert one.core_hours == pytest.approx(2.0)
+    low, high = one.band
+    assert all(low <= one.curve)
+    assert all(one.curve <= high)
+    assert [number for number, _ in one.expected] == [1, 2, 4]
+
+
+def test_a_diverged_trial_counts_as_the_worst_and_wins_nothing() -> None:
+    one = tuned([None, 110.0, 130.0])
+    assert one.best == 1
+    assert sorted(one.judged) == [110.0, 130.0, 130.0]
+    assert one.curve[0] == pytest.approx((110 + 130 + 130) / 3)
+    nothing = tuned([None, None])
+    assert (nothing.best, nothing.judged, nothing.winner) == (None, [], {})
+
+
+def test_a_row_is_tuned_if_it_has_the_winners_settings_and_all_else_alike() -> None:
+    one = tuned([120.0, 110.0])
+    winner = ROW.variant("x", **one.winner).config
+    assert one.is_of(winner)
+    assert not one.is_of(replace(winner, hidden_size=65))
+    assert not one.is_of(ROW.config)
+    assert not tuned([None]).is_of(winner)
+
+
+def test_committed_tunings_are_those_of_the_rows() -> None:
+    """Rows of the atlas have the settings of their best trial, so that the atlas shows what their tuning cost."""
+    for found in read_tuned(COMMITTED / "tuning"):
+        row = registry.find(found.tuning.row)
+        assert found.is_of(row.config), f"{row.name}: TUNED lacks the best trial, {found.winner}"
+
+
+def test_a_folder_gives_each_tuning_its_records(tmp_path) -> None:
+    one = tuned([120.0, None, 110.0])
+    assert read_tuned(tmp_path) == []
+    write_tuning(one.tuning, tmp_path)
+    for record in one.records.values():
+        Store(tmp_path).write(record, {})
+    (found,) = read_tuned(tmp_path)
+    assert found == one
+    assert found.missing == 0
