@@ -165,6 +165,11 @@ class Config(ABC):
     def model(self, datamodule: Any) -> "TaskModel":
         """The untrained model for data that has been set up."""
 
+    @property
+    def data_set_name(self) -> str:
+        """Name of the data as the model sees them, a key of DATA_SETS: rows of the same name are compared."""
+        return self.source
+
     def taken_by(self, model: "type[TaskModel]") -> dict[str, Any]:
         """The fields that a model's constructor takes by the same names, one by one or as a typed group."""
         taken: set[str] = set()
