@@ -15,6 +15,7 @@ from benchmark.tasks.base import NOT_IN_PAPER
 from datamodules.base import IGNORE_INDEX
 from datamodules.captioning.datamodule import Caption, CaptionBatch, CaptionData
 from datamodules.captioning.sources import SPLITS
+from datamodules.errors import UserError
 from datamodules.vocabulary import EOS, UNK
 from models import captioner
 from models.backbone import RegularizedLSTM
@@ -279,3 +280,10 @@ def test_each_picture_is_captioned_by_the_captioner_that_has_not_seen_it(picture
     assert model.log_probabilities["test"].tolist() == pytest.approx(log_probabilities, rel=1e-4)
     config = captioning.CaptionConfig(**{**vars(captioning.OPENMOJI_PLAIN.config), "folds": 4})
     assert config.evaluate_ensemble([model, model], data).items["hypotheses"].tolist() == expected
+
+
+def test_folds_are_refused_on_several_devices(monkeypatch) -> None:
+    monkeypatch.setattr(Captioner, "world_size", 2)
+    make_model().setup("fit")
+    with pytest.raises(UserError, match="folds are trained on one device: --devices 1"):
+        make_model(folds=2).setup("fit")
