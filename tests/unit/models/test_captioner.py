@@ -9,7 +9,6 @@ import pytest
 import torch
 from lightning import Trainer
 
-from benchmark.analysis.results import RowResults, by_source, data_set
 from benchmark.tasks import captioning
 from benchmark.tasks.base import NOT_IN_PAPER
 from datamodules.base import IGNORE_INDEX
@@ -93,18 +92,6 @@ def test_rows_are_those_of_table_4() -> None:
         average, plain = found[f"{name}-average"], found[name]
         assert (average.ensemble_of, average.members, average.config) == (name, 10, plain.config)
     assert captioning.SCENES_PLAIN.seeds == captioning.OPENMOJI_PLAIN.seeds == 10
-
-
-def test_rows_that_see_pictures_in_another_way_are_not_compared() -> None:
-    """Their tables, effects and claims are apart, and a heading says what sees the pictures."""
-    of_source = [RowResults(row, ()) for row in captioning.ROWS if row.config.source == "flickr8k-1k"]
-    groups = by_source(of_source)
-    seen = [{(one.row.config.features, one.row.config.folds) for one in group} for group in groups.values()]
-    assert seen == [{("descriptor", 1)}, {("efficientnet-lite0", 1)}, {("efficientnet-lite0", 5)}]
-    assert "EfficientNet-Lite0" in data_set(groups["flickr8k-1k-efficientnet-lite0"]).title
-    assert "weight-free" in data_set(groups["flickr8k-1k"]).title
-    own = replace(of_source[0].row.config, features="/some/where/vectors.npz")
-    assert own.data_set_name == "flickr8k-1k-vectors.npz"
 
 
 def test_inputs_and_targets_of_a_batch() -> None:
