@@ -106,7 +106,7 @@ class CaptionConfig(Config):
         return captions * self.epochs * (8 * self.layers * self.hidden_size**2 + 4000 * self.hidden_size)
 
 
-def _rows(plain: Row, dropout: float, on: str = "MSCOCO", seeds: int = 1, epochs: int = 0) -> tuple[Row, ...]:
+def _rows(plain: Row, dropout: float, on: str = "MSCOCO", seeds: int = 1, **changes: Any) -> tuple[Row, ...]:
     """The three rows of Table 4 on one data set.
 
     Args:
@@ -114,7 +114,7 @@ def _rows(plain: Row, dropout: float, on: str = "MSCOCO", seeds: int = 1, epochs
         dropout: that of the regularized row.
         on: data set of the paper's figures, if not this one.
         seeds: fewest runs of the regularized row.
-        epochs: those of the regularized row, if not those of the plain one.
+        changes: other fields in which the regularized row was tuned to another value.
     """
     return (
         replace(plain, label="non-regularized", published=_published(8.47, 23.5, on)),
@@ -122,7 +122,7 @@ def _rows(plain: Row, dropout: float, on: str = "MSCOCO", seeds: int = 1, epochs
             plain,
             name=f"{plain.name}-dropout",
             label="regularized",
-            config=replace(plain.config, dropout=dropout, epochs=epochs or plain.config.epochs),
+            config=replace(plain.config, dropout=dropout, **changes),
             published=_published(7.99, 24.3, on),
             seeds=seeds,
         ),
@@ -185,7 +185,8 @@ FLICKR8K_PART_PLAIN = _plain(
         epochs=8,
     ),
 )
-# The same photographs through a network that knows photographs.
+# The same photographs through a network that knows photographs. The rows without dropout and with it have each the
+# learning rate and the number of epochs that validation perplexity was lowest with.
 FLICKR8K_PART_CNN_PLAIN = _plain(
     f"{FLICKR8K_PART.name}-cnn",
     "standard",
@@ -204,12 +205,23 @@ FLICKR8K_PART_CNN_PLAIN = _plain(
         length_normalization=0.5,
     ),
 )
+CNN_TRIED = (
+    "on validation perplexity with one seed, without dropout and with it alike, learning rates 0.5, 1 and 2, widths "
+    "192 and 256 (at learning rate 1), a faster decay (at 0.5), every number of epochs up to 10 without dropout and 20 "
+    "with it; dropout 0.3 and 0.7 (at 0.5). Each has the best of its own. Beam 1 to 20 and length normalization 0 to 1 "
+    "on validation BLEU, one choice for both: without normalization captions can be empty"
+)
+
 # All of them are tested, each by one of five captioners that has not seen it. A word must occur in every training set;
 # three times there leave about as many words unknown as five times do in one.
 FLICKR8K_FOLDS_PLAIN = replace(
     FLICKR8K_PART_CNN_PLAIN,
     name="flickr8k-folds",
     config=replace(FLICKR8K_PART_CNN_PLAIN.config, folds=5, min_count=3),  # type: ignore[call-arg]
+)
+FOLDS_TRIED = (
+    "those of flickr8k-1k-cnn, on its validation set, whose pictures folds test as well. The regularized row stops "
+    "after 13 epochs rather than 20, to train in minutes; validation perplexity was 3 % above its lowest there"
 )
 
 # Scenes: drawn and described by the suite, few enough to overfit.
@@ -266,8 +278,8 @@ ROWS: tuple[Row, ...] = (
     *_rows(MSCOCO_PLAIN, dropout=0.5, on=""),
     *_rows(FLICKR8K_PLAIN, dropout=0.5),
     *_rows(FLICKR8K_PART_PLAIN, dropout=0.5),
-    *_rows(FLICKR8K_PART_CNN_PLAIN, dropout=0.5, seeds=10, epochs=18),
-    *_rows(FLICKR8K_FOLDS_PLAIN, dropout=0.5, seeds=10, epochs=18),
+    *_rows(replace(FLICKR8K_PART_CNN_PLAIN, tried=CNN_TRIED), dropout=0.5, seeds=10, lr=2.0, epochs=20),
+    *_rows(replace(FLICKR8K_FOLDS_PLAIN, tried=FOLDS_TRIED), dropout=0.5, seeds=10, lr=2.0, epochs=13),
     *_rows(replace(SCENES_PLAIN, tried=SCENES_TRIED), dropout=0.3, seeds=5),
     *_rows(replace(OPENMOJI_PLAIN, tried="several learning rates, of which 0.5 was the best for both"), dropout=0.7),
 )
