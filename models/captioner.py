@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from datamodules.base import IGNORE_INDEX
+from datamodules.errors import UserError
 from datamodules.vocabulary import EOS, UNK
 from models.backbone import BackboneArguments, State, initialize_uniform
 from models.base import EVALUATIONS, TRAINING, Evaluation
@@ -41,8 +42,10 @@ class Captioner(TokenModel):
         flat_epochs: epochs trained at lr before it starts to fall.
         decay: divisor of the learning rate before each later epoch.
         statistics: mean and standard deviation [feature_size] of the training pictures' vectors, which are normalized
-            by them; kept in the checkpoint.
+            by them; kept in the checkpoint. One pair for each fold.
         weight_decay: see TaskModel.
+        folds: captioners, which are trained side by side on the folds of the data and share nothing: a batch gives
+            gradients to that of its fold alone. The first of them is this one, which new pictures are captioned by.
         arguments: the recurrent stack; the embedding has the size of its layers.
     """
 
@@ -62,14 +65,16 @@ class Captioner(TokenModel):
         lr: float,
         flat_epochs: float,
         decay: float,
-        statistics: tuple[Tensor, Tensor] | None = None,
+        statistics: Sequence[tuple[Tensor, Tensor]] | None = None,
         weight_decay: float = 0.0,
+        folds: int = 1,
         **arguments: Unpack[BackboneArguments],
     ) -> None:
         super().__init__(lr, flat_epochs, decay, weight_decay)
         self.save_hyperparameters(ignore=["statistics"])
         self.beam, self.max_length, self.length_normalization = beam, max_length, length_normalization
-        mean, deviation = statistics or (torch.zeros(feature_size), torch.ones(feature_size))
+        own, *others = statistics or [(torch.zeros(feature_size), torch.ones(feature_size))] * folds
+        mean, deviation = own
         self.register_buffer("feature_mean", mean)
         self.register_buffer("feature_deviation", deviation)
         self.projection = nn.Linear(feature_size, arguments["hidden_size"])
@@ -78,7 +83,19 @@ class Captioner(TokenModel):
 
         self.unknown = vocabulary.index(UNK)
         """Id of the word that stands for those outside the vocabulary."""
+        self.others = nn.ModuleList(Captioner(**{**self.hparams, "folds": 1}, statistics=[each]) for each in others)
+        """The captioners of the second and later folds."""
         self._captioned: list[list[tuple[str, tuple[str, ...], str]]] = []
+
+    def of_fold(self, fold: int) -> "Captioner":
+        """The captioner that is trained and tested on a fold."""
+        return self.others[fold - 1] if fold else self  # type: ignore[return-value]
+
+    @override
+    def setup(self, stage: str) -> None:
+        """Refuse several devices for folds, each of which would wait for the gradients of all captioners."""
+        if self.others and self.world_size > 1:
+            raise UserError("folds are trained on one device: --devices 1 and --nodes 1")
 
     def look(self, features: Tensor) -> State:
         """State of the backbone after pictures with these vectors [batch, feature_size]."""
@@ -94,7 +111,8 @@ class Captioner(TokenModel):
 
     def _log_probabilities(self, batch: Any) -> Tensor:
         """Log-probabilities [words] of the true words and `<eos>`s of a batch of captions, caption by caption."""
-        log_probabilities, _ = self.decoder.score(batch.inputs, batch.targets, self.look(batch.features))
+        own = self.of_fold(batch.fold)
+        log_probabilities, _ = own.decoder.score(batch.inputs, batch.targets, own.look(batch.features))
         return log_probabilities.T[batch.targets.T != IGNORE_INDEX]
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
@@ -116,7 +134,7 @@ class Captioner(TokenModel):
         """One batch of the final evaluation, of the data loader in CaptionData.test_dataloader's order."""
         split = (*EVALUATIONS, TRAINING, PICTURES)[dataloader_idx]
         if split == PICTURES:
-            found = caption([self], batch.features)
+            found = caption([self.of_fold(batch.fold)], batch.features)
             self._captioned.append(list(zip(batch.ids, batch.references, found, strict=True)))
         elif split == TRAINING:
             self.measure_training(self._log_probabilities(batch))

@@ -102,8 +102,9 @@ def build(saved: Saved, may_import: bool = False) -> TaskModel:
         )
     kind = getattr(importlib.import_module(KINDS[saved.kind]), saved.kind)
     try:
-        if int(saved.arguments.get("layers", 0)) > len(saved.weights):  # a number that would take for ever to build
-            raise ValueError(f"{saved.arguments['layers']} layers in {len(saved.weights)} tensors")
+        for name in ("layers", "folds"):  # a number that would take for ever to build
+            if int(saved.arguments.get(name, 0)) > len(saved.weights):
+                raise ValueError(f"{saved.arguments[name]} {name} in {len(saved.weights)} tensors")
         with torch.device("meta"):  # shapes first, which take no memory
             _compare_shapes(kind(**saved.arguments).state_dict(), saved.weights)
         model: TaskModel = kind(**saved.arguments)

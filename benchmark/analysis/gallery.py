@@ -40,7 +40,7 @@ class Gallery:
 
 
 def caption_test_set(row: Row, every: Sequence[Row], store: Path, data: Path, count: int) -> Gallery:
-    """Caption the test pictures of a row's source with every row of that source.
+    """Caption the test pictures of a row's source with every row of that source, as that row sees it.
 
     Args:
         row: the row whose captions choose the pictures.
@@ -61,7 +61,7 @@ def caption_test_set(row: Row, every: Sequence[Row], store: Path, data: Path, co
     records = list(Store(store).records(skipped=[]))
     captions: dict[str, list[str]] = {}
     for other in every:
-        if (other.config.task, other.config.source) == (row.config.task, row.config.source):
+        if (other.config.task, other.config.data_set_name) == (row.config.task, row.config.data_set_name):
             (trained,) = gather([registry.find(other.ensemble_of or other.name, every)], records)
             captions |= _captions(other, trained, store, datamodule)
     examples, model = datamodule.examples["test"], model_name(row)
@@ -77,7 +77,10 @@ def _captions(row: Row, trained: RowResults, store: Path, datamodule: CaptionDat
         raise UserError(f"{store} has no trained {name}; `rnnreg reproduce --only {name}` trains it")
     models = [model for model in load_members(row, paths, datamodule) if isinstance(model, Captioner)]
     name = f"ensemble of {len(models)}" if row.ensemble_of else model_name(row)
-    return {name: [text for batch in datamodule.pictures("test") for text in caption(models, batch.features)]}
+    captions = []
+    for batch in datamodule.pictures("test"):
+        captions += caption([model.of_fold(batch.fold) for model in models], batch.features)
+    return {name: captions}
 
 
 def chosen(examples: Sequence[Example], captions: Sequence[str], count: int) -> tuple[list[int], list[int], list[int]]:

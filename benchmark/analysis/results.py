@@ -175,10 +175,10 @@ def read_store(rows: Iterable[Row], folder: Path) -> list[RowResults]:
 
 
 def by_source(table: Iterable[RowResults]) -> dict[str, list[RowResults]]:
-    """The rows of each source, in the order of the table: one group for each table and figure."""
+    """The rows of each source as models see it, in the order of the table: one group for each table and figure."""
     groups: dict[str, list[RowResults]] = {}
     for results in table:
-        groups.setdefault(results.row.config.source, []).append(results)
+        groups.setdefault(results.row.config.data_set_name, []).append(results)
     return groups
 
 
@@ -197,7 +197,7 @@ def data_set(group: Sequence[RowResults]) -> DataSet:
     """The data set of a group, as tables and figures name it."""
     config = group[0].row.config
     known: dict[str, DataSet] = DATA_SETS
-    return known.get(config.source, DataSet(f"{config.task}, {config.source}"))
+    return known.get(config.data_set_name, DataSet(f"{config.task}, {config.data_set_name}"))
 
 
 def trivial_baselines(group: Sequence[RowResults]) -> dict[str, dict[str, float]]:

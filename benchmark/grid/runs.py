@@ -49,8 +49,8 @@ class Run:
 
     @property
     def source(self) -> tuple[str, str]:
-        """Task and name of its data, which runs of many rows share."""
-        return self.row.config.task, self.row.config.source
+        """Task and name of its data as models see them, which runs of many rows share."""
+        return self.row.config.task, self.row.config.data_set_name
 
     @cached_property
     def fingerprint(self) -> str:

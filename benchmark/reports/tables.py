@@ -255,7 +255,7 @@ def as_csv(table: Sequence[RowResults]) -> str:
     writer.writerow(header)
     for results in table:
         config, records = results.row.config, results.records
-        cells = [results.row.name, config.task, config.source, results.row.size, config.cell]
+        cells = [results.row.name, config.task, config.data_set_name, results.row.size, config.cell]
         cells += [f"{config.dropout:g}", f"{config.recurrent_dropout:g}", results.row.note, str(len(records))]
         for name in names:
             sample = results.sample(name)

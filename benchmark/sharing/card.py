@@ -85,9 +85,9 @@ class Card:
     @property
     def data_set(self) -> DataSet:
         """The data set, as tables name it."""
-        source = str(self.record.configuration["source"])
         known: dict[str, DataSet] = registry.DATA_SETS
-        return known.get(source, DataSet(f"{self.record.task}, data of the user's own"))
+        own = DataSet(f"{self.record.task}, data of the user's own")
+        return known.get(configuration(self.record).data_set_name, own)
 
     @property
     def source(self) -> str:

@@ -169,6 +169,11 @@ class Config(ABC):
     def model(self, datamodule: Any) -> "TaskModel":
         """The untrained model for data that has been set up."""
 
+    @property
+    def data_set_name(self) -> str:
+        """Name of the data as the model sees them, a key of DATA_SETS: rows of the same name are compared."""
+        return self.source
+
     def taken_by(self, model: "type[TaskModel]") -> dict[str, Any]:
         """The fields that a model's constructor takes by the same names, one by one or as a typed group."""
         taken: set[str] = set()
@@ -178,12 +183,7 @@ class Config(ABC):
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name in taken}
 
     def evaluate_ensemble(self, models: "Sequence[TaskModel]", datamodule: Any) -> "Evaluation":
-        """Metrics, details and items of an ensemble that the saved log-probabilities of its members cannot give.
-
-        Args:
-            models: the members, on the device to use.
-            datamodule: the data, set up.
-        """
+        """Findings that the saved log-probabilities of the members do not give; these are on the device to use."""
         raise NotImplementedError
 
     @classmethod
@@ -219,15 +219,16 @@ class Config(ABC):
         """Checksum of everything that determines the result of a run, except its seed and its data.
 
         Covers the task, its protocol version, every field, and the source of a backbone of the user's own. A field
-        at its default is left out, so that adding a field whose default means "as before" changes nothing.
+        at its default is left out, so that adding a field whose default means "as before" changes nothing. A default
+        that has changed comes from a factory, and is not left out.
 
         Raises:
             UserError: the backbone cannot be loaded, or does not declare an option that is set.
         """
         content: dict[str, Any] = {"task": self.task, "protocol": self.protocol}
         for one in fields(self):
-            if self._is_set(one) and one.name != "backbone_options":
-                value = getattr(self, one.name)
+            value = getattr(self, one.name)
+            if value != one.default and one.name != "backbone_options":
                 content[one.name] = float(value) if isinstance(value, int) else value  # 5 and 5.0 are one value
         if self.backbone_options or not self.backbone.startswith("models."):
             content.update(self._of_backbone())

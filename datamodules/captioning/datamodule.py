@@ -2,10 +2,10 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from PIL.Image import Image
@@ -16,20 +16,22 @@ from typing_extensions import override
 from datamodules.base import IGNORE_INDEX, TaskData
 from datamodules.captioning.examples import CaptionSet, Example
 from datamodules.captioning.features import Features, features_of
+from datamodules.captioning.folds import FoldBatches, in_folds
 from datamodules.captioning.reading import read_captions
 from datamodules.captioning.sources import NAMED, OPENMOJI, SPLITS
 from datamodules.errors import DataError
-from datamodules.order import EpochSampler, hashed, permutation
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 from datamodules.words import require_words
 
 PICTURES_AT_ONCE = 100
 """Test pictures captioned at once."""
+CAPTIONS_AT_ONCE = 256
+"""Captions evaluated at once."""
 
 
 @dataclass(frozen=True)
 class CaptionBatch:
-    """Captions, each with its picture; shorter ones are padded at the end."""
+    """Captions of one fold, each with its picture; shorter ones are padded at the end."""
 
     features: Tensor
     """[batch, size]."""
@@ -37,40 +39,57 @@ class CaptionBatch:
     """Ids of `<eos>` and the words [time, batch]."""
     targets: Tensor
     """Ids of the words and `<eos>` [time, batch], IGNORE_INDEX after it."""
+    fold: int = 0
+    """Number of their fold."""
 
     def to(self, device: torch.device) -> "CaptionBatch":
         """The same batch on a device."""
-        return CaptionBatch(self.features.to(device), self.inputs.to(device), self.targets.to(device))
+        moved = {name: getattr(self, name).to(device) for name in ("features", "inputs", "targets")}
+        return replace(self, **moved)
 
     def share(self, some: slice) -> "CaptionBatch":
         """Some of its captions."""
-        return CaptionBatch(self.features[some], self.inputs[:, some], self.targets[:, some])
+        inputs, targets = self.inputs[:, some], self.targets[:, some]
+        return replace(self, features=self.features[some], inputs=inputs, targets=targets)
 
 
 @dataclass(frozen=True)
 class PictureBatch:
-    """Pictures to caption, with their captions by people."""
+    """Pictures of one fold to caption, with their captions by people."""
 
     ids: list[str]
     features: Tensor
     """[batch, size]."""
     references: list[tuple[str, ...]]
+    fold: int = 0
+    """Number of their fold."""
 
     def to(self, device: torch.device) -> "PictureBatch":
         """The same batch on a device."""
-        return PictureBatch(self.ids, self.features.to(device), self.references)
+        return replace(self, features=self.features.to(device))
 
     def share(self, some: slice) -> "PictureBatch":
         """Some of its pictures."""
-        return PictureBatch(self.ids[some], self.features[some], self.references[some])
+        return replace(self, ids=self.ids[some], features=self.features[some], references=self.references[some])
 
 
-class Captions(Dataset[tuple[str, list[int]]]):
-    """Every caption of some pictures: item i is a picture's id and the ids of the words."""
+class Caption(NamedTuple):
+    """A caption of a picture."""
+
+    picture: str
+    """Id of the picture."""
+    tokens: list[int]
+    """Ids of the words."""
+    fold: int = 0
+    """Number of its fold."""
+
+
+class Captions(Dataset[Caption]):
+    """Every caption of some pictures."""
 
     def __init__(self, examples: Sequence[Example], vocabulary: Vocabulary) -> None:
         self.items = [
-            (example.picture.id, vocabulary.encode(caption.split()))
+            Caption(example.picture.id, vocabulary.encode(caption.split()), example.fold)
             for example in examples
             for caption in example.captions
         ]
@@ -78,22 +97,8 @@ class Captions(Dataset[tuple[str, list[int]]]):
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, index: int) -> tuple[str, list[int]]:
+    def __getitem__(self, index: int) -> Caption:
         return self.items[index]
-
-
-class ShuffledAnew(EpochSampler[int]):
-    """Places of so many captions, in another order each epoch."""
-
-    def __init__(self, length: int, seed: int) -> None:
-        super().__init__(seed, hashed)
-        self.length = length
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(permutation(self.length, self.generator()))
 
 
 class CaptionData(TaskData):
@@ -104,12 +109,13 @@ class CaptionData(TaskData):
         data: folder that holds the named sources; takes the features extracted, in DATA/features.
         batch_size: captions trained on at once.
         features: "efficientnet-lite0", "googlenet", "descriptor", or the path of an .npz, see features_of.
-        min_count: training occurrences below which a word becomes `<unk>`.
+        min_count: training occurrences below which a word becomes `<unk>`, in each fold.
+        folds: number of folds that the pictures are put in, see in_folds; 1 keeps the splits of the source.
     """
 
-    def __init__(self, source: str, data: Path, batch_size: int, features: str, min_count: int) -> None:
+    def __init__(self, source: str, data: Path, batch_size: int, features: str, min_count: int, folds: int = 1) -> None:
         super().__init__()
-        self.source, self.data, self.batch_size = source, data, batch_size
+        self.source, self.data, self.batch_size, self.folds = source, data, batch_size, folds
         self.feature_source, self.min_count = features, min_count
         self.vocabulary = Vocabulary([])
         self.captions: dict[str, Captions] = {}
@@ -121,6 +127,8 @@ class CaptionData(TaskData):
         """Split to captioned pictures; reads the source once."""
         if self._set is None:
             self._set = read_captions(self.source, self.data)
+            if self.folds > 1:
+                self._set = in_folds(self._set, self.folds)
             for split in SPLITS:
                 if not self._set.splits[split]:
                     raise DataError(f"{self.source}: no picture in the {split} set; there are too few of them")
@@ -130,7 +138,7 @@ class CaptionData(TaskData):
     def features(self) -> Features:
         """Vectors of all pictures; extracted where the data folder has none yet."""
         if self._features is None:
-            pictures = [example.picture for split in SPLITS for example in self.examples[split]]
+            pictures = list({one.picture.id: one.picture for split in SPLITS for one in self.examples[split]}.values())
             known = self.source in NAMED
             place = Path(self.source).resolve()
             name = self.source if known else f"{place.name}-{hashlib.sha256(str(place).encode()).hexdigest()[:8]}"
@@ -147,8 +155,7 @@ class CaptionData(TaskData):
         """Encode the captions; once."""
         if self.captions:
             return
-        training = [caption for example in self.examples["train"] for caption in example.captions]
-        counts = Counter(" ".join(training).split())
+        counts = self._training_counts()
         self.vocabulary = Vocabulary.from_counts(counts, self.min_count)
         kept = {word: counts[word] for word in self.vocabulary.words}
         require_words(kept, self.source, f"words must occur {self.min_count} times, separated by spaces")
@@ -156,9 +163,20 @@ class CaptionData(TaskData):
         digest = hashlib.sha256(self.features.sha256.encode())
         for split in SPLITS:
             for example in self.examples[split]:
-                line = "\t".join((split, example.picture.id, example.mark or example.picture.stamp, *example.captions))
+                name = split if self.folds == 1 else f"{split} of fold {example.fold}"
+                line = "\t".join((name, example.picture.id, example.mark or example.picture.stamp, *example.captions))
                 digest.update(line.encode() + b"\n")
         self.sha256 = digest.hexdigest()
+
+    def _training_counts(self) -> Counter[str]:
+        """How often each word occurs in the training captions of the fold that has it least often.
+
+        The captioners of all folds thus have one vocabulary, of words that each of them has learned.
+        """
+        counts: list[Counter[str]] = [Counter() for _ in range(self.folds)]
+        for example in self.examples["train"]:
+            counts[example.fold].update(" ".join(example.captions).split())
+        return Counter({word: min(of_fold[word] for of_fold in counts) for word in counts[0]})
 
     @override
     def picture(self, sample: Mapping[str, Any]) -> Image:
@@ -171,8 +189,8 @@ class CaptionData(TaskData):
         unknown = self.vocabulary.ids[UNK]
         read, unknown_words = {}, {}
         for split, captions in self.captions.items():
-            tokens = sum(len(ids) + 1 for _, ids in captions.items)
-            unknown_words[split] = sum(ids.count(unknown) for _, ids in captions.items) / tokens
+            tokens = sum(len(item.tokens) + 1 for item in captions.items)
+            unknown_words[split] = sum(item.tokens.count(unknown) for item in captions.items) / tokens
             counted = {"pictures": len(self.examples[split]), "captions": len(captions)}
             read[split] = {**counted, "words": tokens - len(captions)}
         return {
@@ -191,15 +209,18 @@ class CaptionData(TaskData):
         }
 
     @property
-    def statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation [size] of the training pictures' vectors."""
-        vectors = self.features.of([example.picture.id for example in self.examples["train"]]).double()
-        return vectors.mean(dim=0).float(), vectors.std(dim=0, unbiased=False).float()
+    def statistics(self) -> list[tuple[Tensor, Tensor]]:
+        """Mean and standard deviation [size] of the training pictures' vectors of each fold."""
+        found = []
+        for fold in range(self.folds):
+            vectors = self.features.of([one.picture.id for one in self.examples["train"] if one.fold == fold]).double()
+            found.append((vectors.mean(dim=0).float(), vectors.std(dim=0, unbiased=False).float()))
+        return found
 
     @property
     def units_per_epoch(self) -> int:
         """Words trained on in an epoch, `<eos>` included."""
-        return sum(len(tokens) + 1 for _, tokens in self.captions["train"].items)
+        return sum(len(item.tokens) + 1 for item in self.captions["train"].items)
 
     @override
     def size(self, batch: CaptionBatch | PictureBatch) -> int:
@@ -209,33 +230,32 @@ class CaptionData(TaskData):
     def share(self, batch: CaptionBatch | PictureBatch, sequences: slice) -> CaptionBatch | PictureBatch:
         return batch.share(sequences)
 
-    def collate(self, items: Sequence[tuple[str, list[int]]]) -> CaptionBatch:
-        """Put captions side by side, padded at the end."""
-        eos, longest = self.vocabulary.ids[EOS], max(len(tokens) for _, tokens in items) + 1
+    def collate(self, items: Sequence[Caption]) -> CaptionBatch:
+        """Put captions of one fold side by side, padded at the end."""
+        eos, longest = self.vocabulary.ids[EOS], max(len(item.tokens) for item in items) + 1
         inputs = torch.full((longest, len(items)), eos)
         targets = torch.full((longest, len(items)), IGNORE_INDEX)
-        for column, (_, tokens) in enumerate(items):
-            ids = torch.tensor([*tokens, eos])
+        for column, item in enumerate(items):
+            ids = torch.tensor([*item.tokens, eos])
             inputs[1 : len(ids), column], targets[: len(ids), column] = ids[:-1], ids
-        return CaptionBatch(self.features.of([id for id, _ in items]), inputs, targets)
+        return CaptionBatch(self.features.of([item.picture for item in items]), inputs, targets, items[0].fold)
 
     def collate_pictures(self, examples: Sequence[Example]) -> PictureBatch:
-        """Put pictures side by side, with all their captions."""
+        """Put pictures of one fold side by side, with all their captions."""
         ids = [example.picture.id for example in examples]
-        return PictureBatch(ids, self.features.of(ids), [example.captions for example in examples])
+        return PictureBatch(ids, self.features.of(ids), [example.captions for example in examples], examples[0].fold)
+
+    def _batches(self, split: str, batch_size: int, seed: int | None = None) -> DataLoader[Any]:
+        captions = self.captions[split]
+        order = FoldBatches([item.fold for item in captions.items], batch_size, seed)
+        return DataLoader(captions, batch_sampler=order, collate_fn=self.collate)
 
     def _in_order(self, split: str) -> DataLoader[Any]:
-        return DataLoader(self.captions[split], batch_size=256, collate_fn=self.collate)
+        return self._batches(split, CAPTIONS_AT_ONCE)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """All captions, in another order each epoch."""
-        order = ShuffledAnew(len(self.captions["train"]), torch.initial_seed())
-        return DataLoader(
-            self.captions["train"],
-            self.batch_size,
-            sampler=order,
-            collate_fn=self.collate,
-        )
+        return self._batches("train", self.batch_size, torch.initial_seed())
 
     def val_dataloader(self) -> DataLoader[Any]:
         """All captions, in order."""
@@ -248,4 +268,5 @@ class CaptionData(TaskData):
     def pictures(self, split: str) -> DataLoader[Any]:
         """The pictures of a split, each once."""
         examples: Any = self.examples[split]
-        return DataLoader(examples, batch_size=PICTURES_AT_ONCE, collate_fn=self.collate_pictures)
+        order = FoldBatches([example.fold for example in examples], PICTURES_AT_ONCE)
+        return DataLoader(examples, batch_sampler=order, collate_fn=self.collate_pictures)

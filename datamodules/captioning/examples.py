@@ -22,6 +22,8 @@ class Example:
     """Name of the motif, by which variants of one drawing stay in one split."""
     mark: str = ""
     """Text that stands for the picture in the checksum of the data, if that is not the checksum of its content."""
+    fold: int = 0
+    """Number of the fold whose split it is in, see in_folds."""
 
 
 @dataclass(frozen=True)

@@ -54,12 +54,17 @@ def rows_file(tmp_path: Path, folder: Path) -> Path:
     return path
 
 
-def test_an_interrupted_run_resumes_with_the_order_it_would_have_had(picture_folder, tmp_path, monkeypatch) -> None:
-    row = tiny_row(picture_folder, dropout=0.3)
+@pytest.mark.parametrize("folds", [1, 3])
+def test_an_interrupted_run_resumes_with_the_order_it_would_have_had(
+    picture_folder, tmp_path, monkeypatch, folds
+) -> None:
+    row = tiny_row(picture_folder, dropout=0.3, folds=folds)
     whole = train(row, 1, options(tmp_path, "whole"), progress=silent)
     assert train(row, 1, options(tmp_path, "again"), progress=silent).metrics == whole.metrics
     steps, step = [], Captioner.training_step
-    per_epoch = len(range(0, whole.details["captions"]["train"], row.config.batch_size))
+    data = row.config.datamodule(tmp_path / "data")
+    data.setup()
+    per_epoch = len(data.train_dataloader())
 
     def interrupted_step(self, batch, batch_idx):
         steps.append(batch_idx)
@@ -180,3 +185,27 @@ def test_a_bad_picture_in_the_data_costs_nothing_computed(rnnreg, tmp_path) -> N
     (folder / "Images" / "030.png").unlink()
     assert "captions.txt names 030.png, which is not in" in rnnreg(*call)[2]
     assert len(list(Store(tmp_path / "runs").records())) == 1
+
+
+def test_a_run_in_folds_is_evaluated_again_and_captions_new_pictures(rnnreg, tmp_path) -> None:
+    """Its record is of every picture, each tested once; it is told what is read and how."""
+    folder = draw_pictures(tmp_path / "pictures", 60)
+    places = ["--data", tmp_path / "data", "--accelerator", "cpu"]
+    call = ["run", "openmoji", "--source", folder, *(f"--{name}={value}" for name, value in TINY.items())]
+    code, out, err = rnnreg(*call, "--folds=3", "--lr=2", *places, "--store", tmp_path / "runs", "--wandb", "off")
+    assert code == 0, err
+    assert "in 3 folds: each picture is in the test set of one fold" in out + err
+    store = Store(tmp_path / "runs")
+    (record,) = store.records()
+    assert len(store.items(record)["hypotheses"]) == record.details["pictures"]["test"] == 60
+    place = tmp_path / "runs" / record.run
+    code, out, err = rnnreg("evaluate", place, "--store", tmp_path / "runs", *places)
+    assert code == 0, err
+    assert f"{record.metrics['test_bleu']:.1f}" in out
+    code, out, err = rnnreg("export", place, tmp_path / "exported", "--store", tmp_path / "runs", *places)
+    assert code == 0, err
+    picture = folder / "Images" / "030.png"
+    of_run = rnnreg("caption", picture, "--row", place)[1]
+    assert of_run.startswith(f"{picture}: a ")
+    assert rnnreg("caption", picture, "--row", tmp_path / "exported")[1] == of_run
+    assert rnnreg(*call, "--folds=40", *places)[2].endswith("folds: 40 is out of range, must be 1 to 20\n")

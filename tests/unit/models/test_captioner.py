@@ -1,6 +1,7 @@
 """The captioner's protocol, held against computations by hand."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,8 +12,9 @@ from lightning import Trainer
 from benchmark.tasks import captioning
 from benchmark.tasks.base import NOT_IN_PAPER
 from datamodules.base import IGNORE_INDEX
-from datamodules.captioning.datamodule import CaptionBatch, CaptionData, ShuffledAnew
+from datamodules.captioning.datamodule import Caption, CaptionBatch, CaptionData
 from datamodules.captioning.sources import SPLITS
+from datamodules.errors import UserError
 from datamodules.vocabulary import EOS, UNK
 from models import captioner
 from models.backbone import RegularizedLSTM
@@ -53,7 +55,7 @@ def batch_of(*captions: list[int]) -> CaptionBatch:
     generator = torch.Generator().manual_seed(len(captions))
     vectors = torch.randn(len(captions), FEATURES, generator=generator)
     data._features = SimpleNamespace(of=lambda _: vectors)  # type: ignore[assignment]
-    return data.collate([(str(index), tokens) for index, tokens in enumerate(captions)])
+    return data.collate([Caption(str(index), tokens) for index, tokens in enumerate(captions)])
 
 
 @pytest.mark.parametrize("row", [row for row in captioning.ROWS if not row.ensemble_of], ids=lambda row: row.name)
@@ -61,7 +63,7 @@ def test_every_row_builds_the_papers_model(row) -> None:
     data = SimpleNamespace(
         vocabulary=SimpleNamespace(words=WORDS),
         features=SimpleNamespace(network="0" * 64, size=1024),
-        statistics=(torch.zeros(1024), torch.ones(1024)),
+        statistics=[(torch.zeros(1024), torch.ones(1024))],
     )
     model = row.config.model(data)
     assert isinstance(model.decoder.backbone, RegularizedLSTM)
@@ -74,16 +76,21 @@ def test_every_row_builds_the_papers_model(row) -> None:
 
 def test_rows_are_those_of_table_4() -> None:
     published = {"": (8.47, 23.5), "-dropout": (7.99, 24.3), "-average": (7.5, 24.4)}
-    for source in ("scenes", "openmoji", "flickr8k", "flickr8k-1k", "mscoco"):
-        found = {row.name: row for row in captioning.ROWS if row.config.source == source}
-        assert set(found) == {source + variant for variant in published}
+    cnn = {
+        "flickr8k-1k-efficientnet-lite0": "flickr8k-1k-cnn",
+        "flickr8k-1k-efficientnet-lite0-5-folds": "flickr8k-folds",
+    }
+    for seen in captioning.DATA_SETS:
+        found = {row.name: row for row in captioning.ROWS if row.config.data_set_name == seen}
+        name = cnn.get(seen, seen)
+        assert set(found) == {name + variant for variant in published}
         for variant, figures in published.items():
-            paper = found[source + variant].published
+            paper = found[name + variant].published
             assert tuple(paper.metrics.values()) == figures
-            assert paper.on == ("" if source == "mscoco" else "MSCOCO")
-            assert found[source + variant].note != NOT_IN_PAPER
-        average, plain = found[f"{source}-average"], found[source]
-        assert (average.ensemble_of, average.members, average.config) == (source, 10, plain.config)
+            assert paper.on == ("" if name == "mscoco" else "MSCOCO")
+            assert found[name + variant].note != NOT_IN_PAPER
+        average, plain = found[f"{name}-average"], found[name]
+        assert (average.ensemble_of, average.members, average.config) == (name, 10, plain.config)
     assert captioning.SCENES_PLAIN.seeds == captioning.OPENMOJI_PLAIN.seeds == 10
 
 
@@ -116,7 +123,7 @@ def test_padding_changes_nothing() -> None:
 
 def test_vectors_are_normalized_by_the_training_pictures() -> None:
     mean, deviation = torch.arange(6.0), torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 0.0])
-    plain, model = make_model(), make_model(statistics=(mean, deviation))
+    plain, model = make_model(), make_model(statistics=[(mean, deviation)])
     model.load_state_dict({**plain.state_dict(), "feature_mean": mean, "feature_deviation": deviation})
     normalized = torch.randn(2, FEATURES)
     normalized[:, 5] = 0.0  # a unit without deviation stays finite
@@ -185,7 +192,7 @@ def test_final_evaluation_on_pictures(picture_folder: Path, tmp_path: Path) -> N
     with torch.no_grad():
         for split in ("validation", "test"):
             found = model.log_probabilities[split]
-            tokens = [words for _, words in data.captions[split].items]
+            tokens = [item.tokens for item in data.captions[split].items]
             assert len(found) == sum(len(words) + 1 for words in tokens)
             one = model._log_probabilities(data.collate(data.captions[split].items[1:2]))
             begin = len(tokens[0]) + 1
@@ -205,7 +212,7 @@ def test_vocabulary_and_data_checksum(picture_folder: Path, tmp_path: Path) -> N
     assert set(data.vocabulary.words) == {
         *("a", "box", "on", "the", "left", "right", "that", "is", "red", "green", "blue", "yellow", EOS, UNK),
     }
-    assert data.units_per_epoch == sum(len(tokens) + 1 for _, tokens in data.captions["train"].items)
+    assert data.units_per_epoch == sum(len(item.tokens) + 1 for item in data.captions["train"].items)
     text = (picture_folder / "captions.txt").read_text()
     (picture_folder / "captions.txt").write_text(text.replace("box that is", "thing that is", 1))
     other = CaptionData(str(picture_folder), tmp_path, 4, "descriptor", 50)
@@ -218,12 +225,52 @@ def test_vocabulary_and_data_checksum(picture_folder: Path, tmp_path: Path) -> N
         assert other.details["unknown_words"][split] == pytest.approx(unknown / len(words)) != 0
 
 
-def test_order_is_anew_each_epoch_and_the_same_for_the_same_epoch() -> None:
-    order, again = ShuffledAnew(50, seed=3), ShuffledAnew(50, seed=3)
-    first = list(order)
-    assert sorted(first) == list(range(50))
-    order.set_epoch(1)
-    again.set_epoch(1)
-    torch.rand(3)
-    assert list(order) == list(again) != first
-    assert list(ShuffledAnew(50, seed=4)) != first
+def test_a_batch_trains_the_captioner_of_its_fold_alone() -> None:
+    """Each fold's captioner is as it would be alone; the others have no gradient, so that their weights stay."""
+    model = make_model(folds=3)
+    batch = batch_of([2, 3, 4], [2])
+    losses = []
+    for fold in range(3):
+        model.zero_grad()
+        loss = model.training_step(replace(batch, fold=fold), 0)
+        loss.backward()
+        losses.append(loss.item())
+        name = f"others.{fold - 1}." if fold else ""
+        touched = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+        assert touched == {f"{name}{own}" for own, _ in make_model().named_parameters()}
+    assert len(set(losses)) == 3  # each begins with weights of its own
+    alone = make_model()
+    alone.load_state_dict(model.of_fold(2).state_dict())
+    assert alone.training_step(batch, 0).item() == losses[2]
+
+
+def test_each_picture_is_captioned_by_the_captioner_that_has_not_seen_it(picture_folder: Path, tmp_path: Path) -> None:
+    data = CaptionData(str(picture_folder), tmp_path, 4, "descriptor", 1, folds=4)
+    data.setup()
+    model = make_model(
+        vocabulary=data.vocabulary.words, feature_size=data.features.size, statistics=data.statistics, folds=4
+    ).eval()
+    for fold, (mean, deviation) in enumerate(data.statistics):
+        assert model.of_fold(fold).feature_mean.equal(mean)
+        assert model.of_fold(fold).feature_deviation.equal(deviation)
+    trainer = Trainer(logger=False, enable_progress_bar=False, enable_model_summary=False, accelerator="cpu")
+    trainer.test(model, data, verbose=False)
+    tested = data.examples["test"]
+    assert len({example.picture.id for example in tested}) == len(tested) == 60
+    expected, log_probabilities = [], []
+    for fold in range(4):
+        own = [example for example in tested if example.fold == fold]
+        expected += caption([model.of_fold(fold)], data.features.of([example.picture.id for example in own]))
+        captions = [item for item in data.captions["test"].items if item.fold == fold]
+        log_probabilities += model.of_fold(fold)._log_probabilities(replace(data.collate(captions), fold=0)).tolist()
+    assert model.items["hypotheses"].tolist() == expected
+    assert model.log_probabilities["test"].tolist() == pytest.approx(log_probabilities, rel=1e-4)
+    config = captioning.CaptionConfig(**{**vars(captioning.OPENMOJI_PLAIN.config), "folds": 4})
+    assert config.evaluate_ensemble([model, model], data).items["hypotheses"].tolist() == expected
+
+
+def test_folds_are_refused_on_several_devices(monkeypatch) -> None:
+    monkeypatch.setattr(Captioner, "world_size", 2)
+    make_model().setup("fit")
+    with pytest.raises(UserError, match="folds are trained on one device: --devices 1"):
+        make_model(folds=2).setup("fit")

@@ -27,7 +27,7 @@ def _same_import_path(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_names_and_sources_are_unique_and_every_data_set_is_described() -> None:
     names = [row.name for row in registry.ROWS]
     assert len(set(names)) == len(names)
-    assert registry.DATA_SETS.keys() == {row.config.source for row in registry.ROWS}
+    assert registry.DATA_SETS.keys() == {row.config.data_set_name for row in registry.ROWS}
     sources = [source.name for source in registry.SOURCES]
     assert len(set(sources)) == len(sources)
 

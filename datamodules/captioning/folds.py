@@ -1,0 +1,75 @@
+"""Pictures in folds, so that each of them is tested once, by a captioner that has not seen it."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from typing_extensions import override
+
+from datamodules.captioning.examples import CaptionSet, Example
+from datamodules.errors import DataError
+from datamodules.order import EpochSampler, hashed, permutation
+
+
+def in_folds(found: CaptionSet, folds: int) -> CaptionSet:
+    """The same pictures in folds: each split is that of the first fold, then that of the second, and so on.
+
+    A hash of its name puts a picture into one of 2 x `folds` parts. The first fold tests the first two parts, validates
+    on the third and trains on all others; the second tests the third and the fourth, and so on.
+
+    Raises:
+        DataError: a fold lacks a split; there are too few pictures.
+    """
+    every = [one for examples in found.splits.values() for one in examples]
+    count = 2 * folds
+    parts: list[list[Example]] = [[] for _ in range(count)]
+    for example in sorted(every, key=lambda one: one.picture.id):
+        parts[int(hashlib.sha256(example.group.encode()).hexdigest(), 16) % count].append(example)
+    splits: dict[str, list[Example]] = {split: [] for split in found.splits}
+    for fold in range(folds):
+        for place, part in enumerate(parts):
+            after = (place - 2 * fold) % count  # of the first part that the fold tests
+            split = "test" if after < 2 else "validation" if after == 2 else "train"
+            splits[split] += [replace(example, fold=fold) for example in part]
+        if lacking := [split for split, examples in splits.items() if fold not in {one.fold for one in examples}]:
+            raise DataError(f"{len(every)} pictures are too few for {folds} folds: one has no {lacking[0]} picture")
+    note = (
+        f"in {folds} folds: each picture is in the test set of one fold, whose captioner is not trained on it; "
+        "counts are of all folds"
+    )
+    details = {**found.details, "folds": folds, "notes": [*found.details.get("notes", ()), note]}
+    return CaptionSet({split: tuple(examples) for split, examples in splits.items()}, details)
+
+
+class FoldBatches(EpochSampler[list[int]]):
+    """Batches of the places of items, each of one fold, in the given order or, with a seed, in another one each epoch.
+
+    Args:
+        folds: the fold of each item.
+        batch_size: items of a batch.
+        seed: seed of the order.
+    """
+
+    def __init__(self, folds: Sequence[int], batch_size: int, seed: int | None = None) -> None:
+        super().__init__(seed, hashed)
+        self.batch_size = batch_size
+        self.places: dict[int, list[int]] = {}
+        for place, fold in enumerate(folds):
+            self.places.setdefault(fold, []).append(place)
+
+    @property
+    def sampler(self) -> "FoldBatches":
+        """This sampler itself: Lightning tells the epoch to the `sampler` of a batch sampler."""
+        return self
+
+    def __len__(self) -> int:
+        return sum(-(-len(places) // self.batch_size) for places in self.places.values())
+
+    @override
+    def __iter__(self) -> Iterator[list[int]]:
+        """The batches of the first fold, then those of the second, and so on."""
+        generator = self.generator()
+        for places in self.places.values():
+            order = permutation(len(places), generator)
+            for begin in range(0, len(places), self.batch_size):
+                yield [places[index] for index in order[begin : begin + self.batch_size]]
