@@ -112,7 +112,7 @@ def test_words_are_known_and_the_data_are_the_published_ones(tmp_path: Path) -> 
     data = CaptionData(config.source, tmp_path, config.batch_size, config.features, config.min_count)
     data._features = Features(Descriptor.sha256, Descriptor.sha256, np.zeros((0, 1)), {})  # draws and looks at none
     data.setup()
-    longest = max(len(words) for captions in data.captions.values() for _, words in captions.items)
+    longest = max(len(item.tokens) for captions in data.captions.values() for item in captions.items)
     assert longest < config.max_length
     assert data.details["unknown_words"] == dict.fromkeys(SPLITS, 0.0)
     assert (data.sha256,) == PUBLISHED_DATA["scenes"].sha256
