@@ -228,7 +228,8 @@ class _RNNSteps(torch.autograd.Function):
         for t, from_input in enumerate(from_inputs):
             if masks is not None:
                 torch.mul(outputs[t], masks[t], out=dropped[t])
-            torch.tanh(multiply(dropped[t], from_input), out=outputs[t + 1])
+            multiply(dropped[t], from_input, outputs[t + 1])
+            outputs[t + 1].tanh_()
         ctx.save_for_backward(x, weight_ih, weight_hh, outputs, dropped, masks)
         ctx.types = inputs.dtype, h.dtype, bias_ih.dtype
         return outputs[1:]
@@ -245,7 +246,7 @@ class _RNNSteps(torch.autograd.Function):
         for t in reversed(range(len(x))):
             d_h += d_outputs[t]
             _tanh_backward(d_h, outputs[t + 1], grad_input=d_sums[t])
-            d_h = multiply(d_sums[t], no_sum)
+            multiply(d_sums[t], no_sum, d_h)
             if masks is not None:
                 d_h *= masks[t]
         d_x, *rest = _gradients(d_sums, x, dropped, weight_ih, of_parameters)

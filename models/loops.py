@@ -16,6 +16,9 @@ EPSILON = 1e-5
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
+_layer_norm_backward = torch.ops.aten.native_layer_norm_backward.default
+_OF_X = [True, False, False]
+_MINUS_ONE = torch.tensor(-1.0)  # operations with a tensor start sooner than those with a number of Python's
 
 
 class Masks(NamedTuple):
@@ -54,18 +57,19 @@ class Normalized:
 
     def __init__(self, gain: Tensor, bias: Tensor | None, room: Tensor) -> None:
         self.gain, self.bias, self.x = gain, bias, room
+        self.x_at, self.shape = room.unbind(), gain.shape
         self.statistics: list[tuple[Tensor, Tensor]] = []
 
     def forward(self, t: int) -> Tensor:
         """The y of step t, whose x is in its room."""
-        y, *statistics = torch.native_layer_norm(self.x[t], self.gain.shape, self.gain, self.bias, EPSILON)
-        self.statistics.append((statistics[0], statistics[1]))
+        y, mean, inverse = torch.native_layer_norm(self.x_at[t], self.shape, self.gain, self.bias, EPSILON)
+        self.statistics.append((mean, inverse))
         return y
 
     def backward(self, t: int, d_y: Tensor) -> Tensor:
         """The gradient of the x of step t."""
-        found: Tensor = torch.ops.aten.native_layer_norm_backward(
-            d_y, self.x[t], self.gain.shape, *self.statistics[t], self.gain, self.bias, [True, False, False]
+        found: Tensor = _layer_norm_backward(
+            d_y, self.x_at[t], self.shape, *self.statistics[t], self.gain, self.bias, _OF_X
         )[0]
         return found
 
@@ -124,17 +128,17 @@ def forward(
         if masks.recurrent is not None:
             torch.mul(h_at[t], masks.recurrent[t], out=dropped_at[t])
         if of_sums is None:
-            gates_at[t].copy_(multiply(dropped_at[t], from_input))
+            multiply(dropped_at[t], from_input, gates_at[t])
         else:
-            of_sums.x[t].copy_(multiply(dropped_at[t], no_sum))
+            multiply(dropped_at[t], no_sum, of_sums.x_at[t])
             torch.add(of_sums.forward(t), from_input, out=gates_at[t])
         i_and_f[t].sigmoid_()
-        tanh_(g[t])
+        _tanh(g[t], g[t])
         o[t].sigmoid_()
         if masks.update is not None:
             torch.mul(g[t], masks.update[t], out=updates_at[t])
         torch.mul(f[t], c_at[t], out=proposed_at[t]).addcmul_(i[t], updates_at[t])
-        tanh_(tanh_c[t].copy_(of_cells.forward(t) if of_cells else proposed_at[t]))
+        _tanh(of_cells.forward(t) if of_cells else proposed_at[t], tanh_c[t])
         torch.mul(o[t], tanh_c[t], out=h_at[t + 1])
         _zone_out(masks, t, h_at, c_at, proposed_at)
     return Kept(gates, updates, proposed, squashed)
@@ -186,7 +190,7 @@ def backward(
         d_c *= f[t]
         if of_sums is not None:
             d_sums[t] = of_sums.backward(t, d_gates[t])
-        d_h.copy_(multiply(d_sums[t], no_sum))
+        multiply(d_sums[t], no_sum, d_h)
         if masks.recurrent is not None:
             d_h *= masks.recurrent[t]
         if past_h is not None:
@@ -229,6 +233,10 @@ def _by_gate(gates: Tensor) -> Tensor:
     return gates.view(*gates.shape[:2], 4, -1)
 
 
-def tanh_(x: Tensor) -> Tensor:
-    """Replace x by tanh x = 2 sigmoid(2 x) - 1, which on a CPU is twice as fast as torch.tanh."""
-    return x.mul_(2).sigmoid_().mul_(2).sub_(1) if x.is_cpu else x.tanh_()
+def _tanh(x: Tensor, out: Tensor) -> None:
+    """Make out tanh x = 2 sigmoid(2 x) - 1, which on a CPU is twice as fast as torch.tanh."""
+    if x.is_cpu:
+        torch.add(x, x, out=out).sigmoid_()
+        torch.add(_MINUS_ONE, out, alpha=2, out=out)
+    else:
+        torch.tanh(x, out=out)
