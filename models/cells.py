@@ -81,8 +81,11 @@ class NormalizedLSTM(LSTM):
         weight_ih, weight_hh, bias_ih, bias_hh = weights[:4]
         if masks.weights is not None:
             weight_hh = weight_hh * masks.weights
-        from_inputs = self.of_inputs(nn.functional.linear(inputs, weight_ih))
-        from_inputs = from_inputs + (bias_ih + bias_hh + self.of_sums.bias)
+        of_inputs, biases = self.of_inputs, self.of_inputs.bias + self.of_sums.bias + bias_ih + bias_hh
+        from_inputs = nn.functional.linear(inputs, weight_ih)
+        from_inputs = nn.functional.layer_norm(
+            from_inputs, of_inputs.normalized_shape, of_inputs.weight, biases, of_inputs.eps
+        )
         outputs, c = _NormalizedSteps.apply(  # type: ignore[no-untyped-call]
             from_inputs, h[0], c[0], weight_hh, self.of_sums.weight, self.of_cells.weight, self.of_cells.bias,
             product_type(inputs), *masks._replace(weights=None),

@@ -119,9 +119,10 @@ def forward(
     squashed = torch.empty_like(cells[1:])
     updates = gates.chunk(4, dim=2)[2] if masks.update is None else torch.empty_like(squashed)
     proposed = of_cells.x if of_cells else cells[1:] if masks.kept_cell is None else torch.empty_like(squashed)
-    h_at, dropped_at, c_at, tanh_c, gates_at, updates_at, proposed_at = map(
-        torch.unbind, (outputs, dropped, cells, squashed, gates, updates, proposed)
-    )
+    h_at, c_at, tanh_c, gates_at = map(torch.unbind, (outputs, cells, squashed, gates))
+    dropped_at = h_at if masks.recurrent is None else dropped.unbind()
+    updates_at = g if masks.update is None else updates.unbind()
+    proposed_at = of_cells.x_at if of_cells else c_at[1:] if masks.kept_cell is None else proposed.unbind()
     multiply = product_with(weight_hh, cells.shape[1])
     no_sum = torch.zeros_like(from_inputs[0])
     for t, from_input in enumerate(from_inputs.unbind()):
@@ -175,22 +176,24 @@ def backward(
     of_cell, of_output = _by_gate(d_gates)[:, :, :3].unbind(), _by_gate(d_gates)[:, :, 3].unbind()
     d_sums = torch.empty_like(d_gates) if of_sums else d_gates
     d_normalized = torch.empty_like(cells[1:] if of_cells else cells[:0])
+    d_outputs_at, d_sums_at, d_gates_at = ((() if x is None else x.unbind()) for x in (d_outputs, d_sums, d_gates))
     multiply = product_with(weight_hh.t(), len(d_c))
     no_sum = torch.zeros_like(d_h, dtype=d_gates.dtype)
+    d_c_of_gates = d_c[:, None]
     for t in reversed(range(len(d_gates))):
-        if d_outputs is not None:
-            d_h += d_outputs[t]
+        if d_outputs_at:
+            d_h += d_outputs_at[t]
         past_h, past_c = _split_off_past(masks, t, d_h, d_c)
         if of_cells is None:
             d_c.addcmul_(d_h, output_to_cell[t])
         else:
             d_c += of_cells.backward(t, torch.mul(d_h, output_to_cell[t], out=d_normalized[t]))
-        torch.mul(by_cell[t], d_c[:, None], out=of_cell[t])
+        torch.mul(by_cell[t], d_c_of_gates, out=of_cell[t])
         torch.mul(by_output[t], d_h, out=of_output[t])
         d_c *= f[t]
         if of_sums is not None:
-            d_sums[t] = of_sums.backward(t, d_gates[t])
-        multiply(d_sums[t], no_sum, d_h)
+            d_sums_at[t].copy_(of_sums.backward(t, d_gates_at[t]))
+        multiply(d_sums_at[t], no_sum, d_h)
         if masks.recurrent is not None:
             d_h *= masks.recurrent[t]
         if past_h is not None:
