@@ -130,11 +130,11 @@ class RegularizedLSTM(nn.Module):
         """A factor of dropout for each unit of each step; None if there is none."""
         if drop is None or not self.training:
             return None
-        ones = torch.ones(shape[1:], device=inputs.device)
-        if isinstance(drop, LockedDropout):
-            window: Tensor = drop(ones[None]).expand(shape)
-            return window
-        return torch.stack([drop(ones) for _ in inputs])  # as the ablation's first runs drew them
+        ones = torch.ones(shape, device=inputs.device)
+        if drop is self.recurrent_dropout and not isinstance(drop, LockedDropout):
+            return torch.stack([drop(one) for one in ones])  # as the ablation's first runs drew them
+        mask: Tensor = drop(ones)
+        return mask
 
     def _weights_dropped(self, layer: nn.Module) -> Tensor | None:
         """A factor of weight drop for each hidden-to-hidden weight; None if there is none."""

@@ -81,8 +81,11 @@ class NormalizedLSTM(LSTM):
         weight_ih, weight_hh, bias_ih, bias_hh = weights[:4]
         if masks.weights is not None:
             weight_hh = weight_hh * masks.weights
-        from_inputs = self.of_inputs(nn.functional.linear(inputs, weight_ih))
-        from_inputs = from_inputs + (bias_ih + bias_hh + self.of_sums.bias)
+        of_inputs, biases = self.of_inputs, self.of_inputs.bias + self.of_sums.bias + bias_ih + bias_hh
+        from_inputs = nn.functional.linear(inputs, weight_ih)
+        from_inputs = nn.functional.layer_norm(
+            from_inputs, of_inputs.normalized_shape, of_inputs.weight, biases, of_inputs.eps
+        )
         outputs, c = _NormalizedSteps.apply(  # type: ignore[no-untyped-call]
             from_inputs, h[0], c[0], weight_hh, self.of_sums.weight, self.of_cells.weight, self.of_cells.bias,
             product_type(inputs), *masks._replace(weights=None),
@@ -228,7 +231,8 @@ class _RNNSteps(torch.autograd.Function):
         for t, from_input in enumerate(from_inputs):
             if masks is not None:
                 torch.mul(outputs[t], masks[t], out=dropped[t])
-            torch.tanh(multiply(dropped[t], from_input), out=outputs[t + 1])
+            multiply(dropped[t], from_input, outputs[t + 1])
+            outputs[t + 1].tanh_()
         ctx.save_for_backward(x, weight_ih, weight_hh, outputs, dropped, masks)
         ctx.types = inputs.dtype, h.dtype, bias_ih.dtype
         return outputs[1:]
@@ -245,7 +249,7 @@ class _RNNSteps(torch.autograd.Function):
         for t in reversed(range(len(x))):
             d_h += d_outputs[t]
             _tanh_backward(d_h, outputs[t + 1], grad_input=d_sums[t])
-            d_h = multiply(d_sums[t], no_sum)
+            multiply(d_sums[t], no_sum, d_h)
             if masks is not None:
                 d_h *= masks[t]
         d_x, *rest = _gradients(d_sums, x, dropped, weight_ih, of_parameters)

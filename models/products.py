@@ -22,13 +22,18 @@ def rounds_on_cpu(inputs: Tensor) -> bool:
     return inputs.device.type == "cpu" and product_type(inputs) == torch.bfloat16
 
 
-def product_with(weight: Tensor, rows: int) -> Callable[[Tensor, Tensor], Tensor]:
-    """The function (x [rows, k], y [rows, n]) -> x @ weight.T + y, for many products with one weight [n, k]."""
+def product_with(weight: Tensor, rows: int) -> Callable[[Tensor, Tensor, Tensor], object]:
+    """The function (x [rows, k], y [rows, n], out) that makes out x @ weight.T + y, for many products with one weight.
+
+    The type of out may be another than theirs.
+    """
+    transposed = weight.t()
     if _packs(weight):
         packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)
-        return lambda x, y: torch.ops.mkldnn._linear_pointwise.binary(x, y, packed, None, "add")
-    transposed = weight.t()
-    return lambda x, y: torch.addmm(y, x, transposed)
+        return lambda x, y, out: out.copy_(torch.ops.mkldnn._linear_pointwise.binary(x, y, packed, None, "add"))
+    return lambda x, y, out: (
+        torch.addmm(y, x, transposed, out=out) if out.dtype == y.dtype else out.copy_(torch.addmm(y, x, transposed))
+    )
 
 
 def _packs(weight: Tensor) -> bool:
