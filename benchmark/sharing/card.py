@@ -59,8 +59,8 @@ EXAMPLES = {
         'print(model.log_probabilities("speech.wav").shape)'
     ),
     "translation": (
-        'print(model.generate("In the beginning God created the heavens."))\n'
-        'print(model.log_probabilities("Jesus wept.", "Jésus pleura."))'
+        'print(model.generate("Unable to connect to the server"))\n'
+        'print(model.log_probabilities("Turn on the light", "Allumer la lumière"))'
     ),
     "captions": ('print(model.generate("picture.png"))\nprint(model.log_probabilities("picture.png", "a red circle"))'),
 }
