@@ -119,7 +119,9 @@ def test_pictures_stand_beside_their_captions(picture_folder: Path, tmp_path: Pa
 def test_translations_and_confusions_are_samples_too(translation_folder: Path, tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "tones", labels=True)
     shape = {"hidden_size": 8, "batch_size": 2, "unroll": 40, "epochs": 1, "flat_epochs": 1, "sample_rate": RATE}
-    translator = registry.find("bible-small").variant("tiny", **{**TINY_TRANSLATION, "source": str(translation_folder)})
+    translator = registry.find("phrases-small").variant(
+        "tiny", **{**TINY_TRANSLATION, "source": str(translation_folder)}
+    )
     listener = registry.find("espeak-small-dropout").variant("tiny", source=str(corpus), **shape)
     columns_of = ["source", "reference", "translation"], ["state", "taken for", "of its frames"]
     for row, columns in zip((translator, listener), columns_of, strict=True):

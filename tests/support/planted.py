@@ -105,23 +105,35 @@ def loss_averaged_over_tokens() -> Iterator[None]:
 def other_unroll() -> Iterator[None]:
     original = LanguageModelingData.__init__
 
-    def longer(self: LanguageModelingData, source: str, data: Path, batch_size: int, unroll: int) -> None:
-        original(self, source, data, batch_size, 2 * unroll)
+    def longer(
+        self: LanguageModelingData, source: str, data: Path, batch_size: int, unroll: int, *others: float
+    ) -> None:
+        original(self, source, data, batch_size, 2 * unroll, *others)
 
     with patch.object(LanguageModelingData, "__init__", longer):
         yield
 
 
 @contextmanager
-def state_not_carried() -> Iterator[None]:
-    original = LanguageModel._log_probabilities
-
-    def forgetful(self: LanguageModel, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-        self.state = None
-        return original(self, batch)
-
-    with patch.object(LanguageModel, "_log_probabilities", forgetful):
+def around_each_step(around: Callable[[LanguageModel, Callable[[], torch.Tensor]], torch.Tensor]) -> Iterator[None]:
+    """Do something around each step, in training and in evaluation."""
+    step, evaluate = LanguageModel.training_step, LanguageModel._log_probabilities
+    training = patch.object(
+        LanguageModel, "training_step", lambda self, batch, number: around(self, lambda: step(self, batch, number))
+    )
+    evaluation = patch.object(
+        LanguageModel, "_log_probabilities", lambda self, batch: around(self, lambda: evaluate(self, batch))
+    )
+    with training, evaluation:
         yield
+
+
+def state_not_carried() -> AbstractContextManager[None]:
+    def forgetful(model: LanguageModel, step: Callable[[], torch.Tensor]) -> torch.Tensor:
+        model.state = None
+        return step()
+
+    return around_each_step(forgetful)
 
 
 @contextmanager
@@ -179,16 +191,12 @@ def other_initialization() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def bfloat16() -> Iterator[None]:
-    original = LanguageModel._log_probabilities
-
-    def half(self: LanguageModel, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+def bfloat16() -> AbstractContextManager[None]:
+    def half(_: LanguageModel, step: Callable[[], torch.Tensor]) -> torch.Tensor:
         with torch.autocast("cpu", torch.bfloat16):
-            return original(self, batch).float()
+            return step().float()
 
-    with patch.object(LanguageModel, "_log_probabilities", half):
-        yield
+    return around_each_step(half)
 
 
 @contextmanager

@@ -44,8 +44,9 @@ class Slot:
 
     def _start(self) -> ProcessPoolExecutor:
         """Start the process with its environment set, since a library may look for GPUs as it is imported."""
-        pool = ProcessPoolExecutor(1, context(), _start_worker, (changed_environment(),))
         with _starting:
+            changed = {**changed_environment(), **self.environment}
+            pool = ProcessPoolExecutor(1, context(), _start_worker, (changed,))
             before = {name: os.environ.get(name) for name in self.environment}
             os.environ.update(self.environment)
             try:
