@@ -101,7 +101,7 @@ def take_the_node() -> None:
 
 def test_a_requeued_job_goes_on_from_its_checkpoint(grid, undisturbed, slurm) -> None:
     printed = with_a_disturbance(grid, lambda: on_jobs("scontrol", "requeue"))
-    assert "trying again" not in printed  # it is SLURM that does
+    assert "FAILED" not in printed  # SLURM may lose a job that it requeues while it starts it; that one is tried again
     assert grid.begun > 4
     assert grid.results == undisturbed
 
