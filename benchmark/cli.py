@@ -18,7 +18,7 @@ from benchmark.commands.arguments import Group, add_arguments, collect, docstrin
 from benchmark.commands.config_files import files_first
 from benchmark.files import ADVICE
 from benchmark.training.endings import KEPT, Interrupted, complete_environment, signals_raised
-from datamodules.errors import UserError
+from datamodules.errors import UserError, shortened
 
 MISUSED = 2
 """Exit code of a command line that cannot be understood."""
@@ -40,9 +40,6 @@ TRACEBACK = "RNNREG_TRACEBACK"
 
 LONGEST_WORD = 10_000
 """Most characters of a word on the command line: the parser recurses into what looks like JSON."""
-
-LONGEST_MESSAGE = 2000
-"""Most characters of an error's line: a message may quote what the user gave, however long."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -158,10 +155,7 @@ def _spelled(word: str) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    line = " ".join(message.split())
-    print(
-        f"rnnreg: error: {line if len(line) <= LONGEST_MESSAGE else line[:LONGEST_MESSAGE] + ' ...'}", file=sys.stderr
-    )
+    print(f"rnnreg: error: {shortened(' '.join(message.split()))}", file=sys.stderr)
     return code
 
 

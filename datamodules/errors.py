@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import ClassVar
 
 LONGEST_MESSAGE = 2000
-"""Characters of the longest message; what a user's file is quoted with has no bound of its own."""
+"""Most characters of an error's line: a message may quote what the user gave, however long."""
+
+
+def shortened(message: str) -> str:
+    """A message without the middle of one that is too long: its ends say where, and what would be right."""
+    half = LONGEST_MESSAGE // 2
+    return message if len(message) <= LONGEST_MESSAGE else f"{message[:half]} [...] {message[-half:]}"
 
 
 class UserError(Exception):
@@ -20,8 +26,7 @@ class UserError(Exception):
     """Exit code of a command that ends with it."""
 
     def __init__(self, message: str) -> None:
-        half = LONGEST_MESSAGE // 2
-        super().__init__(message if len(message) <= LONGEST_MESSAGE else f"{message[:half]} [...] {message[-half:]}")
+        super().__init__(shortened(message))
 
 
 class DataError(UserError):

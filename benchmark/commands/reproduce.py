@@ -11,7 +11,7 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 from benchmark.commands.arguments import FieldsOf, RowName
 from benchmark.commands.until_decided import run_until_decided, show_open_comparisons
 from benchmark.formatting import duration, print_columns
-from benchmark.grid.launchers import Kind
+from benchmark.grid.launchers import LaunchOptions
 from benchmark.tasks import registry
 from benchmark.tasks.base import NOT_IN_PAPER, Config, Profile, Row
 from benchmark.training.options import Options, require_at_most
@@ -130,11 +130,7 @@ def reproduce(
     profile: Profile = "quick",
     seeds: PositiveInt = 2,
     only: str = "",
-    launcher: Kind = "local",
-    jobs: PositiveInt | None = None,
-    runs_per_device: PositiveInt = 1,
-    slurm: dict[str, Any] | None = None,
-    retries: NonNegativeInt = 1,
+    launching: LaunchOptions = LaunchOptions(),  # noqa: B008  frozen
     until_decided: bool = False,
     max_seeds: PositiveInt = 20,
     dry_run: bool = False,
@@ -150,12 +146,7 @@ def reproduce(
         profile: Rows to run: quick (CPU, minutes), standard (one GPU) or paper.
         seeds: Runs of each row, with seeds 1 to this number; a row that an ensemble is made of may need more.
         only: Names of the rows to run, separated by commas; all rows of the profile if not given.
-        launcher: Where runs are executed: local (this machine's GPUs, or its cores), ray (the cluster at RAY_ADDRESS,
-            or else Ray on this machine) or slurm (jobs of the cluster that this machine submits to).
-        jobs: Runs at a time; if not given, one a GPU, or as many as there are cores, or as the cluster has room for.
-        runs_per_device: Runs that share a GPU.
-        slurm: Parameters of SLURM's jobs, as submitit takes them: '{"slurm_partition": "gpu", "gpus_per_node": 1}'.
-        retries: How often a run is tried again that crashed or whose process died.
+        launching: Where runs are executed, and how many at a time.
         until_decided: Afterward, add seeds to the rows of the paper's claims until each comparison is decided: it is
             judged with 3, 5, 8, 12 and 20 seeds, at 95 % over all these looks, the cheapest comparison first.
         max_seeds: With --until-decided, most seeds of a row.
@@ -163,16 +154,14 @@ def reproduce(
         rows_file: Python file with rows of your own, which join their profiles.
     """
     from benchmark.grid.grid import run_grid
-    from benchmark.grid.launchers import make_launcher
 
     require_at_most("--seeds", seeds)
     every = registry.load(rows_file)
     chosen = _chosen(only, profile, every)
     grid = _grid(chosen, every, seeds, rows_file)
-    make = partial(make_launcher, launcher, options, jobs=jobs, runs_per_device=runs_per_device, slurm=slurm)
+    make, retries = partial(launching.make, options), launching.retries
     if dry_run:
-        slots = make(len(grid)).slots if launcher == "local" else jobs
-        show_plan(grid, options, slots)
+        show_plan(grid, options, launching)
         return show_open_comparisons(chosen, options.store, max_seeds) if until_decided else 0
     failures, asked_for = run_grid(grid, make(len(grid)), retries, rows_file), f" of {len(grid)}"
     if until_decided and not failures:
@@ -215,11 +204,11 @@ def _trained(chosen: Sequence[Row], every: Sequence[Row]) -> list[Row]:
     )
 
 
-def show_plan(grid: "Sequence[Run]", options: Options, slots: int | None) -> None:
+def show_plan(grid: "Sequence[Run]", options: Options, launching: LaunchOptions) -> None:
     """Print what is left of a grid, and about how long it takes; of variants of rows the totals alone."""
     from benchmark.grid.plan import plan
 
-    table, words = plan(grid, options, slots)
+    table, words = plan(grid, options, launching.slots(options, len(grid)))
     if not any(run.variant_of for run in grid):
         print_columns([*table, ("",) * len(table[0])])
     print(*words, sep="\n")

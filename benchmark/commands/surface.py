@@ -1,13 +1,13 @@
 """The command that shows where dropout pays: surface."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from jsonargparse.typing import PositiveInt
 
 from benchmark.commands.arguments import POSITIONAL
 from benchmark.commands.reproduce import show_plan
-from benchmark.grid.launchers import Kind
+from benchmark.grid.launchers import LaunchOptions
 from benchmark.tasks import registry
 from benchmark.training.options import Options
 from datamodules.errors import UserError
@@ -19,11 +19,7 @@ def surface(
     fractions: str = "1/8,1/4,1/2,1",
     rates: str = "0,0.25,0.5",
     seeds: PositiveInt = 1,
-    launcher: Kind = "local",
-    jobs: PositiveInt | None = None,
-    runs_per_device: PositiveInt = 1,
-    slurm: dict[str, Any] | None = None,
-    retries: NonNegativeInt = 1,
+    launching: LaunchOptions = LaunchOptions(),  # noqa: B008  frozen
     dry_run: bool = False,
     rows_file: Path | None = None,
 ) -> int:
@@ -38,18 +34,13 @@ def surface(
         fractions: Parts of the training text, separated by commas.
         rates: Probabilities of dropping a unit; 0 must be among them.
         seeds: Runs of each.
-        launcher: Where runs are executed: local (this machine's GPUs, or its cores), ray or slurm.
-        jobs: Runs at a time.
-        runs_per_device: Runs that share a GPU.
-        slurm: Parameters of SLURM's jobs, as submitit takes them.
-        retries: How often a run is tried again that crashed or whose process died.
+        launching: Where runs are executed, and how many at a time.
         dry_run: Run nothing; say what would be run and about how long it takes.
         rows_file: Python file with rows of your own.
     """
     from dataclasses import replace
 
     from benchmark.grid.grid import run_grid
-    from benchmark.grid.launchers import make_launcher
     from benchmark.grid.surface import runs_of
     from benchmark.reports import surface as report
     from benchmark.reports import write
@@ -63,10 +54,9 @@ def surface(
     inside = replace(options, store=options.store / SURFACE)
     grid = runs_of(chosen, numbers("--fractions", fractions), probabilities, seeds, rows_file)
     if dry_run:
-        show_plan(grid, inside, jobs)
+        show_plan(grid, inside, launching)
         return 0
-    made = make_launcher(launcher, inside, len(grid), jobs, runs_per_device, slurm)
-    failures = run_grid(grid, made, retries, rows_file)
+    failures = run_grid(grid, launching.make(inside, len(grid)), launching.retries, rows_file)
     files = report.files(options.store, options.store)
     write.write(files)
     print(*(text for path, text in files.items() if path.suffix == ".md"), sep="\n")

@@ -7,7 +7,7 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from benchmark.commands.arguments import RowName
 from benchmark.commands.reproduce import show_plan
-from benchmark.grid.launchers import Kind
+from benchmark.grid.launchers import LaunchOptions
 from benchmark.tasks import registry
 from benchmark.tasks.spaces import parse
 from benchmark.training.options import Options
@@ -20,11 +20,7 @@ def tune(
     trials: PositiveInt = 8,
     space: dict[str, Any] | None = None,
     seed: NonNegativeInt = 1,
-    launcher: Kind = "local",
-    jobs: PositiveInt | None = None,
-    runs_per_device: PositiveInt = 1,
-    slurm: dict[str, Any] | None = None,
-    retries: NonNegativeInt = 1,
+    launching: LaunchOptions = LaunchOptions(),  # noqa: B008  frozen
     dry_run: bool = False,
     rows_file: Path | None = None,
 ) -> int:
@@ -41,11 +37,7 @@ def tune(
         space: Settings to draw, beside those that the row declares or in place of them:
             '{"lr": [0.1, 10, "log"], "dropout": [0, 0.7], "epochs": {"choices": [8, 16]}}'.
         seed: Seed of the draws.
-        launcher: Where trials are run: local (this machine's GPUs, or its cores), ray or slurm.
-        jobs: Trials at a time.
-        runs_per_device: Trials that share a GPU.
-        slurm: Parameters of SLURM's jobs, as submitit takes them.
-        retries: How often a trial is tried again that crashed or whose process died.
+        launching: Where trials are executed, and how many at a time.
         dry_run: Run nothing; say what would be run and about how long it takes.
         rows_file: Python file with rows of your own.
     """
@@ -53,7 +45,6 @@ def tune(
 
     from benchmark.analysis.tuning import read_tuned
     from benchmark.grid import tuning
-    from benchmark.grid.launchers import make_launcher
     from benchmark.reports import tuning as report
     from benchmark.store.tunings import TUNING
 
@@ -63,10 +54,9 @@ def tune(
     studies = [(one, tuning.plan(one, {**one.space, **given}, trials, seed)) for one in rows]
     inside = replace(options, store=options.store / TUNING)
     if dry_run:
-        show_plan([run for one, drawn in studies for run in tuning.runs_of(one, drawn, rows_file)], inside, jobs)
+        show_plan([run for one, drawn in studies for run in tuning.runs_of(one, drawn, rows_file)], inside, launching)
         return 0
-    made = make_launcher(launcher, inside, trials * len(rows), jobs, runs_per_device, slurm)
-    _, failures = tuning.tune(studies, made, retries, rows_file)
+    _, failures = tuning.tune(studies, launching.make(inside, trials * len(rows)), launching.retries, rows_file)
     if failures:
         raise UserError(f"{sum(failures.values())} trials failed, the others are kept: {'; '.join(failures)}")
     found = {tuned.tuning.row: tuned for tuned in read_tuned(inside.store)}

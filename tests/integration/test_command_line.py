@@ -150,6 +150,7 @@ def test_data_lists_and_verifies(rnnreg, tmp_path) -> None:
         (["run", "ptb-small", "--source", "TEXT", "--threads", "9999999"], 1, "--threads: expected at most 1,024, got"),
         (["reproduce", "--seeds", "9999999"], 1, "--seeds: expected at most 10,000, got 9999999"),
         (["run", "ptb-small", "--hidden-size", "9" * 5000], 2, "Exceeds the limit"),
+        (["data", "verify", "x" * 3000], 1, "openmoji, flickr8k, flickr8k-1k, mscoco, efficientnet-lite0\n"),  # its end
         (["reproduce", "--slurm", "[" * 9000], 2, "--slurm: expected dict, got [[["),
         (["reproduce", "--slurm", "- " * 4000], 2, "the command line cannot be understood: RecursionError"),
         (["run", "[" * 30000], 2, "a word on the command line has 30,000 characters; at most 10,000 are read"),

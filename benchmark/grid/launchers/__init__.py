@@ -1,7 +1,10 @@
 """Launchers, which run the runs of a grid: processes of this machine, Ray, or SLURM."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
+
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from benchmark.grid.launchers.base import Launcher
 from benchmark.training.options import Options
@@ -48,3 +51,28 @@ def make_launcher(
     from benchmark.grid.launchers.local import Local
 
     return Local(options, jobs, runs_per_device, runs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchOptions:
+    """Where the runs of a grid are executed, and how many at a time: options that all commands with a grid have."""
+
+    launcher: Kind = "local"
+    """Where runs are executed: local (this machine's GPUs, or its cores), ray (the cluster at RAY_ADDRESS, or else Ray
+    on this machine) or slurm (jobs of the cluster that this machine submits to)."""
+    jobs: PositiveInt | None = None
+    """Runs at a time; if not given, one a GPU, or as many as there are cores, or as the cluster has room for."""
+    runs_per_device: PositiveInt = 1
+    """Runs that share a GPU."""
+    slurm: dict[str, Any] | None = None
+    """Parameters of SLURM's jobs, as submitit takes them: '{"slurm_partition": "gpu", "gpus_per_node": 1}'."""
+    retries: NonNegativeInt = 1
+    """How often a run is tried again that crashed or whose process died."""
+
+    def make(self, options: Options, runs: int) -> Launcher:
+        """The launcher of so many runs; see make_launcher."""
+        return make_launcher(self.launcher, options, runs, self.jobs, self.runs_per_device, self.slurm)
+
+    def slots(self, options: Options, runs: int) -> int | None:
+        """Runs at a time, as far as it is known without a cluster."""
+        return self.make(options, runs).slots if self.launcher == "local" else self.jobs
