@@ -91,7 +91,9 @@ def atlases(table: Sequence[RowResults]) -> list[Atlas]:
     for results in table:
         if "atlas" in results.row.profiles and results.records:
             groups.setdefault((results.row.config.source, results.row.size), []).append(results)
-    return [_atlas(group) for group in groups.values()]
+    stores = {results.store.root for results in table if results.store}
+    tunings = [tuned for root in sorted(stores) for tuned in read_tuned(root / TUNING)] if groups else []
+    return [_atlas(group, tunings) for group in groups.values()]
 
 
 def not_run(table: Sequence[RowResults]) -> list[Row]:
@@ -106,14 +108,12 @@ def _method(row: Row) -> tuple[str, Size, str]:
     return row.config.source, row.size, row.label or row.name
 
 
-def _atlas(group: Sequence[RowResults]) -> Atlas:
+def _atlas(group: Sequence[RowResults], tunings: Sequence[Tuned]) -> Atlas:
     metric = group[0].row.config.primary_metrics()[0]
     plain = [results for results in group if results.is_plain and results.sample(metric.name)]
     none = next((one for one in plain if not one.row.config.dropout), None)
     paper = next((one for one in plain if one.row.config.dropout), None)
     against_none, against_paper = _against(none, group, metric), _against(paper, group, metric)
-    store = group[0].store
-    tunings = read_tuned(store.root / TUNING) if store else []
     methods = [
         Method(
             results,

@@ -35,37 +35,31 @@ def collect(table: Iterable[RowResults], store: Path, into: Path) -> Collected:
         into: folder of committed records.
     """
     outcome = Collected()
-    for record in (record for results in table for record in results.records):
-        if not record.is_clean:
-            outcome.unclean.append(record)
-        elif not _has(into, record):
-            (into / record.run).mkdir(parents=True, exist_ok=True)
-            for name in (LOG_PROBABILITIES, ITEMS, RECORD):
-                if (store / record.run / name).exists():  # an ensemble has no log-probabilities
-                    shutil.copyfile(store / record.run / name, into / record.run / name)
-            outcome.copied.append(record)
+    _copy((record for results in table for record in results.records), store, into, outcome)
     named = {row.name: row.config.fingerprint() for row in registry.ROWS}
     for evaluation in read_evaluations(store, skipped=[]):
         if evaluation.is_clean and named.get(evaluation.row) == evaluation.fingerprint:
             write_evaluation(evaluation, into)
             outcome.evaluations.append(evaluation)
     for folder in (TUNING, SURFACE):
-        _collect_study(store / folder, into / folder, outcome)
+        _copy(Store(store / folder).records(skipped=[]), store / folder, into / folder, outcome)
+        for tuning in read_tunings(store / folder):
+            write_tuning(tuning, into / folder)
     outcome.ensembles = ensembles.update(registry.ROWS, registry.ROWS, Store(into))
     return outcome
 
 
-def _collect_study(store: Path, into: Path, outcome: Collected) -> None:
-    """Copy the records of trials, or of runs on parts of the text, and which trials were drawn."""
-    for record in Store(store).records(skipped=[]):
+def _copy(records: Iterable[Record], store: Path, into: Path, outcome: Collected) -> None:
+    """Copy those records of a store, with their arrays, that another one lacks."""
+    for record in records:
         if not record.is_clean:
             outcome.unclean.append(record)
-        elif Store(into).find(record.run) is None:
+        elif not _has(into, record):
             (into / record.run).mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(store / record.run / RECORD, into / record.run / RECORD)
+            for name in (LOG_PROBABILITIES, ITEMS, RECORD):
+                if (store / record.run / name).exists():  # ensembles and trials have no log-probabilities
+                    shutil.copyfile(store / record.run / name, into / record.run / name)
             outcome.copied.append(record)
-    for tuning in read_tunings(store):
-        write_tuning(tuning, into)
 
 
 def _has(folder: Path, record: Record) -> bool:

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.analysis.atlas import Against, Atlas, Method, Standing, Tested, atlases, not_run
-from benchmark.analysis.results import RowResults
+from benchmark.analysis.atlas import Against, Atlas, Method, Standing, Tested
 from benchmark.formatting import Table, as_markdown
 from benchmark.tasks.base import Row
 
@@ -32,9 +31,8 @@ IN_WORDS: dict[Standing, str] = {
 ABSENT = "–"
 
 
-def markdown(table: Sequence[RowResults]) -> str:
-    """The atlas of every data set and size; empty if none has runs."""
-    found = atlases(table)
+def markdown(found: Sequence[Atlas], waiting: Sequence[Row]) -> str:
+    """The atlas of every data set and size, and the rows that have not been run yet; empty if none has."""
     if not found:
         return ""
     parts = ["# The atlas: ways to regularize an LSTM", HOW_TO_READ]
@@ -44,8 +42,8 @@ def markdown(table: Sequence[RowResults]) -> str:
         parts += [f"![Test metric of each method]({name}-atlas.svg)", methods_table(atlas).markdown()]
         if any(method.tuned for method in atlas.methods):
             parts += [f"![Tuning curves]({name}-tuning.svg)", tuning_table(atlas).markdown()]
-    if rows := not_run(table):
-        parts.append(f"Not run yet: {'; '.join(as_markdown(_not_run(row)) for row in rows)}.")
+    if waiting:
+        parts.append(f"Not run yet: {'; '.join(as_markdown(_not_run(row)) for row in waiting)}.")
     return "\n\n".join(parts) + "\n"
 
 

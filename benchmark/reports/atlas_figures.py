@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from benchmark.analysis.atlas import Atlas, Method, atlases
+from benchmark.analysis.atlas import Atlas, Method
 from benchmark.analysis.findings import RELATIVE_INTEREST
 from benchmark.analysis.intervals import Interval
-from benchmark.analysis.results import RowResults
 from benchmark.reports import tuning_figure
 from benchmark.reports.atlas import figure_name
 from benchmark.reports.figures import INK, PAPER, STYLE, WITH, WITHOUT, as_svg
@@ -17,10 +16,10 @@ COLORS = {"better": WITH, "worse": WITHOUT, "equivalent": INK, "undecided": INK}
 """Color of a method by its standing beside the paper's dropout; equivalent is filled and undecided is open."""
 
 
-def draw(table: Sequence[RowResults]) -> dict[str, str]:
+def draw(found: Sequence[Atlas]) -> dict[str, str]:
     """Every figure of the atlas, as SVG by name; the same records give the same bytes."""
     drawn = {}
-    for atlas in atlases(table):
+    for atlas in found:
         name = figure_name(atlas)
         drawn[f"{name}-atlas"] = methods(atlas)
         tunings = {method.tuned.tuning.row: method.tuned for method in atlas.methods if method.tuned}

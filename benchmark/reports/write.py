@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from benchmark.analysis.atlas import Atlas, atlases, not_run
 from benchmark.analysis.evaluations import by_method
 from benchmark.analysis.results import RowResults
 from benchmark.reports import atlas, atlas_figures, figures, speed, tables
@@ -20,7 +21,8 @@ END = "<!-- end of results -->"
 
 def tables_and_figures(table: Sequence[RowResults], folder: Path) -> dict[Path, str]:
     """The tables and figures of a folder, by path."""
-    return {**_tables(table, folder), **_figures(_draw(table, folder), folder)}
+    found = atlases(table)
+    return {**_tables(table, found, folder), **_figures(_draw(table, found, folder), folder)}
 
 
 def evaluations(store: Path, folder: Path) -> dict[Path, str]:
@@ -35,13 +37,14 @@ def evaluations(store: Path, folder: Path) -> dict[Path, str]:
 
 def page_alone(table: Sequence[RowResults], folder: Path) -> dict[Path, str]:
     """The page of a folder, by path; it shows the folder's pictures of captions, *-captions.png."""
-    return _page(table, _draw(table, folder), folder)
+    return _page(table, _draw(table, atlases(table), folder), folder)
 
 
 def everything(table: Sequence[RowResults], folder: Path) -> dict[Path, str]:
     """The tables, the figures and the page of a folder, by path."""
-    drawn = _draw(table, folder)
-    return {**_tables(table, folder), **_figures(drawn, folder), **_page(table, drawn, folder)}
+    found = atlases(table)
+    drawn = _draw(table, found, folder)
+    return {**_tables(table, found, folder), **_figures(drawn, folder), **_page(table, drawn, folder)}
 
 
 def of_speed(folder: Path) -> dict[Path, str]:
@@ -49,13 +52,13 @@ def of_speed(folder: Path) -> dict[Path, str]:
     return {**speed.tables(folder), **_figures(speed.draw(folder), folder)}
 
 
-def _draw(table: Sequence[RowResults], folder: Path) -> dict[str, str]:
+def _draw(table: Sequence[RowResults], found: Sequence[Atlas], folder: Path) -> dict[str, str]:
     """Every figure of a folder, as SVG by name."""
-    return {**figures.draw(table), **atlas_figures.draw(table), **speed.draw(folder)}
+    return {**figures.draw(table), **atlas_figures.draw(found), **speed.draw(folder)}
 
 
-def _tables(table: Sequence[RowResults], folder: Path) -> dict[Path, str]:
-    of_methods = atlas.markdown(table)
+def _tables(table: Sequence[RowResults], found: Sequence[Atlas], folder: Path) -> dict[Path, str]:
+    of_methods = atlas.markdown(found, not_run(table))
     return {
         **({folder / "atlas.md": of_methods} if of_methods else {}),
         folder / "table.md": tables.markdown(table),

@@ -191,17 +191,10 @@ FLICKR8K_PART_CNN_PLAIN = _plain(
     f"{FLICKR8K_PART.name}-cnn",
     "standard",
     10,
-    CaptionConfig(
-        source=FLICKR8K_PART.name,
-        features=EFFICIENTNET_LITE0.name,
+    replace(  # type: ignore[arg-type]
+        FLICKR8K_PART_PLAIN.config,
+        features=EFFICIENTNET_LITE0.name,  # type: ignore[call-arg]
         hidden_size=192,
-        init_range=0.05,
-        batch_size=32,
-        lr=1.0,
-        clip=5,
-        flat_epochs=6,
-        decay=1.3,
-        epochs=8,
         length_normalization=0.5,
     ),
 )

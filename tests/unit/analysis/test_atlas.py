@@ -87,7 +87,7 @@ def test_nobody_can_say_by_two_noisy_runs_or_one() -> None:
         table = runs({PAPER: 120.0, ZONEOUT: 119.0}, spread=3.0, count=count) if count > 1 else single_runs()
         (atlas,) = atlases(table)
         assert atlas.having("undecided") == ["zoneout"]
-        assert "Nobody can say yet: zoneout." in report.markdown(table)
+        assert "Nobody can say yet: zoneout." in report.markdown([atlas], not_run(table))
 
 
 def single_runs() -> list[RowResults]:
@@ -96,20 +96,21 @@ def single_runs() -> list[RowResults]:
 
 def test_the_report_has_every_method_and_a_users_own_in_words_table_and_figure() -> None:
     table = runs({NONE: 130.0, PAPER: 120.0, OWN: 110.0})
-    text, drawn = report.markdown(table), atlas_figures.draw(table)
+    text, drawn = report.markdown(atlases(table), not_run(table)), atlas_figures.draw(atlases(table))
     assert "- Better than the paper's dropout: my own method." in text
     assert "- Worse: no regularization." in text
     assert "| my own method | 10 | 110.0 ± 1.0 | -20.0 (-20.9 to -19.1) |" in text
     assert "None of the methods is tuned." in text
     assert list(drawn) == ["sotu-small-atlas"]
     assert "my own method" in drawn["sotu-small-atlas"]
-    assert drawn == atlas_figures.draw(table)
+    assert drawn == atlas_figures.draw(atlases(table))
     assert "zoneout" in text.partition("Not run yet:")[2]
 
 
 def test_without_runs_there_is_no_atlas() -> None:
     table = gather(registry.ROWS, [])
-    assert (atlases(table), report.markdown(table), atlas_figures.draw(table)) == ([], "", {})
+    found = atlases(table)
+    assert (found, report.markdown(found, not_run(table)), atlas_figures.draw(found)) == ([], "", {})
     assert NONE in not_run(table)
 
 
