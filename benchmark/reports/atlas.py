@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmark.analysis.atlas import Against, Atlas, Method, Standing, Tested
 from benchmark.formatting import Table, as_markdown
-from benchmark.tasks.base import Row
+from benchmark.tasks.base import Row, Size
 
 HOW_TO_READ = (
     "Methods are tuned by trials, drawn quasi-randomly from the space that is declared with each and judged on the "
@@ -37,7 +37,7 @@ def markdown(found: Sequence[Atlas], waiting: Sequence[Row]) -> str:
         return ""
     parts = ["# The atlas: ways to regularize an LSTM", HOW_TO_READ]
     for atlas in found:
-        name = figure_name(atlas)
+        name = figure_name(atlas.source, atlas.size)
         parts += [f"## {as_markdown(f'{atlas.data_set.title}, {atlas.size} size')}", budget(atlas), *in_words(atlas)]
         parts += [f"![Test metric of each method]({name}-atlas.svg)", methods_table(atlas).markdown()]
         if any(method.tuned for method in atlas.methods):
@@ -47,9 +47,9 @@ def markdown(found: Sequence[Atlas], waiting: Sequence[Row]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def figure_name(atlas: Atlas) -> str:
-    """Begin of the names of an atlas's figures."""
-    return f"{Path(atlas.source).name}-{atlas.size}"
+def figure_name(source: str, size: Size) -> str:
+    """Begin of the names of the figures of an atlas, that of a data set at a size."""
+    return f"{Path(source).name}-{size}"
 
 
 def budget(atlas: Atlas) -> str:

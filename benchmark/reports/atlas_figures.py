@@ -20,7 +20,7 @@ def draw(found: Sequence[Atlas]) -> dict[str, str]:
     """Every figure of the atlas, as SVG by name; the same records give the same bytes."""
     drawn = {}
     for atlas in found:
-        name = figure_name(atlas)
+        name = figure_name(atlas.source, atlas.size)
         drawn[f"{name}-atlas"] = methods(atlas)
         tunings = {method.tuned.tuning.row: method.tuned for method in atlas.methods if method.tuned}
         if tunings:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from benchmark.analysis.claims import judge
 from benchmark.analysis.results import RowResults, by_source, data_set
 from benchmark.reports import tables
+from benchmark.reports.atlas import figure_name
 from benchmark.reports.figures import INK, PAPER
 from benchmark.reports.footnotes import footnote
 from benchmark.store.records import Record
@@ -61,6 +62,11 @@ def _source(
         "footnote": footnote(group),
         "curves": svg.get(name),
         "ensembles": svg.get(f"{name}-ensembles"),
+        "atlases": [
+            (size, svg[f"{begin}-atlas"], svg.get(f"{begin}-tuning"))
+            for size in dict.fromkeys(results.row.size for results in group)
+            if f"{(begin := figure_name(source, size))}-atlas" in svg
+        ],
         "picture": base64.b64encode(picture).decode() if picture else None,
         "samples": [(_name(results.records[0]), samples) for results in group if (samples := _samples(results))],
         "runs": [_run(record, results) for results in group for record in results.records],

@@ -185,7 +185,7 @@ def _sections(made: Card) -> Iterator[str]:
     yield (
         f"{data_set.title}. A regularized LSTM after Zaremba, Sutskever & Vinyals, *Recurrent Neural Network "
         f"Regularization* ([arXiv:1409.2329](https://arxiv.org/abs/1409.2329)): {config['layers']} layers of "
-        f"{config['hidden_size']}, dropout {config['dropout']:g} on the non-recurrent connections, "
+        f"{config['hidden_size']}, dropout {config['dropout']:g} on the non-recurrent connections{_methods(record)}, "
         f"{record.parameters:,} parameters. Seed {record.seed} of the row `{record.row}` of the benchmark suite rnnreg."
     )
     if data_set.remark:
@@ -210,6 +210,13 @@ def _sections(made: Card) -> Iterator[str]:
         f"Trained on {made.source}: {made.terms}. Checksum of the data as the model saw it: `{record.data_sha256}`. "
         + (f"License of the weights: {license}." if license else "The weights may be used as the data's terms allow.")
     )
+
+
+def _methods(record: Record) -> str:
+    """What regularizes the run beside the paper's dropout, as fields of its configuration."""
+    config = configuration(record)
+    beside = [*(("recurrent_dropout",) if config.recurrent_dropout else ()), *config.methods]
+    return f" beside {', '.join(f'`{name}={getattr(config, name)}`' for name in beside)}" if beside else ""
 
 
 def _figures(made: Card) -> Table:

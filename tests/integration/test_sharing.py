@@ -98,6 +98,13 @@ def test_the_card_is_one_that_the_hub_reads(trained, rnnreg, tmp_path, task) -> 
     assert str(trained.folder) not in card.data.to_yaml()
 
 
+def test_a_card_names_what_regularizes_the_model_beside_dropout(trained, rnnreg, tmp_path) -> None:
+    for row, beside in (("lm", ""), ("tied", " beside `averaging=exponential`, `tied=True`, `embedding_size=5`")):
+        rnnreg("export", row, tmp_path / row, *trained.places)
+        text = ModelCard.load(tmp_path / row / "README.md").text
+        assert f"dropout 0.3 on the non-recurrent connections{beside}, " in text
+
+
 def test_a_card_gives_the_mean_over_the_seeds_of_its_row(trained, rnnreg, tmp_path) -> None:
     """Two records more with 10 and 20 above the first: mean + 10, and Student's interval of three values."""
     record = trained.records["language-modeling"]

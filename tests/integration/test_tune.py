@@ -89,6 +89,8 @@ def test_a_method_of_ones_own_is_tuned_and_stands_beside_the_others(rnnreg, here
     assert re.search(r"fairly: 2 of noise on inputs; 0 of [^.]+\.", text)
     for figure in ("atlas", "tuning"):
         assert "noise on inputs" in (store / f"text-small-{figure}.svg").read_text()
+    page = (store / "report.html").read_text()
+    assert all(page.count(f'aria-label="{label}') == 1 for label in ("Ways to regularize, small size", "Tuning:"))
 
 
 def test_what_cannot_be_tuned_is_one_line(rnnreg, here) -> None:
