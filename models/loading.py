@@ -7,7 +7,6 @@ JSON.
 import importlib
 import json
 import sys
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from datamodules.errors import UserError
+from datamodules.sealed import load_tensors
 from datamodules.sources import sha256_of
 from datamodules.text import read_json as read_any_json
 from models.base import TaskModel
@@ -124,10 +124,7 @@ def _compare_shapes(expected: dict[str, Tensor], found: dict[str, Tensor]) -> No
 
 def _read_checkpoint(path: Path) -> Saved:
     try:
-        with zipfile.ZipFile(path) as archive:  # PyTorch does not look at the checksums
-            if broken := archive.testzip():
-                raise ValueError(f"the checksum of {broken} differs")
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_tensors(path)
         record = path.parent / RECORD
         return Saved(
             path,

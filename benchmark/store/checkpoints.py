@@ -1,16 +1,13 @@
 """Checkpoints: two of each run, of which the newest whole one counts."""
 
-import io
-import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from benchmark.files import replacing
 from benchmark.store.records import CHECKPOINT
 from datamodules.errors import UserError, in_one_line
+from datamodules.sealed import load_tensors, save_tensors
 
 BEFORE = "before.ckpt"
 """The checkpoint before the newest one, in the same folder."""
@@ -29,34 +26,26 @@ class DamagedCheckpoint(UserError):
 def write_checkpoint(content: dict[str, Any], path: Path) -> None:
     """Write a run's newest checkpoint; the one that was it becomes the one before.
 
-    It is composed in memory and written beside the other two, so that neither a full disk nor a sudden end leaves less
-    than a whole one.
+    It is written beside the other two, so that neither a full disk nor a sudden end leaves less than a whole one.
 
     Raises:
         UserError: the disk is full, or cannot be written for another reason.
     """
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
     with replacing(path) as scratch:
-        with scratch.open("wb") as file:
-            file.write(buffer.getbuffer())
+        save_tensors(content, scratch)
         if path.exists():
             path.replace(path.with_name(BEFORE))
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint, on the CPU, and verify it by the checksums in it.
+    """Read a checkpoint, on the CPU, and verify it by its checksum.
 
     Raises:
         DamagedCheckpoint: it is not as it was written.
         UserError: it is of another run than its folder.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-        if broken:
-            raise ValueError(f"the checksum of {broken} differs")
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        content: dict[str, Any] = load_tensors(path)
         run = (
             content[RUN] and content["model"] and content["state_dict"] and content["hyper_parameters"] and content[RUN]
         )

@@ -1,6 +1,5 @@
 """One vector per picture from a frozen network, extracted once, kept in a memory-mapped file, or read from a user's."""
 
-import hashlib
 import logging
 import os
 import zipfile
@@ -8,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from datamodules.bounds import ARRAY_BYTES, BATCH_PIXELS
 from datamodules.captioning.images import Picture
 from datamodules.captioning.networks import NETWORKS, Network
 from datamodules.errors import DataError, damaged
+from datamodules.sealed import Sealing, is_sealed
 from datamodules.sources import flush, sha256_of
 from datamodules.text import read_json
 
@@ -25,8 +25,6 @@ BATCH = 64
 """Pictures in memory at once while features are extracted."""
 ROWS = 4096
 """Records of a file written at once."""
-DIGEST = 32
-"""Bytes of the checksum at the end of a file."""
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +117,7 @@ def _read(path: Path, network: Network) -> Any:
         return nothing
     try:
         with damaged(path):
-            if not _is_whole(path):
+            if not is_sealed(path):
                 raise ValueError("its checksum does not hold")
             table = np.load(path, mmap_mode="r", allow_pickle=False)
             if table["vector"].shape[1:] != (network.size,):
@@ -128,32 +126,6 @@ def _read(path: Path, network: Network) -> Any:
         logger.warning("%s; the features are extracted again", error)
         return nothing
     return table
-
-
-def _is_whole(path: Path) -> bool:
-    """Whether a file ends in the checksum of all before it."""
-    size = path.stat().st_size - DIGEST
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while rest := min(1 << 20, size - file.tell()) if size > file.tell() else 0:
-            digest.update(file.read(rest))
-        return file.read() == digest.digest()
-
-
-class _Checked:
-    """A file that is written, and the checksum of what has been written.
-
-    Args:
-        file: the file.
-    """
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file, self.digest = file, hashlib.sha256()
-
-    def write(self, content: bytes) -> int:
-        """Write more."""
-        self.digest.update(content)
-        return self.file.write(content)
 
 
 def _write(path: Path, old: Any, pictures: Sequence[Picture], vectors: np.ndarray) -> None:
@@ -166,9 +138,9 @@ def _write(path: Path, old: Any, pictures: Sequence[Picture], vectors: np.ndarra
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with scratch.open("wb") as file:
-            checked = _Checked(file)
+            sealing = Sealing(file)
             header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": (len(ids),)}
-            np.lib.format.write_array_header_1_0(checked, header)
+            np.lib.format.write_array_header_1_0(sealing, header)
             for begin in range(0, len(ids), ROWS):
                 block = np.empty(len(ids[begin : begin + ROWS]), kind)
                 block["id"], block["stamp"] = ids[begin : begin + ROWS], stamps[begin : begin + ROWS]
@@ -176,8 +148,8 @@ def _write(path: Path, old: Any, pictures: Sequence[Picture], vectors: np.ndarra
                 new = max(0, begin - len(old))
                 block["vector"][: len(from_old)] = from_old
                 block["vector"][len(from_old) :] = vectors[new : new + len(block) - len(from_old)]
-                checked.write(block.tobytes())
-            file.write(checked.digest.digest())
+                sealing.write(block.tobytes())
+            sealing.seal()
         flush(scratch)
         scratch.replace(path)
     except OSError as error:

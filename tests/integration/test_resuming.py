@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 from support.factories import TASKS, tiny_rows
 
 from benchmark.grid.grid import silent
@@ -126,23 +125,16 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(rows, tmp_path, monkey
     assert path.with_name("damaged.ckpt").read_bytes() == written
 
 
-def test_a_flipped_bit_anywhere_is_seen_or_changes_nothing(rows, tmp_path) -> None:
+def test_a_flipped_bit_anywhere_is_seen(rows, tmp_path) -> None:
     record = train(rows["language-modeling"], 1, options(tmp_path / "runs"), progress=silent)
     path = tmp_path / "runs" / record.run / "last.ckpt"
-    written, expected = path.read_bytes(), read_checkpoint(path)
-    generator, seen = random.Random(0), 0
+    written, generator = path.read_bytes(), random.Random(0)
     for _ in range(100):
         flipped = bytearray(written)
         flipped[generator.randrange(len(flipped))] ^= 1 << generator.randrange(8)
         path.write_bytes(flipped)
-        try:
-            found = read_checkpoint(path)
-        except DamagedCheckpoint:
-            seen += 1
-        else:
-            torch.testing.assert_close(found["state_dict"], expected["state_dict"], rtol=0, atol=0)
-            assert str(found) == str(expected)
-    assert seen > 50
+        with pytest.raises(DamagedCheckpoint, match="is not a whole checkpoint"):
+            read_checkpoint(path)
 
 
 def test_a_checkpoint_of_another_seed_is_refused(rows, tmp_path, monkeypatch) -> None:
