@@ -153,7 +153,7 @@ def compare(before: RowResults, after: RowResults, metric: Metric, confidence: f
 
 
 def item_influences(results: RowResults, metric: Metric) -> np.ndarray | None:
-    """The amount by which each test item moves the mean of a metric over a row's runs [items].
+    """The amount by which each test item moves a metric of each of a row's runs [runs, items].
 
     Items are blocks of tokens for perplexity, sentences or pictures for BLEU, utterances for frame accuracy. None where
     a run has not kept what it gave for each of them.
@@ -171,12 +171,11 @@ def item_influences(results: RowResults, metric: Metric) -> np.ndarray | None:
         return None
     if not found or len(found) < len(results.records) or len({array.shape for array in found}) > 1:
         return None
-    mean: np.ndarray = np.mean(found, axis=0)
-    return mean
+    return np.stack(found)
 
 
 def over_items(influences: Sequence[np.ndarray | None], weights: Sequence[float]) -> Component | None:
-    """The error over test items of a weighted sum of means.
+    """The error over test items of a weighted sum of means over runs.
 
     Args:
         influences: those of each mean, see `item_influences`.
@@ -186,6 +185,6 @@ def over_items(influences: Sequence[np.ndarray | None], weights: Sequence[float]
         None where one of them is not known, they are of different items, or there are too few to tell.
     """
     known = [each for each in influences if each is not None]
-    if len(known) < len(influences) or len({each.shape for each in known}) > 1 or len(known[0]) < FEWEST_ITEMS:
+    if len(known) < len(influences) or len({each.shape[1] for each in known}) > 1 or known[0].shape[1] < FEWEST_ITEMS:
         return None
-    return items(np.asarray(weights) @ np.stack(known))
+    return items([weight * each for weight, each in zip(weights, known, strict=True)])

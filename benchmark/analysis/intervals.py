@@ -48,15 +48,22 @@ def jackknife(estimates: Sequence[float]) -> Component:
     return Component((count - 1) * float(np.var(estimates)), count - 1)
 
 
-def items(influences: np.ndarray) -> Component:
-    """The error that comes from having tested on these items and not on others of their kind.
+def items(influences: Sequence[np.ndarray]) -> Component:
+    """The error of a sum of means over runs that comes from having tested on these items and not on others of the kind.
+
+    A run is also better on some items and worse on others by chance. The spread over seeds has that already, so it is
+    taken off here: of each item's squared influence its variance over runs, divided by their number (crossed random
+    effects, Cornfield & Tukey 1956). Counted twice it makes an interval too wide: that of BLEU, with three runs of 100
+    sentences, holds the truth in 98 % of repetitions.
 
     Args:
-        influences: [items], the amount by which each item moves the estimate; see `perplexity_influences`. For a
-            difference of two rows, the difference of their influences, as both are tested on the same items.
+        influences: of each mean [runs, items], the amount by which each item moves each run's part of the sum; see
+            `perplexity_influences`. Those of the row that is subtracted in a difference are negative.
     """
-    count = len(influences)
-    return Component(float(np.square(influences).sum()) * count / (count - 1), count - 1)
+    count = influences[0].shape[1]
+    squares = np.square(sum(each.mean(axis=0) for each in influences)).sum()
+    of_runs = sum(each.var(axis=0, ddof=1).sum() / len(each) for each in influences if len(each) > 1)
+    return Component(float(max(squares - of_runs, 0.0)) * count / (count - 1), count - 1)
 
 
 def difference(before: Component, after: Component) -> Component:

@@ -45,7 +45,7 @@ def share_of_the_way(single: RowResults, regularized: RowResults, ensemble: RowR
     if metric.name != f"{metric.split}_perplexity" or len(arrays) < ensemble.row.members:
         return _of_means(single, regularized, ensemble, metric)
     gain = ensemble_gain(arrays, ensemble.row.members)
-    moved = (gain.influences[0], item_influences(regularized, metric), gain.influences[1])
+    moved = (gain.influences[0][None], item_influences(regularized, metric), gain.influences[1][None])
     weights = slopes(gain.single, ours.mean, gain.mean)
     ends = jackknife([(alone - ours.mean) / (alone - many) for alone, many in gain.without_each])
     over_seeds = difference(ends, _scaled(seeds(ours.values), weights[1])) if ours.sd is not None else None

@@ -66,7 +66,7 @@ class EnsembleGain:
         single, ensemble = self.influences
         if self.over_models is None or len(single) < FEWEST_ITEMS:
             return None
-        over_items = items(self.mean / self.single**2 * single - ensemble / self.single)
+        over_items = items([(self.mean / self.single**2 * single - ensemble / self.single)[None]])
         return interval(self.share, seeds_and_items(self.over_models, over_items), confidence)
 
 

@@ -73,7 +73,7 @@ def test_the_influence_of_an_utterance_by_hand() -> None:
     # 8 of 20 frames are right, 40 %. The first utterance has 1 more than 40 % of its 5, the second 1 fewer.
     found = rate_influences(np.array([3, 5]), np.array([5, 15]))
     assert found.tolist() == pytest.approx([5.0, -5.0])
-    assert items(found) == Component(variance=pytest.approx(100.0), degrees=1)  # type: ignore[arg-type]
+    assert items([found[None]]) == Component(variance=pytest.approx(100.0), degrees=1)  # type: ignore[arg-type]
 
 
 def share_that_holds(make: Callable[[np.random.Generator], tuple[float, tuple[float, float]]]) -> float:
@@ -124,7 +124,7 @@ def test_seeds_and_items_cover_what_they_say(runs: int, spreads: tuple[float, fl
         ]
         found = [[np.exp(run.mean()) for run in row] for row in rows]
         per_run = [[perplexity_influences(-np.repeat(run, tokens), tokens) for run in row] for row in rows]
-        moved = np.mean(per_run[1], axis=0) - np.mean(per_run[0], axis=0)
+        moved = [-np.stack(per_run[0]), np.stack(per_run[1])]
         change = float(np.mean(found[1]) - np.mean(found[0]))
         # Perplexity of the whole kind of text: the mean of exp is that of a normal variable.
         run_variance = [(0.01 * sd) ** 2 + 0.05**2 / blocks for sd in spreads]

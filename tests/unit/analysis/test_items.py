@@ -52,9 +52,10 @@ def test_a_corpus_without_four_right_words_in_a_row_has_no_influences() -> None:
     assert not bleu_influences(counts).any()
 
 
-def test_bleu_over_seeds_and_sentences_covers_what_it_says() -> None:
+@pytest.mark.parametrize("runs", [2, 3, 5, 10])
+def test_bleu_over_seeds_and_sentences_covers_what_it_says(runs: int) -> None:
     """Each sentence has a difficulty, dropout an effect of its own on it, each run an error."""
-    runs, count, repetitions = 3, 100, 1000
+    count, repetitions = 100, 500
     generator = np.random.default_rng(1409_2329)
 
     def rates(tested: int) -> tuple[np.ndarray, np.ndarray]:
@@ -70,12 +71,20 @@ def test_bleu_over_seeds_and_sentences_covers_what_it_says() -> None:
     for _ in range(repetitions):
         made = [[run(rate) for _ in range(runs)] for rate in rates(count)]
         found = [[bleu(counts) for counts in row] for row in made]
-        before, after = (np.mean([bleu_influences(counts) for counts in row], axis=0) for row in made)
-        error = seeds_and_items(difference(*map(seeds, found)), items(after - before))
+        before, after = (np.stack([bleu_influences(counts) for counts in row]) for row in made)
+        error = seeds_and_items(difference(*map(seeds, found)), items([-before, after]))
         low, high = interval(float(np.mean(found[1]) - np.mean(found[0])), error)
         held += low <= true <= high
-    print(held / repetitions)
-    assert 0.94 - 3 * math.sqrt(0.95 * 0.05 / repetitions) <= held / repetitions <= 0.985
+    simulation_error = math.sqrt(0.95 * 0.05 / repetitions)
+    assert 0.94 - simulation_error <= held / repetitions <= 0.97 + simulation_error
+
+
+def test_what_a_run_gets_right_by_chance_is_counted_once() -> None:
+    """Influences of two runs of 3 and 1, then 1 and 3, on ten items: 2 squared on each, less a variance of 2 over 2."""
+    influences = np.tile([[3.0, 1.0], [1.0, 3.0]], 5)
+    assert items([influences]).variance == pytest.approx(10 * (4 - 1) * 10 / 9)
+    assert items([influences, -influences[::-1]]).variance == 0
+    assert items([influences[:1]]).variance == pytest.approx(5 * (9 + 1) * 10 / 9)
 
 
 def kept(store: Store, row: Row, seed: int, name: str, counts: np.ndarray, **changes) -> None:
