@@ -40,6 +40,7 @@ class Child:
 
     def __init__(self, function: Callable[[], int], log: Path) -> None:
         self.log = log
+        log.write_bytes(b"")  # the process may be killed before it opens it
         sys.stdout.flush()
         sys.stderr.flush()
         self.process = os.fork()

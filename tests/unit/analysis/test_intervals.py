@@ -111,7 +111,7 @@ def test_the_prediction_covers_one_more_run(runs: int) -> None:
 @pytest.mark.parametrize("runs", [2, 5, 10])
 def test_seeds_and_items_cover_what_they_say(runs: int, spreads: tuple[float, float]) -> None:
     """Log-probabilities of a text: each block has a difficulty, each row its own gain on it, each run its own error."""
-    blocks, tokens, gain = 60, 20, 0.1
+    blocks, gain = 60, 0.1
 
     def losses(generator: np.random.Generator, own: np.ndarray, mean: float, sd: float) -> list[np.ndarray]:
         return [mean + own + 0.01 * sd * generator.normal() + generator.normal(0, 0.05, blocks) for _ in range(runs)]
@@ -123,7 +123,7 @@ def test_seeds_and_items_cover_what_they_say(runs: int, spreads: tuple[float, fl
             for own, mean, sd in zip((difficulty, difficulty + effect), (4.0, 4.0 - gain), spreads, strict=True)
         ]
         found = [[np.exp(run.mean()) for run in row] for row in rows]
-        per_run = [[perplexity_influences(-np.repeat(run, tokens), tokens) for run in row] for row in rows]
+        per_run = [[perplexity_influences(-run, tokens_per_block=1) for run in row] for row in rows]
         moved = [-np.stack(per_run[0]), np.stack(per_run[1])]
         change = float(np.mean(found[1]) - np.mean(found[0]))
         # Perplexity of the whole kind of text: the mean of exp is that of a normal variable.

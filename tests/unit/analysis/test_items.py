@@ -52,7 +52,7 @@ def test_a_corpus_without_four_right_words_in_a_row_has_no_influences() -> None:
     assert not bleu_influences(counts).any()
 
 
-@pytest.mark.parametrize("runs", [2, 3, 5, 10])
+@pytest.mark.parametrize("runs", [2, 5, 10])
 def test_bleu_over_seeds_and_sentences_covers_what_it_says(runs: int) -> None:
     """Each sentence has a difficulty, dropout an effect of its own on it, each run an error."""
     count, repetitions = 100, 500

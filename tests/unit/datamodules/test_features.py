@@ -138,7 +138,7 @@ def test_a_full_disk_leaves_nothing_of_the_features_behind(picture_folder: Path,
     def full(self, content: bytes) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(features._Checked, "write", full)
+    monkeypatch.setattr(features.Sealing, "write", full)
     with pytest.raises(DataError, match=r"cannot write .*mean.npy: No space left on device"):
         extract(pictures_in(picture_folder), MeanColor(), tmp_path / "mean.npy")
     assert not [path for path in tmp_path.iterdir() if "mean" in path.name]
