@@ -123,6 +123,10 @@ class StateKeeper(Checkpoint):
         self._end(self._agree(trainer, False)[0])
 
     @override
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.request.keep_listening()  # Lightning has taken it once more
+
+    @override
     def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         self._end(self._agree(trainer, False)[0])
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from lightning.pytorch.trainer.connectors.logger_connector import _LoggerConnector
 from support.factories import TASKS, tiny_rows
 
 from benchmark.grid.grid import silent
@@ -107,6 +108,24 @@ def test_a_run_cut_at_random_steps_ends_as_an_uncut_one(task, do, minutes, rows,
     else:
         record = cut.train(rows[task], where)
     assert content(record) == content(whole)
+
+
+def test_sigterm_is_taken_back_from_lightning_in_the_final_evaluation_too(rows, tmp_path, monkeypatch) -> None:
+    """Lightning would end the process if the signal came after our look at a batch and before its own."""
+    row, looked = rows["language-modeling"], _LoggerConnector.on_batch_end
+    whole = train(row, 1, options(tmp_path / "whole"), progress=silent)
+
+    def stop_in_test(connector: _LoggerConnector) -> None:
+        looked(connector)
+        if connector.trainer.testing:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_LoggerConnector, "on_batch_end", stop_in_test)
+        with pytest.raises(Interrupted, match="in the final evaluation; its state is kept") as stopped:
+            train(row, 1, options(tmp_path / "cut"), progress=silent)
+    assert stopped.value.exit_code == 128 + signal.SIGTERM
+    assert content(train(row, 1, options(tmp_path / "cut"), progress=silent)) == content(whole)
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(rows, tmp_path, monkeypatch, caplog) -> None:
