@@ -56,6 +56,16 @@ def damaged(place: Path | str | Callable[[], str], right: str = "", wrong: str =
         raise DataError(f"{where}: {wrong} ({in_one_line(error)}){'; ' if right else ''}{right}") from error
 
 
+def require_file(path: Path) -> None:
+    """Refuse a pipe, which would wait for somebody to write to it, and whatever else is there and no file.
+
+    Raises:
+        ValueError: it is no file. One that is missing is left to whoever opens it.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError("a folder or a pipe, not a file")
+
+
 def in_one_line(error: BaseException) -> str:
     """The message of an exception, or its kind where it has none, in one line."""
     if isinstance(error, MemoryError):

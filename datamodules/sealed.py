@@ -8,6 +8,8 @@ from typing import IO, Any
 
 import torch
 
+from datamodules.errors import require_file
+
 DIGEST = 32
 """Bytes of the checksum at the end of a file."""
 READ_AT_ONCE = 1 << 20
@@ -66,8 +68,9 @@ def load_tensors(path: Path) -> Any:
     versions have written, is held to these checksums.
 
     Raises:
-        ValueError: the file is not as it was written. Other files raise whatever `torch.load` does.
+        ValueError: the file is not as it was written, or no file. Other files raise whatever `torch.load` does.
     """
+    require_file(path)
     if not is_sealed(path):
         with path.open("rb") as file:
             file.seek(-OF_ITS_RECORD, io.SEEK_END)

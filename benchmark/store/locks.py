@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from benchmark.files import replacing, unwritable
-from datamodules.errors import UserError
+from datamodules.errors import UserError, require_file
 
 TIMEOUT_SECONDS = 3
 """Time to wait for a lock, longer than `RunLock.is_held` holds it to find out whether it is free."""
@@ -135,6 +135,7 @@ class RunLock:
 
     def _report(self) -> dict[str, Any]:
         try:
+            require_file(self._report_path)
             return dict(json.loads(self._report_path.read_text(encoding="utf-8")))
         except (OSError, ValueError):
             return {}

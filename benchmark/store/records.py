@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.files import replacing, writable
 from benchmark.store.provenance import is_committed
 from benchmark.store.sealed import CorruptRecord, read_all, read_sealed, write_sealed
-from datamodules.errors import in_one_line
+from datamodules.errors import in_one_line, require_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -227,6 +227,7 @@ def _read_arrays(path: Path, sha256: str) -> "Arrays":
     import numpy as np
 
     try:
+        require_file(path)
         with np.load(path) as file:
             arrays = {name: file[name] for name in file.files}
     except Exception as error:  # a damaged file may raise anything

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmark.files import replacing
-from datamodules.errors import UserError, in_one_line
+from datamodules.errors import UserError, in_one_line, require_file
 
 Content = TypeVar("Content")
 
@@ -58,6 +58,7 @@ def read_sealed(path: Path, build: Callable[..., Content], wrong: str, right: st
         CorruptRecord: the file is not JSON, has missing or unknown fields, or was altered since it was written.
     """
     try:
+        require_file(path)
         content = json.loads(path.read_text(encoding="utf-8"))
         checksum = content.pop("sha256")
         built = build(**content)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torchaudio.datasets import LIBRISPEECH
 
-from datamodules.errors import DataError, damaged
+from datamodules.errors import DataError, damaged, require_file
 from datamodules.sources import FolderSource
 from datamodules.speech.corpus import SpeechCorpus, Utterance, hash_files
 from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, MMS, SAMROMUR, SPLITS, SUBSETS, Split
@@ -144,6 +144,8 @@ class LibriSpeechCorpus(SpeechCorpus):
         for split, subset in SUBSETS.items():
             with damaged(self.root, wrong=f"{subset} is not in LibriSpeech's layout"):
                 corpus = LIBRISPEECH(self.root, subset)
+                for transcripts in (self.root / "LibriSpeech" / subset).glob("*/*/*.trans.txt"):
+                    require_file(transcripts)
                 for index in range(len(corpus)):
                     path, _, transcript, speaker, *_ = corpus.get_metadata(index)
                     audio = self.root / "LibriSpeech" / path
