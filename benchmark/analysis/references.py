@@ -12,7 +12,7 @@ from benchmark.store.provenance import describe_commit
 from benchmark.store.records import Record
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
-from datamodules.errors import UserError
+from datamodules.errors import UserError, require_file
 
 LEAST_REFERENCES = 5
 """Fewest reference runs of a row whose spread gives an interval."""
@@ -71,6 +71,7 @@ def read(path: Path) -> dict[str, Expected]:
         UserError: there is no such file, or it is not a baseline.
     """
     try:
+        require_file(path)
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return {
             name: Expected(tuple(Reference(**one) for one in row["references"]), tuple(row["accepted"]))

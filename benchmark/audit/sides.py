@@ -12,7 +12,7 @@ import numpy as np
 from benchmark.audit.entries import Entry, quoted, read_entries, read_entry
 from benchmark.audit.history import History
 from benchmark.store.records import LOG_PROBABILITIES, RECORD, Record
-from datamodules.errors import UserError
+from datamodules.errors import UserError, require_file
 
 COLUMNS = {"perplexity": "validation_perplexity", "learning_rate": "lr"}
 """Other names that columns of a log have, and ours."""
@@ -131,6 +131,7 @@ def read_curve(path: Path) -> Curve:
         UserError: the file cannot be read, lacks a column, or has a gap or something that is no number.
     """
     try:
+        require_file(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = [line for line in csv.reader(file) if any(cell.strip() for cell in line)]
     except (OSError, ValueError, csv.Error) as error:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from benchmark.analysis import references, steadiness
 from benchmark.audit.entries import parse
+from benchmark.audit.sides import read_curve
 from benchmark.store import speeds
 from benchmark.store.checkpoints import newest_checkpoint
 from benchmark.store.locks import RunLock
@@ -27,6 +29,9 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "exported model": ("config.json", read),
     "somebody's record": ("record.json", lambda folder: parse(folder / "record.json")),
     "speeds": ("speed.json", lambda folder: speeds.read(folder / "speed.json")),
+    "baseline": ("baseline.json", lambda folder: references.read(folder / "baseline.json")),
+    "baseline of speeds": ("speed.json", lambda folder: steadiness.read_speed(folder / "speed.json")),
+    "published curve": ("log.csv", lambda folder: read_curve(folder / "log.csv")),
     "rows": ("rows.py", lambda folder: registry.load(folder / "rows.py")),
     "text": ("text", lambda folder: read_text(folder / "text")),
     "vectors": ("vectors.npz", lambda folder: read_feature_file(folder / "vectors.npz")),
