@@ -110,7 +110,7 @@ def is_whole(folder: Path) -> bool:
         lines = []
     try:
         whole = bool(lines) and all(sha256_of(folder / line[66:]) == line[:64] for line in lines)
-    except (OSError, ValueError):
+    except (OSError, ValueError, DataError):
         whole = False
     if whole:
         _checked.add(folder)

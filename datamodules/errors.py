@@ -45,9 +45,12 @@ def damaged(place: Path | str | Callable[[], str], right: str = "", wrong: str =
         wrong: what is wrong, in a few words; the exception's own message follows in parentheses.
 
     Raises:
-        DataError: in place of any other exception; a UserError passes as it is.
+        DataError: in place of any other exception; a UserError passes as it is. Also, before anything is read, if the
+            place is a pipe.
     """
     try:
+        if isinstance(place, Path) and not place.is_dir():
+            require_file(place)
         yield
     except UserError:
         raise
@@ -60,10 +63,10 @@ def require_file(path: Path) -> None:
     """Refuse a pipe, which would wait for somebody to write to it, and whatever else is there and no file.
 
     Raises:
-        ValueError: it is no file. One that is missing is left to whoever opens it.
+        DataError: it is no file. One that is missing is left to whoever opens it.
     """
     if path.exists() and not path.is_file():
-        raise ValueError("a folder or a pipe, not a file")
+        raise DataError(f"{path} is a folder or a pipe, not a file")
 
 
 def in_one_line(error: BaseException) -> str:

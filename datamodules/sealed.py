@@ -68,7 +68,8 @@ def load_tensors(path: Path) -> Any:
     versions have written, is held to these checksums.
 
     Raises:
-        ValueError: the file is not as it was written, or no file. Other files raise whatever `torch.load` does.
+        ValueError: the file is not as it was written. One that never was such a file raises whatever `torch.load` does.
+        DataError: it is a folder or a pipe.
     """
     require_file(path)
     if not is_sealed(path):

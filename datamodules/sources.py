@@ -9,7 +9,7 @@ from pathlib import Path
 
 from datamodules.bounds import MEMBER_BYTES
 from datamodules.download import download, download_wheel
-from datamodules.errors import DataError, damaged
+from datamodules.errors import DataError, damaged, require_file
 
 
 @dataclass(frozen=True)
@@ -172,6 +172,11 @@ def flush(path: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """Checksum of a file, as hexadecimal digits."""
+    """Checksum of a file, as hexadecimal digits.
+
+    Raises:
+        DataError: it is a folder or a pipe.
+    """
+    require_file(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from datamodules.errors import UserError, damaged, require_file
+from datamodules.errors import UserError, damaged
 
 TOLERANCE = 0.10
 """Share by which a step may take longer or shorter before it counts: half of the change that is to be found."""
@@ -85,7 +85,6 @@ def read_speed(path: Path) -> SpeedBaseline:
     if not path.exists():
         raise UserError(f"there is no baseline {path}; `rnnreg baseline speed` makes one")
     with damaged(path, "restore it from git", "is no baseline of speeds"):
-        require_file(path)
         content = json.loads(path.read_text(encoding="utf-8"))
         return {
             str(row): {str(processor): [float(one) for one in ratios] for processor, ratios in of_row.items()}

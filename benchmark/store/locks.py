@@ -137,5 +137,5 @@ class RunLock:
         try:
             require_file(self._report_path)
             return dict(json.loads(self._report_path.read_text(encoding="utf-8")))
-        except (OSError, ValueError):
+        except (OSError, ValueError, UserError):
             return {}

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Literal
 
 from benchmark.files import replacing
-from datamodules.errors import UserError, damaged, require_file
+from datamodules.errors import UserError, damaged
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,6 @@ def read(path: Path) -> Speeds:
         UserError: the file is not one.
     """
     with damaged(path, "measure it again", "is not an outcome of `rnnreg benchmark`"):
-        require_file(path)
         content = json.loads(path.read_text(encoding="utf-8"))
         measurements = [
             Measurement(**{**fields, "case": Case(**fields["case"])}) for fields in content.pop("measurements")

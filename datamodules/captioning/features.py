@@ -16,7 +16,7 @@ from PIL import Image
 from datamodules.bounds import ARRAY_BYTES, BATCH_PIXELS
 from datamodules.captioning.images import Picture
 from datamodules.captioning.networks import NETWORKS, Network
-from datamodules.errors import DataError, damaged, require_file
+from datamodules.errors import DataError, damaged
 from datamodules.sealed import Sealing, is_sealed
 from datamodules.sources import flush, sha256_of
 from datamodules.text import read_json
@@ -176,7 +176,6 @@ def read_feature_file(path: Path) -> Features:
         f".json beside it, or one of {', '.join(NETWORKS)}"
     )
     with damaged(path, right, "not a file of features"):
-        require_file(path)
         ARRAY_BYTES.check(path.stat().st_size, path)
         if path.suffix == ".npy":
             labels = read_json(path.with_suffix(".json"), right)

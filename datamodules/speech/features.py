@@ -12,7 +12,7 @@ from torchaudio.compliance import kaldi
 from torchaudio.functional import add_noise, compute_deltas, resample
 
 from datamodules.bounds import AUDIO_SECONDS, CHANNELS, RESAMPLING, SAMPLE_RATE
-from datamodules.errors import DataError, damaged, require_file
+from datamodules.errors import DataError, damaged
 
 VERSION = 1
 """Version of the features, to be raised with any change here that alters them.
@@ -78,13 +78,11 @@ def read_audio(path: Path) -> Audio:
         LeftOut: it is missing, empty, not audio, beyond the bounds, or of another scale.
     """
     try:
-        with damaged(path):
-            require_file(path)
-            with soundfile.SoundFile(path) as file:
-                SAMPLE_RATE.check(file.samplerate, path)
-                CHANNELS.check(file.channels, path)
-                AUDIO_SECONDS.check(file.frames / file.samplerate, path)
-                samples, rate = file.read(dtype="float32", always_2d=True), file.samplerate
+        with damaged(path), soundfile.SoundFile(path) as file:
+            SAMPLE_RATE.check(file.samplerate, path)
+            CHANNELS.check(file.channels, path)
+            AUDIO_SECONDS.check(file.frames / file.samplerate, path)
+            samples, rate = file.read(dtype="float32", always_2d=True), file.samplerate
     except DataError as error:
         raise LeftOut("audio cannot be read", str(error)) from error
     if not len(samples):

@@ -1,5 +1,7 @@
 """Every driver of the campaign for a moment, and that each sees what it is there to see."""
 
+import itertools
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,8 +10,9 @@ from benchmark.store import sealed
 from campaign import children, good, ledger
 from campaign.drivers import campaign
 from campaign.flips import READ_AT_ONCE, Flips
-from campaign.fuzz import bound_process, fuzz, try_inputs
+from campaign.fuzz import Target, bound_process, bounded, fuzz, try_inputs
 from campaign.ledger import Budget, Driver, Fault
+from campaign.mutations import INSTEAD, Damage
 from campaign.places import Wrong
 from campaign.readers import READERS, reader
 from campaign.runs import Suite
@@ -39,6 +42,24 @@ def test_a_moment_of_fuzzing(tmp_path: Path) -> None:
 
     ended = children.call(try_all, tmp_path / "log")
     assert ended.code == 0, ended.output
+
+
+@pytest.mark.parametrize("target", READERS, ids=lambda target: target.name)
+def test_whatever_stands_in_the_place_of_any_file_is_read_or_refused(target: Target, tmp_path: Path) -> None:
+    """Good folders with each of their files in turn replaced; nothing is waited for."""
+
+    def try_all() -> int:
+        bound_process()
+        seeds = target.check.keywords["seeds"]()  # type: ignore[attr-defined]
+        for number, files in enumerate(seeds):
+            for place, kind in itertools.product(range(len(files)), INSTEAD):
+                damage = Damage(number, (), None, (place, kind))
+                print(sorted(files)[place], kind, flush=True)
+                bounded(partial(target.check, damage, tmp_path / "input"))
+        return 0
+
+    ended = children.call(try_all, tmp_path / "log", seconds=60)
+    assert (ended.code, ended.hung) == (0, False), ended.output
 
 
 def test_a_record_that_is_not_verified_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
