@@ -17,9 +17,9 @@ HOW_TO_READ = (
     "in at most 5 % of repetitions. It comes before the others, as a difference may be real and of no interest.\n"
     "- **Undecided**: neither, so that more seeds are needed.\n\n"
     "The first word is over seeds, on this test text; the second one over seeds and test text, which says what other "
-    "texts of the kind would show. Neither has the luck of tuning: with another draw of trials a method would have other "
-    "settings, and the bands of the tuning curves show how far that reaches. So a word is of these settings, and of a "
-    "method only as far as its curve lies apart from the others."
+    "texts of the kind would show. Neither counts the luck of tuning: with another draw of trials a method would have "
+    "other settings, and the bands of the tuning curves show how far that reaches. So a word is of these settings, and "
+    "of a method only as far as its curve lies apart from the others."
 )
 
 IN_WORDS: dict[Standing, str] = {
