@@ -1,5 +1,6 @@
 """The suite's errors: each message is one line that says what was wrong, where, and what would be right."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,10 +8,13 @@ from typing import ClassVar
 
 LONGEST_MESSAGE = 2000
 """Most characters of an error's line: a message may quote what the user gave, however long."""
+LINE_BREAK = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+"""Characters that end a line, which names and texts of users may have."""
 
 
 def shortened(message: str) -> str:
-    """A message without the middle of one that is too long: its ends say where, and what would be right."""
+    """A message in one line, without the middle if it is too long: its ends say where, and what would be right."""
+    message = LINE_BREAK.sub(lambda found: found[0].encode("unicode_escape").decode(), message)
     half = LONGEST_MESSAGE // 2
     return message if len(message) <= LONGEST_MESSAGE else f"{message[:half]} [...] {message[-half:]}"
 
@@ -19,7 +23,7 @@ class UserError(Exception):
     """A mistake of the user or of their machine, which the command line reports without a traceback.
 
     Args:
-        message: one line; the middle of one that is too long is left out.
+        message: one line; line breaks that it quotes are escaped, and the middle of one that is too long is left out.
     """
 
     exit_code: ClassVar[int] = 1

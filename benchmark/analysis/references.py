@@ -12,7 +12,8 @@ from benchmark.store.provenance import describe_commit
 from benchmark.store.records import Record
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
-from datamodules.errors import UserError, require_file
+from datamodules.errors import UserError
+from datamodules.text import read_json
 
 LEAST_REFERENCES = 5
 """Fewest reference runs of a row whose spread gives an interval."""
@@ -70,15 +71,14 @@ def read(path: Path) -> dict[str, Expected]:
     Raises:
         UserError: there is no such file, or it is not a baseline.
     """
+    if not path.exists():
+        raise UserError(f"there is no baseline {path}; `rnnreg baseline update` makes one")
     try:
-        require_file(path)
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = read_json(path, "restore it from git")
         return {
             name: Expected(tuple(Reference(**one) for one in row["references"]), tuple(row["accepted"]))
             for name, row in content.items()
         }
-    except FileNotFoundError as error:
-        raise UserError(f"there is no baseline {path}; `rnnreg baseline update` makes one") from error
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{path} is not a baseline of this suite ({error}); restore it from git") from error
 

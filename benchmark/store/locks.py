@@ -15,7 +15,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from benchmark.files import replacing, unwritable
-from datamodules.errors import UserError, require_file
+from datamodules.errors import UserError
+from datamodules.text import read_json
 
 TIMEOUT_SECONDS = 3
 """Time to wait for a lock, longer than `RunLock.is_held` holds it to find out whether it is free."""
@@ -23,6 +24,9 @@ TIMEOUT_SECONDS = 3
 
 UNDER_WAY = ".under-way"
 """Folder of the locks in a store."""
+
+REPORTED = {"epoch": int | float, "epochs": int, "kept": int | float, "host": str, "process": int}
+"""What a process reports of its run, and the types of it."""
 
 
 class RunLocked(UserError):
@@ -134,8 +138,10 @@ class RunLock:
         return self.path.with_suffix(".json")
 
     def _report(self) -> dict[str, Any]:
+        """What was reported last; nothing if it is missing or damaged, as it is written again soon."""
         try:
-            require_file(self._report_path)
-            return dict(json.loads(self._report_path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, UserError):
+            found = read_json(self._report_path)
+        except UserError:
             return {}
+        whole = isinstance(found, dict) and all(isinstance(found.get(name), kind) for name, kind in REPORTED.items())
+        return found if whole else {}

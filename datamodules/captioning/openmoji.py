@@ -55,10 +55,11 @@ def read_openmoji(drawings: Path, names: Path) -> CaptionSet:
         names: wheel of emoji.
     """
     (text,) = read_members(names, ["emoji/unicode_codes/emoji.json"])
-    named = {
-        _code_points(f"{ord(letter):04X}" for letter in emoji): words(entry["en"].strip(":").replace("_", " "))
-        for emoji, entry in parse_json(text, names).items()
-    }
+    with damaged(names, wrong="its emoji.json is not emojis with their names"):
+        named = {
+            _code_points(f"{ord(letter):04X}" for letter in emoji): words(entry["en"].strip(":").replace("_", " "))
+            for emoji, entry in parse_json(text, names).items()
+        }
     with damaged(drawings):
         archive = zipfile.ZipFile(drawings)
     left_out = dict.fromkeys(("without a Unicode name", "flags", "of two skin tones"), 0)

@@ -1,6 +1,5 @@
 """Every driver of the campaign for a moment, and that each sees what it is there to see."""
 
-import itertools
 from functools import partial
 from pathlib import Path
 
@@ -12,12 +11,15 @@ from campaign.drivers import campaign
 from campaign.flips import READ_AT_ONCE, Flips
 from campaign.fuzz import Target, bound_process, bounded, fuzz, try_inputs
 from campaign.ledger import Budget, Driver, Fault
-from campaign.mutations import INSTEAD, Damage
+from campaign.mutations import INSTEAD, Damage, Edit
 from campaign.places import Wrong
 from campaign.readers import READERS, reader
 from campaign.runs import Suite
 from campaign.words import COMMAND_LINE
 
+LINE_SEPARATOR = "\u2028".encode()
+CONTENTS = (b"", b"\n", b"[]", b"{}", b"null", b"1", b'{"a": []}', b'[{"a": 1}]', b"\0" * 40, LINE_SEPARATOR)
+"""What a file may hold in place of what is right."""
 ONE_TASK = ("language-modeling",)
 
 
@@ -46,16 +48,21 @@ def test_a_moment_of_fuzzing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", READERS, ids=lambda target: target.name)
 def test_whatever_stands_in_the_place_of_any_file_is_read_or_refused(target: Target, tmp_path: Path) -> None:
-    """Good folders with each of their files in turn replaced; nothing is waited for."""
+    """Good folders with each of their files in turn replaced or begun otherwise; nothing is waited for."""
 
     def try_all() -> int:
         bound_process()
         seeds = target.check.keywords["seeds"]()  # type: ignore[attr-defined]
         for number, files in enumerate(seeds):
-            for place, kind in itertools.product(range(len(files)), INSTEAD):
-                damage = Damage(number, (), None, (place, kind))
-                print(sorted(files)[place], kind, flush=True)
-                bounded(partial(target.check, damage, tmp_path / "input"))
+            for place in range(len(files)):
+                damages = [
+                    *(Damage(number, (), None, (place, kind)) for kind in INSTEAD),
+                    *(Damage(number, (), (place, content), None) for content in CONTENTS),
+                    *(Damage(number, (Edit(place, 0.0, 0, piece),), None, None) for piece in (b"\0", LINE_SEPARATOR)),
+                ]
+                for damage in damages:
+                    print(sorted(files)[place], damage, flush=True)
+                    bounded(partial(target.check, damage, tmp_path / "input"))
         return 0
 
     ended = children.call(try_all, tmp_path / "log", seconds=60)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.analysis.atlas import atlases
 from benchmark.analysis.results import read_store
-from benchmark.reports import figures
+from benchmark.reports import atlas_figures, figures
 from benchmark.store.records import Store
 from benchmark.tasks import registry
 
@@ -90,7 +91,8 @@ def test_a_browser_shows_figures_and_tables_and_has_no_complaint(report, tmp_pat
     assert console == []
     counted = Count()
     counted.feed(dom)
-    drawn = figures.draw(read_store(registry.ROWS, RECORDS))
+    table = read_store(registry.ROWS, RECORDS)
+    drawn = {**figures.draw(table), **atlas_figures.draw(atlases(table))}
     assert counted.elements["svg"] == len(drawn) >= 8
     assert counted.elements["table"] >= 16
     assert counted.elements["details"] > len(list(RECORDS.glob("*/*/record.json")))
