@@ -63,14 +63,18 @@ def damaged(place: Path | str | Callable[[], str], right: str = "", wrong: str =
         raise DataError(f"{where}: {wrong} ({in_one_line(error)}){'; ' if right else ''}{right}") from error
 
 
-def require_file(path: Path) -> None:
+def require_file(path: Path, right: str = "") -> None:
     """Refuse a pipe, which would wait for somebody to write to it, and whatever else is there and no file.
+
+    Args:
+        path: the file.
+        right: what would be right, in a few words.
 
     Raises:
         DataError: it is no file. One that is missing is left to whoever opens it.
     """
     if path.exists() and not path.is_file():
-        raise DataError(f"{path} is a folder or a pipe, not a file")
+        raise DataError(f"{path} is not a file{'; ' if right else ''}{right}")
 
 
 def in_one_line(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from datamodules.bounds import LINE_CHARACTERS, LIST_ROWS, NESTING, TEXT_BYTES
-from datamodules.errors import DataError, damaged, in_one_line
+from datamodules.errors import DataError, damaged, in_one_line, require_file
 
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 """Encodings by the byte order mark that a file begins with; without one it is UTF-8."""
@@ -79,8 +79,7 @@ def opened(path: Path, right: str = "") -> Iterator[IO[bytes]]:
         DataError: it is missing or cannot be opened; the message says what would be right.
     """
     with ExitStack() as stack:
-        if path.exists() and not path.is_file():  # a pipe would wait for a writer
-            raise DataError(f"{path} is not a file{'; ' if right else ''}{right}")
+        require_file(path, right)
         try:
             file: Any = stack.enter_context(gzip.open(path) if path.suffix == ".gz" else path.open("rb"))  # noqa: SIM115
         except FileNotFoundError:

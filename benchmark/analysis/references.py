@@ -12,8 +12,7 @@ from benchmark.store.provenance import describe_commit
 from benchmark.store.records import Record
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
-from datamodules.errors import UserError
-from datamodules.text import read_json
+from datamodules.errors import UserError, damaged
 
 LEAST_REFERENCES = 5
 """Fewest reference runs of a row whose spread gives an interval."""
@@ -73,14 +72,12 @@ def read(path: Path) -> dict[str, Expected]:
     """
     if not path.exists():
         raise UserError(f"there is no baseline {path}; `rnnreg baseline update` makes one")
-    try:
-        content: dict[str, Any] = read_json(path, "restore it from git")
+    with damaged(path, "restore it from git", "is not a baseline of this suite"):
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return {
             name: Expected(tuple(Reference(**one) for one in row["references"]), tuple(row["accepted"]))
             for name, row in content.items()
         }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(f"{path} is not a baseline of this suite ({error}); restore it from git") from error
 
 
 def write(expected: Mapping[str, Expected], path: Path) -> None:

@@ -50,9 +50,10 @@ def list_rows(profile: Profile | None = None, task: str = "", rows_file: Path | 
 def _cells(row: Row) -> tuple[str, ...]:
     """A row's line in the list."""
     config = row.config
-    dropout = f"{config.dropout:.2g}" if config.dropout or config.recurrent_dropout else "none"
     if config.recurrent_dropout:
         dropout = f"{config.dropout:.1f}+{config.recurrent_dropout:.1f}"
+    else:
+        dropout = f"{config.dropout:.2g}" if config.dropout else "none"
     note = row.note.removesuffix(NOT_IN_PAPER).removesuffix(", ")
     paper = "; ".join(part for part in (published(row), note) if part) or "–"
     return row.name, config.task, Path(config.source).name, ", ".join(row.profiles) or "none", row.size, dropout, paper

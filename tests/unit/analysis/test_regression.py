@@ -198,7 +198,7 @@ def test_a_baseline_needs_five_runs_and_to_be_there_and_whole(tmp_path: Path) ->
         references.read(file)
     for text in ("{", "[]", json.dumps({"row": {"references": [{"seed": 1}], "accepted": []}})):
         file.write_text(text)
-        with pytest.raises(UserError, match=r"baseline.json.* is not a baseline|baseline.json: not JSON"):
+        with pytest.raises(UserError, match="is not a baseline of this suite"):
             references.read(file)
 
 
