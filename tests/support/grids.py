@@ -1,12 +1,14 @@
 """A small grid whose trainings can be made to fail, run by drivers in processes of their own."""
 
+import fcntl
 import io
 import json
 import re
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from support.factories import TINY
 ROOT = Path(__file__).parents[2]
 
 ROWS_FILE = """
+import fcntl
 import os
 import signal
 from dataclasses import replace
@@ -28,7 +31,10 @@ from models.backbone import RegularizedLSTM
 
 
 class Fated(RegularizedLSTM):
-    '''Notes each training that begins; in its 60th step it fails if a file beside this one says so, once.'''
+    '''Notes each training that begins; in its 60th step it fails if a file beside this one says so, once.
+
+    In its 200th step, which is in the second epoch, it waits while a test holds the gate.
+    '''
 
     steps = 0
 
@@ -47,6 +53,9 @@ class Fated(RegularizedLSTM):
                 if fate.name == "fate-kill":
                     os.kill(os.getpid(), signal.SIGKILL)
                 raise RuntimeError("met a fate")
+        if self.steps == 200 and self.training:
+            with (here / "gate").open("w") as gate:
+                fcntl.flock(gate, fcntl.LOCK_SH)
         return super().forward(inputs, state)
 
 
@@ -86,6 +95,13 @@ class Grid:
 
     def fate(self, name: str) -> None:
         (self.folder / f"fate-{name}").touch()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep runs from ending: each waits in its second epoch."""
+        with (self.folder / "gate").open("w") as gate:
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            yield
 
     @property
     def begun(self) -> int:

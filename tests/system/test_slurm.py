@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -74,14 +74,15 @@ def test_srun_makes_one_run_of_its_tasks(grid, undisturbed, slurm) -> None:
     assert record.metrics == pytest.approx(undisturbed[("tiny", 1)][0], rel=1e-5)
 
 
-def with_a_disturbance(grid: Grid, do: Callable[[], None], starting: bool = False) -> str:
-    """Run a grid on SLURM and do something to it while its jobs train, or while they start; give what it printed."""
+def training(grid: Grid) -> "subprocess.Popen[str]":
+    """Start a grid on SLURM; give its driver when one of its jobs has trained an epoch."""
     driver = grid.start(*JOBS)
-    if starting:
-        wait_for_jobs(driver)
-    else:
-        grid.wait_for_progress(driver)
-    do()
+    grid.wait_for_progress(driver)
+    return driver
+
+
+def end_of(driver: "subprocess.Popen[str]") -> str:
+    """Wait for the end of a driver, and give what it printed."""
     printed = driver.communicate(timeout=300)[0]
     assert driver.returncode == 0, printed
     return printed
@@ -100,7 +101,10 @@ def take_the_node() -> None:
 
 
 def test_a_requeued_job_goes_on_from_its_checkpoint(grid, undisturbed, slurm) -> None:
-    printed = with_a_disturbance(grid, lambda: on_jobs("scontrol", "requeue"))
+    with grid.held():
+        driver = training(grid)
+        on_jobs("scontrol", "requeue")
+    printed = end_of(driver)
     assert "FAILED" not in printed  # SLURM may lose a job that it requeues while it starts it; that one is tried again
     assert grid.begun > 4
     assert grid.results == undisturbed
@@ -108,7 +112,10 @@ def test_a_requeued_job_goes_on_from_its_checkpoint(grid, undisturbed, slurm) ->
 
 def test_a_signalled_job_is_queued_again(grid, undisturbed, slurm) -> None:
     """By the signal that submitit has SLURM send before a job's time is up."""
-    printed = with_a_disturbance(grid, lambda: on_jobs("scancel", "--signal=USR2"))
+    with grid.held():
+        driver = training(grid)
+        on_jobs("scancel", "--signal=USR2")
+    printed = end_of(driver)
     assert "FAILED" not in printed
     assert grid.begun > 4
     assert grid.results == undisturbed
@@ -119,7 +126,13 @@ def test_a_job_that_a_higher_partition_preempts_goes_on_after_it(grid, undisturb
     partitions = subprocess.run(["sinfo", "--noheader", "--format=%R"], capture_output=True, text=True, check=True)
     if "high" not in partitions.stdout.split():
         pytest.skip("this cluster has no partition 'high' that preempts; tests/system/slurm.sh makes one with it")
-    printed = with_a_disturbance(grid, take_the_node, starting)
+    if starting:
+        driver = grid.start(*JOBS)
+        wait_for_jobs(driver)
+    else:
+        driver = training(grid)
+    take_the_node()
+    printed = end_of(driver)
     assert "FAILED" not in printed
     assert "trying again" not in printed  # it is SLURM that does
     assert grid.begun > 4 or starting
@@ -127,8 +140,7 @@ def test_a_job_that_a_higher_partition_preempts_goes_on_after_it(grid, undisturb
 
 
 def test_jobs_outlive_a_killed_driver_and_the_next_one_finds_them(grid, undisturbed, slurm) -> None:
-    driver = grid.start(*JOBS)
-    grid.wait_for_progress(driver)
+    driver = training(grid)
     os.kill(driver.pid, signal.SIGKILL)
     driver.communicate()
     grid.run("--jobs", 1)
