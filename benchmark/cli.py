@@ -8,7 +8,7 @@ import select
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
@@ -81,6 +81,7 @@ def _call(words: Sequence[str]) -> int:
         words = [*words[:1], *files_first(words[1:])]
         parser, groups = _parser(words)
         parsed = parser.parse_args(words)
+        _refuse_null_characters(vars(parsed[parsed.command]))
     except (ArgumentError, UserError) as error:
         return _fail(_readable(str(error), words), MISUSED)
     except (RecursionError, ValueError, OverflowError) as error:  # nested too deeply, too large
@@ -93,6 +94,18 @@ def _call(words: Sequence[str]) -> int:
         ) from error
     sys.stdout.flush()
     return code
+
+
+def _refuse_null_characters(options: Mapping[str, object]) -> None:
+    """Refuse what no name of a file and no word of a text can have, wherever on the command line or in a file it is.
+
+    Raises:
+        UserError: an option's value has a null character; the message names the option.
+    """
+    for name, value in options.items():
+        if "\0" in str(value):
+            shown = str(value).replace("\0", "\\0")
+            raise UserError(f"--{name.replace('_', '-')}: {shown} has a null character; leave it out")
 
 
 def _unforeseen(error: Exception) -> str:

@@ -27,6 +27,8 @@ UNDER_WAY = ".under-way"
 
 REPORTED = {"epoch": int | float, "epochs": int, "kept": int | float, "host": str, "process": int}
 """What a process reports of its run, and the types of it."""
+GREATEST = 2**31
+"""No number of epochs and of a process is greater."""
 
 
 class RunLocked(UserError):
@@ -143,5 +145,12 @@ class RunLock:
             found = read_json(self._report_path)
         except UserError:
             return {}
-        whole = isinstance(found, dict) and all(isinstance(found.get(name), kind) for name, kind in REPORTED.items())
-        return found if whole else {}
+        return found if _is_report(found) else {}
+
+
+def _is_report(found: object) -> bool:
+    """Whether JSON is a report as a run writes it: each figure of its type and in its range."""
+    if not isinstance(found, dict) or not all(isinstance(found.get(name), kind) for name, kind in REPORTED.items()):
+        return False
+    figures = [found[name] for name, kind in REPORTED.items() if kind is not str]
+    return all(0 <= figure <= GREATEST for figure in figures) and max(found["epoch"], found["kept"]) <= found["epochs"]

@@ -7,6 +7,7 @@ import pickle
 import signal
 import tempfile
 import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,6 +27,8 @@ from datamodules.errors import UserError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """Signals that the agent handles while it watches the processes."""
+PATIENCE = 3.0
+"""Seconds for which a process that failed waits for the agent to see that another was killed."""
 
 Result = TypeVar("Result")
 
@@ -110,7 +113,7 @@ def on_devices(devices: int, function: Callable[..., Result], *arguments: object
             )
             return results[0]
         except ChildFailedError as error:
-            raise first_error(errors) or died(error, devices) from error
+            raise cause(error, kept_errors(errors), devices) from error
         except SignalException as error:
             raise Interrupted(number=error.sigval) from error
         finally:
@@ -131,24 +134,42 @@ def call(errors: Path, environment: Mapping[str, str], function: Callable[..., R
         if isinstance(error, Interrupted):
             raise SystemExit(error.exit_code) from error  # without a traceback
         raise
+    except Exception:
+        give_way()
+        raise
 
 
-def first_error(errors: Path) -> UserError | Interrupted | None:
-    """The mistake of the user or the signal that ended a process, of the lowest rank if there are several."""
-    for path in sorted(errors.glob("[0-9]*"), key=lambda path: int(path.name)):
-        error = pickle.loads(path.read_bytes())  # written by this run's own processes, above
-        assert isinstance(error, UserError | Interrupted)
-        return error
-    return None
+def give_way() -> None:
+    """Let the agent see another process's death first, which is the likely reason for an error of this process.
+
+    A process that is killed closes its connections, and the others fail in their next exchange of gradients, within
+    the tenth of a second between two looks of the agent. It ends them when it has seen the death; nobody ends a process
+    that failed by itself.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    time.sleep(PATIENCE)
 
 
-def died(error: ChildFailedError, devices: int) -> UserError:
-    """The error for a process that was killed or failed for another reason than a mistake of the user."""
+def kept_errors(errors: Path) -> list[UserError | Interrupted]:
+    """What the processes left in files when they ended, in the order of their ranks."""
+    paths = sorted(errors.glob("[0-9]*"), key=lambda path: int(path.name))
+    return [pickle.loads(path.read_bytes()) for path in paths]  # written by this run's own processes, above
+
+
+def cause(error: ChildFailedError, kept: list[UserError | Interrupted], devices: int) -> UserError | Interrupted:
+    """Why the run ended: a mistake of the user, else a process that was killed, else a signal, else a failure.
+
+    A signal comes after a death: the agent sends SIGTERM to the processes that outlive another.
+    """
+    mistakes = [error for error in kept if isinstance(error, UserError)]
     first, failure = error.get_first_failure()
+    killed = failure.exitcode < 0 and failure.exitcode != -signal.SIGTERM
+    if mistakes or (kept and not killed):
+        return (mistakes or kept)[0]
     message = failure.message["message"] if isinstance(failure.message, dict) else failure.message
-    cause = f"was killed ({failure.signal_name()})" if failure.exitcode < 0 else f"failed: {message}"
+    ending = f"was killed ({failure.signal_name()})" if failure.exitcode < 0 else f"failed: {message}"
     return UserError(
-        f"process {first} of {devices} {cause}; its last checkpoint is kept; rerun the same command to resume"
+        f"process {first} of {devices} {ending}; its last checkpoint is kept; rerun the same command to resume"
     )
 
 

@@ -64,7 +64,7 @@ def read_flickr(folder: Path, limit: int | None = None) -> CaptionSet:
     }
     named: dict[str, list[str]] = {} if limit else {name: [] for name in sorted(there)}
     named |= {name: captions[name] for name in chosen}
-    return _caption_set(named, where, {name: pictures / name for name in where}, details)
+    return _caption_set(path, named, where, {name: pictures / name for name in where}, details)
 
 
 def _caption_lines(path: Path, pictures: Path, notes: list[str]) -> Iterator[tuple[str, str, str]]:
@@ -137,10 +137,11 @@ def read_karpathy(path: Path) -> CaptionSet:
     if missing:
         raise DataError(f"{path} names {missing[0]}, which is not there ({len(missing)} of {len(files)} missing)")
     details: dict[str, Any] = {"split": f"as in {path.name}", "notes": []}
-    return _caption_set(captions, where, files, details)
+    return _caption_set(path, captions, where, files, details)
 
 
 def _caption_set(
+    path: Path,
     captions: Mapping[str, Sequence[str]],
     where: Mapping[str, str],
     files: Mapping[str, Path],
@@ -152,7 +153,7 @@ def _caption_set(
     texts: dict[str, tuple[str, ...]] = {}
     ended = 0
     for name in sorted(captions):
-        pairs = [without_eos(caption, name) for caption in captions[name]]
+        pairs = [without_eos(caption, f"{path}, {name}") for caption in captions[name]]
         kept = tuple(text for caption, _ in pairs if (text := words(caption)))
         if name not in where or not kept:
             names[name] = "pictures without captions" if not kept else "pictures in no split"

@@ -153,6 +153,7 @@ def test_data_lists_and_verifies(rnnreg, tmp_path) -> None:
         (["data", "verify", "x" * 3000], 1, "openmoji, flickr8k, flickr8k-1k, mscoco, efficientnet-lite0\n"),  # its end
         (["reproduce", "--slurm", "[" * 9000], 2, "--slurm: expected dict, got [[["),
         (["reproduce", "--slurm", "- " * 4000], 2, "the command line cannot be understood: RecursionError"),
+        (["compare", "a", "b", "--store", "/tmp/a\0b"], 2, r"--store: /tmp/a\0b has a null character; leave it out"),
         (["run", "[" * 30000], 2, "a word on the command line has 30,000 characters; at most 10,000 are read"),
         (["list", "--rows_file=~/no/rows.py"], 1, f"--rows_file {Path.home()}/no/rows.py: there is no such file"),
         (["collect", "--store", "nowhere"], 1, "--store nowhere: there is no such folder"),

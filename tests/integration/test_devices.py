@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from scipy.stats import ks_2samp
-from support.devices import interrupt_after_one, raise_on_the_second, train_each
+from support.devices import fail_beside_a_death, interrupt_after_one, raise_on_the_second, train_each
 from support.factories import TASKS, TINY, tiny_flags, tiny_rows
 
 from benchmark.grid.grid import silent
@@ -175,6 +175,11 @@ def test_a_mistake_on_one_device_arrives_as_its_own_class(error) -> None:
 def test_an_unknown_error_on_one_device_is_one_line_that_says_how_to_resume() -> None:
     with pytest.raises(UserError, match=r"^process 1 of 2 failed: ValueError: wrong on 1: .*; rerun the same command"):
         on_devices(2, raise_on_the_second, ValueError)
+
+
+def test_a_death_is_named_and_not_what_another_process_failed_of() -> None:
+    with pytest.raises(UserError, match=r"^process 1 of 2 was killed \(SIGKILL\); its last checkpoint is kept"):
+        on_devices(2, fail_beside_a_death)
 
 
 def test_a_corrupt_record_on_several_devices_is_named(tiny_row, tmp_path) -> None:

@@ -155,6 +155,7 @@ def test_the_part_of_flickr_is_cut_from_the_whole(tmp_path: Path, monkeypatch) -
             r"captions.txt names nope.png, which is not in .*Images \(1 of",
         ),
         ("image,caption\n000.png\n", "captions.txt, line 2: expected image,caption"),
+        ("image,caption\n000.png,A <eos> box\n", r"captions.txt, 000.png: <eos> stands within the line"),
         (
             b"image,caption\n000.png,caf\xe9\n",
             "captions.txt, line 2: not UTF-8 .0xe9 at its byte 12.; save it as UTF-8",

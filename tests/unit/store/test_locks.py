@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from benchmark.store.locks import RunLock, RunLocked
+from benchmark.store.locks import UNDER_WAY, RunLock, RunLocked
 from datamodules.errors import UserError
 
 
@@ -30,6 +30,18 @@ def test_a_run_is_locked_once_and_its_progress_is_there_for_all(tmp_path) -> Non
     assert lock.fraction_kept == 3.75 / 13
     lock.clear_progress()
     assert lock.progress == (0, 0)
+
+
+@pytest.mark.parametrize("figure", ["9" * 400, "-1", "NaN", "4", '"2"'])
+def test_a_report_that_no_run_writes_is_none(tmp_path, figure) -> None:
+    lock = RunLock(tmp_path, "tiny", 1, "abcdef0123")
+    with lock.held():
+        lock.report_progress(2, 3)
+    assert lock.progress == (2, 3)
+    (report,) = (tmp_path / UNDER_WAY).glob("*.json")
+    report.write_text(report.read_text().replace('"epoch": 2', f'"epoch": {figure}'))
+    assert lock.progress == (0, 0)
+    assert lock.fraction_kept == 0
 
 
 def test_a_lock_in_a_folder_that_cannot_be_is_said_in_one_line(tmp_path) -> None:
