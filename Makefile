@@ -66,7 +66,6 @@ check-table: setup ## fail when they are stale
 
 verify: setup ## recompute all that can be recomputed of the committed records
 	$(RNNREG) verify results/records --junit runs/verify/junit.xml
-	$(RNNREG) verify results/records/tuning
 
 causes: setup ## plant each cause of another number in a run; fail when `rnnreg compare` does not name it (minutes)
 	PYTHONPATH=tests $(VENV)/bin/python tests/system/planted_causes.py

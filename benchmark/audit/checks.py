@@ -70,9 +70,11 @@ def data(case: Case) -> Iterator[str]:
     known = PUBLISHED_DATA.get(source)
     if known is None:
         yield Gap("data without a published checksum; --data recomputes it")
+    elif case.record.data_sha256 in known.sha256:
+        return
     elif not case.has_configuration_of_row:
         yield Gap("data of a variant; --data recomputes its checksum")
-    elif case.record.data_sha256 not in known.sha256:
+    else:
         right = " or ".join(one[:12] for one in known.sha256)
         yield f"data {found} are not the published {source}, which gives {right}; was the text changed?"
 

@@ -3,11 +3,14 @@
 import hashlib
 import json
 import math
+import operator
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from operator import itemgetter
 from pathlib import Path
+from typing import Self
 
 from benchmark.analysis.ensembles import perplexities
 from benchmark.audit.cases import Case, Gap
@@ -15,7 +18,8 @@ from benchmark.audit.checks import CHECKS, ROUNDING, findings
 from benchmark.audit.configurations import words_of
 from benchmark.audit.entries import Entry, quoted, read_entries
 from benchmark.audit.history import History
-from benchmark.store.records import checksum_arrays, run_name
+from benchmark.store.records import RECORD, checksum_arrays, run_name
+from benchmark.store.tunings import SURFACE, TUNING
 from benchmark.tasks.base import Row
 from datamodules.errors import UserError
 
@@ -43,6 +47,25 @@ class Audit:
     gaps: tuple[Finding, ...]
     """What could not be checked, and why."""
 
+    def within(self, folder: str) -> Self:
+        """Name every record by the folder that its store lies in as well."""
+
+        def named(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+            return tuple(replace(finding, run=str(Path(folder, finding.run))) for finding in findings)
+
+        return replace(
+            self,
+            runs=tuple(str(Path(folder, run)) for run in self.runs),
+            faults=named(self.faults),
+            gaps=named(self.gaps),
+        )
+
+    def __add__(self, other: "Audit") -> "Audit":
+        """Both, as one outcome."""
+        return replace(
+            self, runs=self.runs + other.runs, faults=self.faults + other.faults, gaps=self.gaps + other.gaps
+        )
+
     @property
     def reasons(self) -> Counter[tuple[str, str]]:
         """How many records could not be checked, by the check and the reason."""
@@ -50,7 +73,7 @@ class Audit:
 
 
 def verify(root: Path, rows: Iterable[Row], history: History, data: Path | None = None) -> Audit:
-    """Verify every record of a store.
+    """Verify every record of a store, and of the stores of trials and of parts of the text that lie within it.
 
     Args:
         root: the store, which need not be one's own: nothing in it is executed.
@@ -62,6 +85,13 @@ def verify(root: Path, rows: Iterable[Row], history: History, data: Path | None 
         UserError: there is no such store, or it holds no records.
     """
     known = {row.name: row for row in rows}
+    parts = [part for part in ("", TUNING, SURFACE) if any((root / part).glob(f"*/*/{RECORD}"))]
+    audits = [_verify_alone(root / part, known, history, data).within(part) for part in parts or [""]]
+    return reduce(operator.add, audits)
+
+
+def _verify_alone(root: Path, known: dict[str, Row], history: History, data: Path | None) -> Audit:
+    """Verify the records of one store."""
     entries = read_entries(root)
     faults = [Finding(entry.name, "record", entry.fault) for entry in entries if entry.fault]
     gaps: list[Finding] = []

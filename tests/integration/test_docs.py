@@ -220,7 +220,7 @@ def test_a_task_and_a_launcher_are_added_as_the_guides_say(tmp_path) -> None:
     follow(DOCS / "add-a-launcher.md", tmp_path)
     words = ["reproduce", "--only", "echo-small,echo-small-dropout", "--seeds", "1", "--launcher", "fresh"]
     done = subprocess.run(
-        [sys.executable, "-m", "benchmark", *words, "--wandb", "off", "--accelerator", "cpu"],
+        [sys.executable, "-m", "benchmark", *words, "--wandb", "off", "--accelerator", "cpu", "--threads", "1"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -30,3 +30,14 @@ def undisturbed(folder: Path) -> dict[tuple[str, int], tuple]:
 @pytest.fixture
 def grid(folder: Path, undisturbed, request: pytest.FixtureRequest) -> Grid:
     return Grid(folder / re.sub(r"\W", "_", request.node.name))
+
+
+@pytest.fixture
+def pair(folder: Path, undisturbed, request: pytest.FixtureRequest) -> Grid:
+    """A grid of one seed, where starting the processes of more would take long and show no more."""
+    return Grid(folder / re.sub(r"\W", "_", request.node.name), seeds=1)
+
+
+@pytest.fixture(scope="session")
+def undisturbed_pair(undisturbed) -> dict[tuple[str, int], tuple]:
+    return {(row, seed): found for (row, seed), found in undisturbed.items() if seed == 1}

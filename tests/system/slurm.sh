@@ -20,6 +20,7 @@ write_conf() {
     # SlurmUser=root: no other user need own the state. linuxproc: works without cgroups, which containers often lack.
     # config_overrides: believe CPUs= below where sockets and threads look different. cred_expire: a requeued job waits
     # that long, by default two minutes, and the scheduler's intervals come on top. KillWait: from SIGTERM to SIGKILL.
+    # nproc --all: without it nproc says 1 where OMP_NUM_THREADS is 1, as under the tests, and jobs of two would wait.
     # MinJobAge: `squeue --states=all` and `scontrol show job` know a job for that long after its end.
     install -d /etc/slurm /var/log/slurm /var/lib/slurm/slurmctld /var/lib/slurm/slurmd
     cat >"$conf" <<CONF
@@ -46,7 +47,7 @@ StateSaveLocation=/var/lib/slurm/slurmctld
 SlurmdSpoolDir=/var/lib/slurm/slurmd
 SlurmctldLogFile=/var/log/slurm/slurmctld.log
 SlurmdLogFile=/var/log/slurm/slurmd.log
-NodeName=$node NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$(awk '/MemTotal/ {print int($2 / 1024)}' /proc/meminfo)
+NodeName=$node NodeAddr=127.0.0.1 CPUs=$(nproc --all) RealMemory=$(awk '/MemTotal/ {print int($2 / 1024)}' /proc/meminfo)
 PartitionName=low Nodes=$node Default=YES PriorityTier=1 GraceTime=10
 PartitionName=high Nodes=$node PriorityTier=2 PreemptMode=OFF
 CONF

@@ -82,6 +82,21 @@ def test_records_as_they_were_written_have_no_faults(store: Path) -> None:
     assert not any(check == "scores" for check, _ in outcome.reasons)  # all of them are recomputed
 
 
+def test_trials_and_parts_of_the_text_are_verified_with_their_store(store: Path, tmp_path: Path) -> None:
+    outer = tmp_path / "outer"
+    for part in ("tuning", "surface"):
+        shutil.copytree(store, outer / part)
+    alone = audit(outer)  # a store of trials alone is one
+    assert len(alone.runs) == 12
+    shutil.copytree(store, outer, dirs_exist_ok=True)
+    change(outer / "tuning", LM, lambda content: content["metrics"].update(test_perplexity=90.0))
+    outcome = audit(outer)
+    assert len(outcome.runs) == 18
+    (fault,) = outcome.faults
+    assert fault.run.startswith("tuning/sotu-small/seed-")
+    assert fault.check == "perplexity"
+
+
 FAULTS: list[tuple[str, str, Callable[[Content], Any], str]] = [
     (LM, "identity", lambda c: c.update(seed=7), "give sotu-small/seed-7-"),
     (LM, "identity", lambda c: c.update(command="rnnreg run sotu-small --seed 5"), "another seed than 1"),
