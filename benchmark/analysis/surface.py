@@ -124,9 +124,9 @@ class Surface:
             return factor, "more than"
         return factor, "less than" if wanted > losses[0] else ""
 
-    def starts_to_pay(self, fraction: float) -> int | None:
-        """Units of the smallest model that dropout pays for on a part of the text; None if it pays for none."""
-        return next((point.units for point in self.points if point.fraction == fraction and self.pays(point)), None)
+    def pays_at(self, fraction: float) -> list[int]:
+        """Units of the models that dropout pays for on a part of the text, the smallest first."""
+        return [point.units for point in self.points if point.fraction == fraction and self.pays(point)]
 
 
 def surfaces(records: Iterable[Record]) -> list[Surface]:

@@ -56,14 +56,24 @@ def markdown(found: Sequence[Surface]) -> str:
 
 
 def in_words(surface: Surface) -> str:
-    """At which size dropout starts to pay on each part of the text."""
+    """At which sizes dropout pays on each part of the text."""
     lines = []
     for fraction in surface.fractions:
-        units = surface.starts_to_pay(fraction)
-        where = f"dropout pays from {units} units on" if units else "dropout is not known to pay at any size"
+        paying = surface.pays_at(fraction)
         text = "the whole text" if fraction == 1 else f"{as_text(fraction)} of the text"
-        lines.append(f"- On {text} {where}.")
+        lines.append(f"- On {text} dropout {_where(paying, surface.sizes)}.")
     return "\n".join(lines)
+
+
+def _where(paying: Sequence[int], sizes: Sequence[int]) -> str:
+    """Where dropout pays, in words."""
+    if not paying:
+        return "is not known to pay at any size"
+    if len(paying) == len(sizes):
+        return "pays at every size that was tried"
+    if list(paying) == list(sizes[-len(paying) :]):
+        return f"starts to pay at {paying[0]} units"
+    return f"is known to pay at {' and '.join(map(str, paying))} units only"
 
 
 def as_table(surface: Surface) -> Table:
@@ -94,6 +104,8 @@ def change(surface: Surface, point: Point) -> str:
 def worth(surface: Surface, point: Point) -> str:
     """The text that dropout is worth at a point, in words."""
     factor, bound = surface.worth(point)
+    if bound == "more than" and point.fraction == surface.fractions[-1]:
+        return "more than there is"
     return f"{bound} {factor:.1f} times".strip()
 
 

@@ -93,7 +93,8 @@ def test_the_spread_is_pooled_over_all_points_and_decides() -> None:
     assert (low + high) / 2 == pytest.approx(math.log(100 / 101))
     assert (high - low) / 2 == pytest.approx(2.7764 * math.sqrt(by_hand), rel=1e-4)  # t of 4 degrees, 1/2 + 1/2
     assert (found.pays(small), found.pays(large)) == (None, True)
-    assert found.starts_to_pay(1.0) == 256
+    assert found.pays_at(1.0) == [256]
+    assert report.in_words(found) == "- On the whole text dropout starts to pay at 256 units."
 
 
 def test_the_report_shows_every_point_and_is_the_same_each_time(tmp_path) -> None:
@@ -103,9 +104,10 @@ def test_the_report_shows_every_point_and_is_the_same_each_time(tmp_path) -> Non
     files = report.files(tmp_path, tmp_path)
     assert [path.name for path in files] == ["surface.md", "sotu-surface.svg"]
     text = files[tmp_path / "surface.md"]
-    assert "- On 1/2 of the text dropout pays from 64 units on." in text
-    assert "- On the whole text dropout pays from 64 units on." in text
+    assert "- On 1/2 of the text dropout pays at every size that was tried." in text
+    assert "- On the whole text dropout pays at every size that was tried." in text
     assert "| 256 | 1/2 | 120.0 | 105.0 | 0.5 | 1 | -12.5% | yes | more than 2.0 times |" in text
+    assert "| 256 | 1 | 120.0 | 105.0 | 0.5 | 1 | -12.5% | yes | more than there is |" in text
     assert report.files(tmp_path, tmp_path) == files
 
 
