@@ -25,11 +25,11 @@ def table(
         check: write nothing; fail when a file is stale.
         rows_file: Python file with rows of your own.
     """
-    from benchmark.reports import surface, write
+    from benchmark.reports import write
 
     results = read_store(registry.load(rows_file), store)
     folder = output or store
-    files = write.tables_and_figures(results, folder) | write.evaluations(store, folder) | surface.files(store, folder)
+    files = write.tables_and_figures(results, store, folder)
     if readme:
         files |= write.readme(results, readme)
     if check and (stale := write.stale(files)):
@@ -49,7 +49,7 @@ def report(store: Path = Path("runs"), output: Path | None = None, rows_file: Pa
     """
     from benchmark.reports import write
 
-    files = write.page_alone(read_store(registry.load(rows_file), store), output or store)
+    files = write.page_alone(read_store(registry.load(rows_file), store), store, output or store)
     write.write(files)
     print(*(f"report: {path}" for path in files), sep="\n")
     return 0

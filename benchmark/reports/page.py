@@ -67,6 +67,7 @@ def _source(
             for size in dict.fromkeys(results.row.size for results in group)
             if f"{(begin := figure_name(source, size))}-atlas" in svg
         ],
+        "surface": svg.get(f"{name}-surface"),
         "picture": base64.b64encode(picture).decode() if picture else None,
         "samples": [(_name(results.records[0]), samples) for results in group if (samples := _samples(results))],
         "runs": [_run(record, results) for results in group for record in results.records],

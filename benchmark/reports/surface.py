@@ -33,11 +33,18 @@ def files(store: Path, folder: Path) -> dict[Path, str]:
     Raises:
         CorruptRecord: a record cannot be trusted.
     """
-    found = surfaces(Store(store / SURFACE).records())
-    if not found:
-        return {}
-    drawn = {folder / f"{figure_name(surface)}.svg": draw(surface) for surface in found}
-    return {folder / "surface.md": markdown(found), **drawn}
+    figures = {folder / f"{name}.svg": svg for name, svg in figures_of(store).items()}
+    return {folder / "surface.md": markdown(of_store(store)), **figures} if figures else {}
+
+
+def figures_of(store: Path) -> dict[str, str]:
+    """The figure of each surface of a store, as SVG by name."""
+    return {figure_name(surface): draw(surface) for surface in of_store(store)}
+
+
+def of_store(store: Path) -> list[Surface]:
+    """The surface of each data set of which a store has runs on parts of the text."""
+    return surfaces(Store(store / SURFACE).records())
 
 
 def figure_name(surface: Surface) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmark.analysis.atlas import Atlas, atlases, not_run
 from benchmark.analysis.evaluations import by_method
 from benchmark.analysis.results import RowResults
-from benchmark.reports import atlas, atlas_figures, figures, speed, tables
+from benchmark.reports import atlas, atlas_figures, figures, speed, surface, tables
 from benchmark.reports import evaluations as evaluation_table
 from benchmark.reports.page import page
 from benchmark.store.evaluations import read_evaluations
@@ -19,37 +19,39 @@ END = "<!-- end of results -->"
 """The lines of a README between which its table stands."""
 
 
-def tables_and_figures(table: Sequence[RowResults], folder: Path) -> dict[Path, str]:
-    """The tables and figures of a folder, by path."""
-    found = atlases(table)
-    return {**_tables(table, found, folder), **_figures(_draw(table, found, folder), folder)}
+def tables_and_figures(table: Sequence[RowResults], store: Path, folder: Path) -> dict[Path, str]:
+    """The tables and figures of a folder, by path.
 
-
-def evaluations(store: Path, folder: Path) -> dict[Path, str]:
-    """The table of a store's evaluations by other methods, by path; nothing if the store has none.
+    Args:
+        table: the rows with their records.
+        store: the store of these records, which may have evaluations and runs on parts of a text beside them.
+        folder: where the files go.
 
     Raises:
-        CorruptRecord: an evaluation cannot be trusted.
+        CorruptRecord: an evaluation or a record cannot be trusted.
     """
-    found = by_method(read_evaluations(store))
-    return {folder / "evaluations.md": evaluation_table.markdown(found)} if found else {}
-
-
-def page_alone(table: Sequence[RowResults], folder: Path) -> dict[Path, str]:
-    """The page of a folder, by path; it shows the folder's pictures of captions, *-captions.png."""
-    return _page(table, _draw(table, atlases(table), folder), folder)
-
-
-def everything(table: Sequence[RowResults], folder: Path) -> dict[Path, str]:
-    """The tables, the figures and the page of a folder, by path."""
     found = atlases(table)
-    drawn = _draw(table, found, folder)
-    return {**_tables(table, found, folder), **_figures(drawn, folder), **_page(table, drawn, folder)}
+    tables = _tables(table, found, folder)
+    others = {**_evaluations(store, folder), **surface.files(store, folder)}
+    return {**tables, **_figures(_draw(table, found, folder), folder), **others}
+
+
+def page_alone(table: Sequence[RowResults], store: Path, folder: Path) -> dict[Path, str]:
+    """The page of a folder, by path; it shows the folder's pictures of captions, *-captions.png."""
+    drawn = {**_draw(table, atlases(table), folder), **surface.figures_of(store)}
+    pictures = {path.stem: path.read_bytes() for path in sorted(folder.glob("*-captions.png"))}
+    return {folder / PAGE: page(table, drawn, pictures)}
 
 
 def of_speed(folder: Path) -> dict[Path, str]:
     """The table and the figure of a folder's outcomes of `rnnreg benchmark`, by path."""
     return {**speed.tables(folder), **_figures(speed.draw(folder), folder)}
+
+
+def _evaluations(store: Path, folder: Path) -> dict[Path, str]:
+    """The table of a store's evaluations by other methods, by path; nothing if the store has none."""
+    found = by_method(read_evaluations(store))
+    return {folder / "evaluations.md": evaluation_table.markdown(found)} if found else {}
 
 
 def _draw(table: Sequence[RowResults], found: Sequence[Atlas], folder: Path) -> dict[str, str]:
@@ -70,11 +72,6 @@ def _tables(table: Sequence[RowResults], found: Sequence[Atlas], folder: Path) -
 
 def _figures(drawn: Mapping[str, str], folder: Path) -> dict[Path, str]:
     return {folder / f"{name}.svg": svg for name, svg in drawn.items()}
-
-
-def _page(table: Sequence[RowResults], drawn: Mapping[str, str], folder: Path) -> dict[Path, str]:
-    pictures = {path.stem: path.read_bytes() for path in sorted(folder.glob("*-captions.png"))}
-    return {folder / PAGE: page(table, drawn, pictures)}
 
 
 def readme(table: Sequence[RowResults], path: Path) -> dict[Path, str]:

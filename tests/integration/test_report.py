@@ -15,7 +15,7 @@ import pytest
 from benchmark.analysis.atlas import atlases
 from benchmark.analysis.results import read_store
 from benchmark.cli import main
-from benchmark.reports import atlas_figures, figures
+from benchmark.reports import atlas_figures, figures, surface
 from benchmark.store.records import Store
 from benchmark.tasks import registry
 
@@ -96,7 +96,7 @@ def test_a_browser_shows_figures_and_tables_and_has_no_complaint(report, tmp_pat
     counted = Count()
     counted.feed(dom)
     table = read_store(registry.ROWS, RECORDS)
-    drawn = {**figures.draw(table), **atlas_figures.draw(atlases(table))}
+    drawn = {**figures.draw(table), **atlas_figures.draw(atlases(table)), **surface.figures_of(RECORDS)}
     assert counted.elements["svg"] == len(drawn) >= 8
     assert counted.elements["table"] >= 16
     assert counted.elements["details"] > len(list(RECORDS.glob("*/*/record.json")))
