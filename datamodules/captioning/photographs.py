@@ -1,32 +1,44 @@
 """Folders of captioned photographs, in the layout of Flickr8k or with a JSON file of Karpathy & Fei-Fei's."""
 
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+
+from PIL import Image
 
 from datamodules.cache import cores
 from datamodules.captioning.examples import CaptionSet, Example, split_of, words
 from datamodules.captioning.images import picture_file
 from datamodules.captioning.sources import SPLITS
 from datamodules.errors import DataError, damaged
-from datamodules.text import cells, inside, is_header, note_lone_marks, read_json, read_lines
+from datamodules.lists import NamedFiles, header_fields
+from datamodules.text import cells, note_lone_marks, read_json, read_lines
 from datamodules.vocabulary import EOS, without_eos
 
 # Flickr8k, as its authors publish it and as it is passed on.
 _PICTURES = ("Images", "images", "Flicker8k_Dataset", "Flickr8k_Dataset")
-_CAPTIONS = ("captions.txt", "Flickr8k.token.txt", "Flickr8k_text/Flickr8k.token.txt")
+CAPTION_FILES = ("captions.txt", "Flickr8k.token.txt", "Flickr8k_text/Flickr8k.token.txt")
 _SPLIT_FILES = {
     split: f"Flickr_8k.{name}Images.txt" for split, name in zip(SPLITS, ("train", "dev", "test"), strict=True)
 }
 
 
+_TITLES = {
+    **dict.fromkeys(("image", "image_name", "file", "filename"), "image"),
+    **dict.fromkeys(("caption", "comment"), "caption"),
+    **dict.fromkeys(("comment_number", "caption_number"), "number"),
+}
+"""The column that a title in the header of captions.txt means, in the layout of Flickr30k as well."""
+
+
 def read_flickr(folder: Path, limit: int | None = None) -> CaptionSet:
     """Read a folder in the layout of Flickr8k: pictures in Images/, captions.txt (image,caption, maybe with a header).
 
-    The usual splits are taken where Flickr_8k.{train,dev,test}Images.txt are there and every picture that they name is,
-    else a picture's split is by the hash of its name.
+    The usual splits are taken where Flickr_8k.{train,dev,test}Images.txt are there, else a picture's split is by the
+    hash of its name.
 
     Args:
         folder: also takes Flickr8k.token.txt (image#number, tab, caption) in place of captions.txt.
@@ -36,25 +48,27 @@ def read_flickr(folder: Path, limit: int | None = None) -> CaptionSet:
         DataError: a file is missing, a line is no caption, or a picture with a caption and a split is not there.
     """
     pictures = next((folder / name for name in _PICTURES if (folder / name).is_dir()), None)
-    path = next((folder / name for name in _CAPTIONS if (folder / name).is_file()), None)
+    path = next((folder / name for name in CAPTION_FILES if (folder / name).is_file()), None)
     if not pictures or not path:
         raise DataError(
             f"{folder} has no {'captions.txt' if pictures else 'Images folder'}; a folder of captioned pictures holds "
             "Images/ and captions.txt (lines of image,caption), or a dataset*.json as Karpathy's"
         )
     captions: dict[str, list[str]] = defaultdict(list)
+    files: dict[str, Path] = {}
     notes: list[str] = []
-    for place, name, caption in _caption_lines(path, pictures, notes):
-        if not name or not caption.strip():
+    there = NamedFiles(pictures)
+    for place, written, caption in _caption_lines(path, notes):
+        if not written or not caption.strip():
             raise DataError(f"{place}: expected image,caption")
-        inside(pictures, name, place)
+        name = str(PurePosixPath(written))
+        if name not in files:
+            files[name] = there.find(written, place)
         captions[name].append(caption)
     chosen = sorted(captions)[:limit]
-    with damaged(pictures):
-        there = {entry.name for entry in pictures.iterdir()}
     usual = {} if limit else _usual_splits(path.parent, there)
     where = usual or {name: split_of(name) for name in chosen}
-    if missing := [name for name in chosen if name in where and name not in there]:
+    if missing := [name for name in chosen if name in where and not files[name].is_file()]:
         raise DataError(
             f"{path} names {missing[0]}, which is not in {pictures} ({len(missing)} of {len(chosen)} pictures missing)"
         )
@@ -62,43 +76,83 @@ def read_flickr(folder: Path, limit: int | None = None) -> CaptionSet:
         "split": f"as in {_SPLIT_FILES['train']} and the others" if usual else "by a hash of the picture's name",
         "notes": notes,
     }
-    named: dict[str, list[str]] = {} if limit else {name: [] for name in sorted(there)}
+    named: dict[str, list[str]] = {} if limit else _without_captions(pictures, set(files.values()))
     named |= {name: captions[name] for name in chosen}
-    return _caption_set(path, named, where, {name: pictures / name for name in where}, details)
+    return _caption_set(path, named, where, files, details)
 
 
-def _caption_lines(path: Path, pictures: Path, notes: list[str]) -> Iterator[tuple[str, str, str]]:
+def _without_captions(pictures: Path, captioned: set[Path]) -> dict[str, list[str]]:
+    """The pictures that no line names; neither hidden files nor those that are no pictures by their suffix."""
+    suffixes = {".svg", *Image.registered_extensions()}
+    with damaged(pictures):
+        rest = [path for path in pictures.rglob("*") if path not in captioned and path.suffix.lower() in suffixes]
+    names = [path.relative_to(pictures).as_posix() for path in sorted(rest) if path.is_file()]
+    return {name: [] for name in names if not any(part.startswith(".") for part in name.split("/"))}
+
+
+def _caption_lines(path: Path, notes: list[str]) -> Iterator[tuple[str, str, str]]:
     """Place, picture and caption of each line of a file of captions; each line stands for itself."""
+    if path.name != "captions.txt":
+        for number, line in read_lines(path):
+            name, _, caption = line.partition("\t")
+            yield f"{path}, line {number}", name.partition("#")[0], caption
+        return
     lone_marks: list[int] = []
+    fields: list[str] = []
+    delimiter, right = ",", "image,caption"
+    rows = numbered = 0
     for number, line in read_lines(path):
         place = f"{path}, line {number}"
-        if path.name != "captions.txt":
-            name, _, caption = line.partition("\t")
-            yield place, name.partition("#")[0], caption
-            continue
-        (name, *rest), lone = cells(line, ",")
-        if number == 1 and is_header(name, pictures, path):
-            continue
+        if not fields:  # the first line that is not blank
+            delimiter, titles = _header(line, place)
+            fields = titles or right.split(",")
+            if titles:
+                right = line
+                continue
+        row, lone = cells(line, delimiter)
+        last = len(fields) - 1
+        if len(row) <= last or (len(row) > len(fields) and fields[last] != "caption"):
+            raise DataError(f"{place}: expected {right}")
         lone_marks += [number] * lone
-        yield place, name, ",".join(rest)  # some copies do not quote a caption with a comma
+        values = dict(zip(fields, [*row[:last], delimiter.join(row[last:])], strict=True))  # a comma may be unquoted
+        rows += 1
+        numbered += last == 1 and len(row) > 2 and row[1].strip().isdigit()
+        yield place, values["image"], values["caption"]
+    if rows and numbered == rows:
+        raise DataError(f"{path}: all captions begin with a number; call its columns image,comment_number,comment")
     notes += note_lone_marks(path, lone_marks)
 
 
-def _usual_splits(folder: Path, there: set[str]) -> dict[str, str]:
-    """Picture to split as the data set's own files have it; empty unless they and all their pictures are there.
+def _header(line: str, place: str) -> tuple[str, list[str] | None]:
+    """The character between the cells of captions.txt, and its columns if its first line is a header."""
+    for delimiter in (",", "|"):
+        if fields := header_fields(cells(line, delimiter)[0], _TITLES, ("image", "caption"), place):
+            return delimiter, fields
+    return ",", None
+
+
+def _usual_splits(folder: Path, pictures: NamedFiles) -> dict[str, str]:
+    """Picture to split as the data set's own files have it; empty if none of them is there.
 
     Raises:
-        DataError: a picture is in two splits.
+        DataError: some of them are there and others not, a picture is in two splits, or it is not there.
     """
+    right = "the usual splits need their three lists and all pictures; remove the lists to split by a hash of the name"
+    absent = [file for file in _SPLIT_FILES.values() if not (folder / file).is_file()]
+    if len(absent) == len(_SPLIT_FILES):
+        return {}
+    if absent:
+        raise DataError(f"{folder} has no {' and no '.join(absent)}; {right}")
     found: dict[str, str] = {}
     for split, file in _SPLIT_FILES.items():
-        if not (folder / file).is_file():
-            return {}
         for number, line in read_lines(folder / file):
+            place = f"{folder / file}, line {number}"
             for name in line.split():
-                if found.setdefault(name, split) != split:
-                    raise DataError(f"{folder / file}, line {number}: {name} is in the {found[name]} set already")
-    return found if found.keys() <= there else {}
+                if found.setdefault(str(PurePosixPath(name)), split) != split:
+                    raise DataError(f"{place}: {name} is in the {found[str(PurePosixPath(name))]} set already")
+                if not pictures.find(name, place).is_file():
+                    raise DataError(f"{place}: {name} is not in {pictures.folder}; {right}")
+    return found
 
 
 KEPT_NAMES = 200
@@ -122,22 +176,40 @@ def read_karpathy(path: Path) -> CaptionSet:
     captions: dict[str, list[str]] = {}
     where: dict[str, str] = {}
     files: dict[str, Path] = {}
+    there = NamedFiles(path.parent)
     with damaged(path, wrong="not a file of captions as Karpathy's"):
         entries = read_json(path)["images"]
         uses = Counter(entry["filename"] for entry in entries)
+        seen: set[Path] = set()
         for entry in entries:
-            filepath = entry.get("filepath", "Images")
-            name = entry["filename"] if uses[entry["filename"]] == 1 else f"{filepath}/{entry['filename']}"
-            if name in files:
-                raise DataError(f"{path} names {name} twice; give each picture one entry with all its captions")
-            captions[name] = [str(sentence["raw"]) for sentence in entry["sentences"]]
+            place = PurePosixPath(entry.get("filepath", "Images"), entry["filename"])
+            name = unicodedata.normalize("NFC", entry["filename"] if uses[entry["filename"]] == 1 else str(place))
+            file = there.find(str(place), str(path))
+            if name in files or file in seen:
+                raise DataError(f"{path} names {place} twice; give each picture one entry with all its captions")
+            seen.add(file)
+            if entry["split"] not in _KARPATHY_SPLITS:
+                known = ", ".join(_KARPATHY_SPLITS)
+                raise DataError(f"{path}: the split of {name} is {entry['split']!r}, must be one of {known}")
+            captions[name] = [_raw(sentence["raw"], f"{path}, {name}") for sentence in entry["sentences"]]
             where[name] = _KARPATHY_SPLITS[entry["split"]]
-            files[name] = inside(path.parent, f"{filepath}/{entry['filename']}", str(path))
+            files[name] = file
         missing = [file for file in files.values() if not file.is_file()]
     if missing:
         raise DataError(f"{path} names {missing[0]}, which is not there ({len(missing)} of {len(files)} missing)")
     details: dict[str, Any] = {"split": f"as in {path.name}", "notes": []}
     return _caption_set(path, captions, where, files, details)
+
+
+def _raw(caption: Any, place: str) -> str:
+    """A caption of a JSON file in normal form C, which escapes may have hidden from the reader of the text.
+
+    Raises:
+        DataError: it is no text.
+    """
+    if not isinstance(caption, str):
+        raise DataError(f"{place}: a caption is {caption!r}, must be a string")
+    return unicodedata.normalize("NFC", caption)
 
 
 def _caption_set(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from datamodules.captioning.examples import CaptionSet
 from datamodules.captioning.openmoji import read_openmoji
-from datamodules.captioning.photographs import read_flickr, read_karpathy
+from datamodules.captioning.photographs import CAPTION_FILES, read_flickr, read_karpathy
 from datamodules.captioning.scenes import read_scenes
 from datamodules.captioning.sources import (
     FLICKR8K,
@@ -14,6 +14,7 @@ from datamodules.captioning.sources import (
     FLICKR8K_PART_CONTENT,
     FLICKR8K_PART_SIZE,
     FOLDERS,
+    MSCOCO,
     NAMED,
     OPENMOJI,
     SCENES,
@@ -46,9 +47,14 @@ def read_captions(source: str, data: Path) -> CaptionSet:
         FOLDERS[source].verify(data)
     elif not folder.is_dir():
         raise DataError(f"{folder} is missing; --source names one of {', '.join(NAMED)}, or a folder of pictures")
-    if karpathy := sorted(folder.glob("dataset*.json")):
-        return read_karpathy(karpathy[0])
-    return read_flickr(folder)
+    if source == MSCOCO.name and (coco := folder / "dataset_coco.json").is_file():
+        return read_karpathy(coco)  # the archive that it comes in has those of Flickr8k and Flickr30k beside it
+    karpathy = sorted(folder.glob("dataset*.json"))
+    found = [*karpathy, *(folder / name for name in CAPTION_FILES if (folder / name).is_file())]
+    if len(found) > 1:
+        names = " and ".join(str(path.relative_to(folder)) for path in found)
+        raise DataError(f"{folder} has captions in {names}; leave there the one to be read")
+    return read_karpathy(karpathy[0]) if karpathy else read_flickr(folder)
 
 
 def as_recorded(part: CaptionSet) -> CaptionSet:

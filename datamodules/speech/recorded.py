@@ -3,17 +3,30 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from torchaudio.datasets import LIBRISPEECH
 
 from datamodules.errors import DataError, damaged, require_file
+from datamodules.lists import NamedFiles, header_fields
 from datamodules.sources import FolderSource
 from datamodules.speech.corpus import SpeechCorpus, Utterance, hash_files
 from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, MMS, SAMROMUR, SPLITS, SUBSETS, Split
 from datamodules.speech.splits import halve, split_prompts
 from datamodules.speech.synthetic import EspeakCorpus
-from datamodules.text import cells, inside, is_header, note_lone_marks, read_lines
+from datamodules.text import cells, inside, note_lone_marks, read_lines
+
+FIELDS = ("path", "text", "speaker", "split")
+"""Columns of a list of recordings, in the order that they have without a header."""
+TITLES = {
+    **dict.fromkeys(("path", "file", "filename", "audio"), "path"),
+    **dict.fromkeys(("text", "sentence", "transcript", "transcription"), "text"),
+    **dict.fromkeys(("speaker", "speaker_id"), "speaker"),
+    "split": "split",
+}
+"""The column that a title in a header means."""
+SPLIT_NAMES = {*SPLITS, "dev", "val", "valid"}
+"""Names of splits, which are none of speakers."""
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +46,8 @@ def open_corpus(source: str, data: Path) -> SpeechCorpus:
 
 class FolderCorpus(SpeechCorpus):
     """A folder of audio with transcripts.tsv: path, tab, text, and where wanted tab, speaker, tab, split.
+
+    A header that names these columns may come first, and then they stand in its order.
 
     Prompts without a split are split by their words, so that no phrase is in two splits (splits.split_prompts). Where
     the file names splits but no test set, half of its validation set is that, and a warning says so. Where the folder
@@ -60,19 +75,27 @@ class FolderCorpus(SpeechCorpus):
     def read_utterances(self) -> list[Utterance]:
         """See SpeechCorpus.read_utterances."""
         path = self.folder / "transcripts.tsv"
-        labels = self.folder / "labels"
+        files, labels = NamedFiles(self.folder), NamedFiles(self.folder / "labels")
+        has_labels = labels.folder.is_dir()
         found: list[tuple[Utterance, bool]] = []
-        places: dict[Path, int] = {}
+        places: dict[Path, tuple[int, str]] = {}
         lone_marks: list[int] = []
+        fields: list[str] = []
         for number, line in read_lines(path, "a speech folder holds audio and transcripts.tsv"):
-            (name, *rest), lone = cells(line, "\t")
-            if number == 1 and rest and is_header(name, self.folder, path):
-                self.notes += (f"{path.name}: its first line, {line!r}, is read as a header",)
-                continue
-            text, speaker, split = self._check(rest, name, f"{path}:{number}", line)
-            audio = inside(self.folder, name, f"{path}:{number}")
-            if (first := places.setdefault(audio, number)) != number:
-                raise DataError(f"{path}:{number}: {name} is named again, after line {first}; name a recording once")
+            row, lone = cells(line, "\t")
+            place = f"{path}:{number}"
+            if not fields:  # the first line that is not blank
+                titles = header_fields(row, TITLES, FIELDS[:2], place)
+                fields = titles or [*FIELDS]
+                if titles:
+                    self.notes += (f"{path.name}: its first line, {line!r}, is read as a header",)
+                    continue
+            name, text, speaker, split = _values(row, fields, place, line)
+            audio = files.find(name, place)
+            label_file = _label_file(labels, name, place) if has_labels else None
+            for file in filter(None, (audio, label_file)):
+                if (first := places.setdefault(file, (number, name)))[0] != number:
+                    raise DataError(f"{place}: {_shared(name, file, *first, file == audio)}")
             lone_marks += [number] * lone
             utterance = Utterance(
                 name=name,
@@ -80,11 +103,17 @@ class FolderCorpus(SpeechCorpus):
                 transcript=text,
                 speaker=speaker,
                 split=split or "train",  # type: ignore[arg-type]
-                labels=(labels / name).with_suffix(".txt") if labels.is_dir() else None,
+                labels=label_file,
             )
             found.append((utterance, bool(split)))
         if not found:
             raise DataError(f"{path} is empty; expected lines of path, tab, text")
+        speakers = {each.speaker for each, has_split in found if not has_split} - {""}
+        if speakers and speakers <= SPLIT_NAMES:
+            raise DataError(
+                f"{path}: {' and '.join(sorted(speakers))} are read as its speakers; write path, tab, text, tab, "
+                "speaker or nothing, tab, split, or begin with a header: path, tab, text, tab, split"
+            )
         self.notes += tuple(note_lone_marks(path, lone_marks))
         return self._split(found, path)
 
@@ -101,15 +130,32 @@ class FolderCorpus(SpeechCorpus):
             logger.warning("%s names no test set: %d of its %d validation lines are it", path, tested, len(held_out))
         return utterances
 
-    @staticmethod
-    def _check(rest: list[str], name: str, place: str, line: str) -> tuple[str, str, str]:
-        """Text, speaker and split of a line."""
-        if not rest or len(rest) > 3 or not name:
-            raise DataError(f"{place}: expected path, tab, text (and speaker, split if wanted): {line!r}")
-        text, speaker, split = (*rest, *[""] * (3 - len(rest)))
-        if split not in ("", *SPLITS):
-            raise DataError(f"{place}: the split is {split!r}, must be train, validation or test")
-        return text, speaker, split
+
+def _values(row: Sequence[str], fields: Sequence[str], place: str, line: str) -> list[str]:
+    """Path, text, speaker and split of a line whose columns are known; the last ones may be left out."""
+    values = dict(zip(fields, row, strict=False))
+    if len(row) > len(fields) or "text" not in values or not values.get("path"):
+        right = "path, tab, text (and speaker, split if wanted)" if [*fields] == [*FIELDS] else ", tab, ".join(fields)
+        raise DataError(f"{place}: expected {right}: {line!r}")
+    if (split := values.get("split", "")) not in ("", *SPLITS):
+        raise DataError(f"{place}: the split is {split!r}, must be train, validation or test")
+    return [values.get(field, "") for field in FIELDS]
+
+
+def _label_file(labels: NamedFiles, name: str, place: str) -> Path:
+    """The label file of a recording: its name with .txt after it or, where there is none, in place of its suffix."""
+    path, parts = labels.find(f"{name}.txt", place), PurePosixPath(name)
+    return path if path.is_file() else labels.find(f"{parts.parent / parts.stem}.txt", place)
+
+
+def _shared(name: str, file: Path, first: int, first_name: str, is_audio: bool) -> str:
+    """The message on a file that two lines of a list have in common."""
+    if is_audio:
+        return f"{name} is named again, after line {first}; name a recording once"
+    return (
+        f"{name} has the label file of {first_name}, line {first}: labels/{file.name}; add .txt to the whole name "
+        f"of a recording instead, as in labels/{name}.txt"
+    )
 
 
 def _with_splits(

@@ -124,7 +124,11 @@ def test_flickr_takes_the_usual_splits_when_they_are_whole(picture_folder: Path)
     assert "Flickr_8k.trainImages.txt" in found.details["split"]
     with (picture_folder / "Flickr_8k.testImages.txt").open("a") as file:
         file.write("more.png\n")
-    assert "hash" in read_flickr(picture_folder).details["split"]
+    with pytest.raises(DataError, match=r"testImages.txt, line 11: more.png is not in .*Images; .* remove the lists"):
+        read_flickr(picture_folder)
+    (picture_folder / "Flickr_8k.devImages.txt").unlink()
+    with pytest.raises(DataError, match=r"has no Flickr_8k.devImages.txt; the usual splits need their three lists"):
+        read_flickr(picture_folder)
 
 
 def test_flickr_token_files_and_captions_without_quotes(picture_folder: Path) -> None:
@@ -185,6 +189,7 @@ def test_a_missing_source_says_where_it_is_looked_for(tmp_path: Path) -> None:
 def karpathy(picture_folder: Path) -> Path:
     """Karpathy's file of MSCOCO, made up."""
     (picture_folder / "Images").rename(picture_folder / "val2014")
+    (picture_folder / "captions.txt").unlink()
     entries = [
         {
             "filepath": "val2014",
@@ -217,3 +222,42 @@ def test_a_bad_file_of_karpathys_is_named(karpathy: Path) -> None:
     karpathy.write_text('{"images": [{"filename": "x.png"}]}')
     with pytest.raises(DataError, match="not a file of captions as Karpathy's"):
         read_karpathy(karpathy)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sentences": [{"raw": None}]}, r"dataset_coco.json, 000.png: a caption is None, must be a string"),
+        ({"sentences": [{"raw": ["a", "box"]}]}, r"000.png: a caption is .'a', 'box'., must be a string"),
+        ({"split": "dev"}, "the split of 000.png is 'dev', must be one of train, restval, val, test"),
+        ({"filename": "001.png", "filepath": "val2014/"}, r"dataset_coco.json names val2014/001.png twice"),
+    ],
+)
+def test_a_bad_entry_of_karpathys_is_named(karpathy: Path, change, message: str) -> None:
+    content = json.loads(karpathy.read_text())
+    content["images"][0] |= change
+    karpathy.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=message):
+        read_karpathy(karpathy)
+
+
+def test_captions_of_karpathys_are_in_one_normal_form(karpathy: Path) -> None:
+    karpathy.write_text(karpathy.read_text().replace("Box number 3.", r"A cafe\u0301."))
+    assert read_karpathy(karpathy).splits["test"][0].captions[0] == "a caf\u00e9"
+
+
+def test_of_several_files_of_captions_none_is_taken_in_silence(karpathy: Path) -> None:
+    folder = karpathy.parent
+    (folder / "dataset_a.json").write_text(karpathy.read_text())
+    with pytest.raises(DataError, match=r"has captions in dataset_a.json and dataset_coco.json; leave there the one"):
+        read_captions(str(folder), folder.parent)
+    (folder / "captions.txt").write_text("000.png,A box\n")
+    (folder / "dataset_a.json").unlink()
+    with pytest.raises(DataError, match=r"has captions in dataset_coco.json and captions.txt; leave there"):
+        read_captions(str(folder), folder.parent)
+
+
+def test_the_archive_of_karpathys_files_may_be_unpacked_beside_mscoco(karpathy: Path) -> None:
+    (karpathy.parent / "dataset_a.json").write_text("{}")
+    karpathy.parent.rename(karpathy.parent.with_name("mscoco"))
+    assert "dataset_coco.json" in read_captions("mscoco", karpathy.parent.parent).details["split"]

@@ -1,0 +1,66 @@
+"""Lists of files: a header is known by its titles, and a file by its name in any of Unicode's normal forms."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from datamodules.errors import DataError, damaged
+from datamodules.text import inside
+
+
+def header_fields(row: Sequence[str], titles: Mapping[str, str], needed: Sequence[str], place: str) -> list[str] | None:
+    """The field of each column if the first line of a list is a header, or None if it is an item.
+
+    It is a header if it begins with a title of the first field that is needed, or has two titles anywhere.
+
+    Args:
+        row: cells of the line.
+        titles: field by title, in lower case.
+        needed: fields that a header must name, the name of the file first.
+        place: file and line in messages.
+
+    Raises:
+        DataError: a header has a title that is not known, names a field twice, or lacks one that is needed.
+    """
+    fields = [titles.get(cell.strip().lower(), "") for cell in row]
+    if fields[0] != needed[0] and sum(map(bool, fields)) < 2:
+        return None
+    right = f"the titles {' and '.join(needed)} are needed, and known are {', '.join(titles)}"
+    if "" in fields:
+        raise DataError(f"{place}: the header has a column {row[fields.index('')]!r}; {right}")
+    if len(set(fields)) < len(fields) or not set(needed) <= set(fields):
+        raise DataError(f"{place}: the header has the columns {', '.join(row)}; {right}, each field once")
+    return fields
+
+
+class NamedFiles:
+    """The files of a folder by the names that a list gives them; folders are listed once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._listings: dict[Path, dict[str, str]] = {}
+
+    def find(self, name: str, place: str) -> Path:
+        """The path of a file, whether or not it is there; its name may have another normal form on the disk.
+
+        Raises:
+            DataError: the name leads out of the folder, is too long, or is that of two files in different forms.
+        """
+        path = inside(self.folder, name, place)
+        if name.isascii() or path.exists():
+            return path
+        found = self.folder
+        for part in path.relative_to(self.folder).parts:
+            found /= self._listing(found).get(unicodedata.normalize("NFC", part), part)
+        return found
+
+    def _listing(self, folder: Path) -> dict[str, str]:
+        """The name on the disk of each entry of a folder, by its name in normal form C."""
+        if folder not in self._listings:
+            found: dict[str, str] = {}
+            with damaged(folder):
+                for entry in folder.iterdir() if folder.is_dir() else ():
+                    if (other := found.setdefault(unicodedata.normalize("NFC", entry.name), entry.name)) != entry.name:
+                        raise DataError(f"{folder} has two files that are named {other}, in two Unicode forms")
+            self._listings[folder] = found
+        return self._listings[folder]
