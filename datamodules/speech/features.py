@@ -13,6 +13,7 @@ from torchaudio.functional import add_noise, compute_deltas, resample
 
 from datamodules.bounds import AUDIO_SECONDS, CHANNELS, RESAMPLING, SAMPLE_RATE
 from datamodules.errors import DataError, damaged
+from datamodules.speech.whole import missing_end
 
 VERSION = 1
 """Version of the features, to be raised with any change here that alters them.
@@ -75,7 +76,7 @@ def read_audio(path: Path) -> Audio:
     Decoded as integers, a file of floating-point samples, whose scale is from -1 to 1, would become silence.
 
     Raises:
-        LeftOut: it is missing, empty, not audio, beyond the bounds, or of another scale.
+        LeftOut: it is missing, empty, not audio, without its end, beyond the bounds, or of another scale.
     """
     try:
         with damaged(path), soundfile.SoundFile(path) as file:
@@ -83,8 +84,11 @@ def read_audio(path: Path) -> Audio:
             CHANNELS.check(file.channels, path)
             AUDIO_SECONDS.check(file.frames / file.samplerate, path)
             samples, rate = file.read(dtype="float32", always_2d=True), file.samplerate
+            missing = missing_end(path, file.frames, len(samples))
     except DataError as error:
         raise LeftOut("audio cannot be read", str(error)) from error
+    if missing:
+        raise LeftOut("audio breaks off", f"{path}: {missing}")
     if not len(samples):
         raise LeftOut("audio is empty")
     mixed = (samples * 32768).mean(axis=1)

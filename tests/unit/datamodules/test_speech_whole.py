@@ -1,0 +1,66 @@
+"""Recordings whose files have lost their end are left out, and whole ones never are."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from datamodules.speech.features import LeftOut, read_audio
+
+NOISE = np.random.default_rng(0).standard_normal(40_000) / 10
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype", "lost", "message"),
+    [
+        ("wav", "PCM_16", 1, "79,999 of the 80,000 bytes that its header names are there"),
+        ("wav", "FLOAT", 9_000, "151,000 of the 160,000 bytes"),
+        ("aiff", "PCM_16", 10_000, "of the 80,0.. bytes"),
+        ("ogg", "VORBIS", 1, "its last page of Ogg is not whole"),
+        ("ogg", "OPUS", 1, "its last page of Ogg is not whole"),
+        ("mp3", "MPEG_LAYER_III", 4_000, r"\d\d,\d{3} of its 40,000 samples are there"),
+        ("flac", "PCM_16", 10_000, "cannot be read"),
+    ],
+)
+def test_a_recording_without_its_end_is_left_out(tmp_path: Path, suffix, subtype, lost, message) -> None:
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, NOISE, 8000, subtype=subtype)
+    assert len(read_audio(path).samples) == len(NOISE)
+    path.write_bytes(path.read_bytes()[:-lost])
+    with pytest.raises(LeftOut, match=message):
+        read_audio(path)
+
+
+def test_a_stream_that_ends_between_two_pages_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, NOISE, 8000)
+    content = path.read_bytes()
+    path.write_bytes(content[: content.rfind(b"OggS")])
+    with pytest.raises(LeftOut, match=r"audio breaks off: .*a.ogg: its last page of Ogg does not end the stream"):
+        read_audio(path)
+
+
+def test_a_length_that_was_not_known_when_it_was_written_is_no_reason(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, NOISE, 8000)
+    content = path.read_bytes()
+    path.write_bytes(content[:40] + struct.pack("<I", 0xFFFFFFFF) + content[44:])
+    assert len(read_audio(path).samples) == len(NOISE)
+
+
+@pytest.mark.parametrize("start", [b"", b"ID3\4\0\0\0\0\1\0" + bytes(128)])
+def test_an_mp3_file_without_a_header_is_read_if_its_length_can_be_told(tmp_path: Path, start: bytes) -> None:
+    path = tmp_path / "a.mp3"
+    for mode in ("CONSTANT", "VARIABLE"):
+        soundfile.write(path, NOISE, 8000, bitrate_mode=mode, compression_level=0.5)
+        content = path.read_bytes()
+        path.write_bytes(start + content)
+        assert len(read_audio(path).samples) == len(NOISE)
+        path.write_bytes(start + content[content.find(content[:2], 4) :])  # the first frame is the header
+        if mode == "CONSTANT":
+            assert len(read_audio(path).samples) >= len(NOISE)
+            continue
+        with pytest.raises(LeftOut, match="its bit rate varies and no header has its length; save it as FLAC or WAV"):
+            read_audio(path)
