@@ -5,6 +5,7 @@ file and no connection, since it may have no further file descriptors; its memor
 limits its time. Whatever a picture does to the decoder, it costs that one picture.
 """
 
+import errno
 import io
 import os
 import resource
@@ -101,6 +102,8 @@ def serve(source: BinaryIO, sink: BinaryIO, memory: int) -> None:
             width, height, answer, done = image.width, image.height, image.tobytes(), True
         except Exception as error:  # each decoder fails in its own way
             message = " ".join(str(error).split())[:300] or type(error).__name__
+            if isinstance(error, OSError) and error.errno == errno.EMFILE:  # such as a profile of colors
+                message = "to decode it, further files would have to be opened; save it in RGB as PNG or JPEG"
             width, height, answer, done = 0, 0, message.encode(errors="replace"), False
         sink.write(REPLY.pack(done, width, height, len(answer)))
         sink.write(answer)

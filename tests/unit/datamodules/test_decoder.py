@@ -56,6 +56,11 @@ def test_gray_of_16_bits_is_scaled_not_clipped() -> None:
             decode_image(encoded(Image.fromarray(values_of_32), "TIFF"), "x")
 
 
+def test_a_picture_that_needs_a_profile_of_colors_is_one_clear_line() -> None:
+    with pytest.raises(DataError, match="further files would have to be opened; save it in RGB as PNG or JPEG"):
+        decode_image(encoded(Image.new("LAB", (8, 8)), "TIFF"), "x")
+
+
 def test_a_drawing_reads_no_file(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8), "blue").save(tmp_path / "secret.png")
     os.mkfifo(tmp_path / "pipe.png")
