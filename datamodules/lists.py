@@ -47,8 +47,9 @@ class NamedFiles:
             DataError: the name leads out of the folder, is too long, or is that of two files in different forms.
         """
         path = inside(self.folder, name, place)
-        if name.isascii() or path.exists():
-            return path
+        with damaged(place):
+            if path.exists() or name.isascii():
+                return path
         found = self.folder
         for part in path.relative_to(self.folder).parts:
             found /= self._listing(found).get(unicodedata.normalize("NFC", part), part)

@@ -91,6 +91,11 @@ def test_a_name_of_two_files_in_two_normal_forms_is_refused(tmp_path: Path) -> N
             NamedFiles(tmp_path).find("\u1eb9\u0301", "the list")
 
 
+def test_a_name_that_is_too_long_for_the_system_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the list: cannot be read"):
+        NamedFiles(tmp_path).find("/".join(["a" * 200] * 30), "the list")
+
+
 def captioned(folder: Path, text: str, names: list[str]) -> dict[str, Example]:
     for number, name in enumerate(names):
         (folder / "Images" / name).parent.mkdir(parents=True, exist_ok=True)
