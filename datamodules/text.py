@@ -15,33 +15,46 @@ from typing import IO, Any
 from datamodules.bounds import LINE_CHARACTERS, LIST_ROWS, NESTING, TEXT_BYTES
 from datamodules.errors import DataError, damaged, in_one_line, require_file
 
-_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # which begins as the mark of UTF-16 does
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 """Encodings by the byte order mark that a file begins with; without one it is UTF-8."""
+LONGEST_MARK = max(map(len, _MARKS))
 LONGEST_NAME = 255
 """Most bytes in the name of a file, of which no system allows more."""
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _UNDECODED = re.compile("[\udc80-\udcff]")
+_NO_TEXT = re.compile("[\0\ufffe]")
+"""Characters that no text has, but one that is read in another encoding than its own."""
+_MARK = "\ufeff"
+"""The byte order mark as a character: where files are joined, each may begin with one."""
 
 
 def decode_lines(file: IO[bytes], place: Path | str) -> Iterator[str]:
-    r"""Lines of a text without their ends, in Unicode's normal form C, with or without a byte order mark.
+    r"""Lines of a text without their ends, in Unicode's normal form C, with or without byte order marks.
 
-    A line ends at \n, \r\n or \r and nowhere else. The text is streamed.
+    A line ends at \n, \r\n or \r and nowhere else. A mark at the start of any line is dropped. The text is streamed.
 
     Args:
         file: the open file.
         place: its name in messages.
 
     Raises:
-        DataError: it is not UTF-8, a line is too long, or the file breaks off; the message names the line.
+        DataError: it is not UTF-8 and has no mark of another encoding, a line is too long, or the file breaks off; the
+            message names the line.
     """
     number = 0
     with damaged(lambda: f"{place}, after line {number}"):
         buffered: Any = file if hasattr(file, "peek") else io.BufferedReader(file)
-        encoding = _encoding(buffered.peek(3)[:3])
+        encoding = _encoding(buffered.peek(LONGEST_MARK))
         reader = io.TextIOWrapper(buffered, encoding, errors="surrogateescape" if "8" in encoding else "strict")
         while line := reader.readline(LINE_CHARACTERS.most + 2):
             number += 1
+            _require_text(line, f"{place}, line {number}")
             if undecoded := _UNDECODED.search(line):
                 at = len(line[: undecoded.start()].encode()) + 1
                 raise DataError(
@@ -50,21 +63,37 @@ def decode_lines(file: IO[bytes], place: Path | str) -> Iterator[str]:
                 )
             if len(line) > LINE_CHARACTERS.most + 1:
                 LINE_CHARACTERS.refuse(f"{place}, line {number}")
-            yield unicodedata.normalize("NFC", line.removesuffix("\n"))
+            if line := line.lstrip(_MARK):  # a mark alone, at the end, is no line
+                yield unicodedata.normalize("NFC", line.removesuffix("\n"))
         reader.detach()
 
 
 def decode(content: bytes, place: Path | str) -> str:
-    """A text that is not read by lines, in Unicode's normal form C, with or without a byte order mark.
+    """A text that is not read by lines, in Unicode's normal form C, with or without byte order marks.
 
     Raises:
-        DataError: it is not UTF-8; the message names the line.
+        DataError: it is not UTF-8 and has no mark of another encoding; the message names the line.
     """
     try:
-        return unicodedata.normalize("NFC", content.decode(_encoding(content[:3])))
+        text = content.decode(_encoding(content))
     except UnicodeDecodeError as error:
         number = content.count(b"\n", 0, error.start) + 1
         raise DataError(f"{place}, line {number}: not UTF-8 ({error.reason}); save it as UTF-8") from error
+    _require_text(text, place)
+    return unicodedata.normalize("NFC", re.sub(rf"(?<![^\r\n]){_MARK}+", "", text))
+
+
+def _require_text(text: str, place: Path | str) -> None:
+    """Refuse characters that no text has.
+
+    Raises:
+        DataError: there is one; the message says what the file may be.
+    """
+    if found := _NO_TEXT.search(text):
+        raise DataError(
+            f"{place}: has the character U+{ord(found[0]):04X}, as UTF-16 or UTF-32 without a byte order mark has, or "
+            "a file that is no text; save it as UTF-8"
+        )
 
 
 def _encoding(start: bytes) -> str:

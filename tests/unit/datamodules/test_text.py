@@ -17,7 +17,15 @@ WORDS = ["né à Ångström", "a\u2028b\x85c\x0bd", "", "한국 का"]
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize(
-    ("mark", "encoding"), [(b"", "utf-8"), (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le")]
+    ("mark", "encoding"),
+    [
+        (b"", "utf-8"),
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+        (codecs.BOM_UTF32_LE, "utf-32-le"),
+        (codecs.BOM_UTF32_BE, "utf-32-be"),
+    ],
 )
 def test_text_is_the_same_however_it_was_saved(tmp_path: Path, end: str, mark: bytes, encoding: str) -> None:
     content = mark + "".join(word + end for word in WORDS).encode(encoding)
@@ -25,6 +33,33 @@ def test_text_is_the_same_however_it_was_saved(tmp_path: Path, end: str, mark: b
     (tmp_path / "a.gz").write_bytes(gzip.compress(content))
     assert read_text(tmp_path / "a.txt") == read_text(tmp_path / "a.gz") == WORDS
     assert [number for number, _ in read_lines(tmp_path / "a.txt")] == [1, 2, 4]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_files_that_are_joined_lose_the_mark_of_each(tmp_path: Path, encoding: str, end: str) -> None:
+    parts = (f"a b{end}", f"c{end}", f"{end}d{end}", "")
+    (tmp_path / "a").write_bytes(b"".join(part.encode(encoding) for part in parts))
+    assert read_text(tmp_path / "a") == ["a b", "c", "", "d"]
+    assert text.decode((tmp_path / "a").read_bytes(), "a") == "".join(parts)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_other_encodings_without_their_mark_are_refused(tmp_path: Path, encoding: str) -> None:
+    """Their bytes are valid UTF-8, in which every letter has a null character beside it."""
+    content = '{\n"the cat": 1}\n'.encode(encoding)
+    (tmp_path / "a").write_bytes(content)
+    message = r"a(, line 1)?: has the character U\+0000, as UTF-16 or UTF-32 without .* has, .*; save it as UTF-8"
+    for read in (read_text, read_json, lambda path: list(read_lines(path))):
+        with pytest.raises(DataError, match=message):
+            read(tmp_path / "a")
+
+
+def test_joined_files_of_two_byte_orders_are_refused(tmp_path: Path) -> None:
+    parts = [(codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")]
+    (tmp_path / "a").write_bytes(b"".join(mark + "the cat\n".encode(name) for mark, name in parts))
+    with pytest.raises(DataError, match=r"a, line 2: has the character U\+FFFE"):
+        read_text(tmp_path / "a")
 
 
 def test_decomposed_letters_are_composed(tmp_path: Path) -> None:
