@@ -12,6 +12,8 @@ from datamodules.vocabulary import EOS, UNK
 _WORD = regex.compile(
     r"<unk>|[\p{L}\p{N}][\p{L}\p{N}\p{M}\u200c\u200d]*(?:[-'.,][\p{L}\p{N}][\p{L}\p{N}\p{M}\u200c\u200d]*)*"
 )
+_LETTER = r"(?:\p{L}[\p{M}\u200c\u200d]*)"
+_TREEBANK = regex.compile(rf"n't\b|'{_LETTER}+|[$%]|\d[\d,.]*|{_LETTER}+?(?=n't\b)|{_LETTER}+(?:-{_LETTER}+)*")
 _UNSPACED = {
     "CJK": 3.0,
     "HIRAGANA": 3.0,
@@ -30,6 +32,11 @@ _PART = 0.1
 def words_of(text: str) -> list[str]:
     """Words of running text without punctuation: letters and digits with the marks that combine with them."""
     return _WORD.findall(text)  # type: ignore[no-any-return]
+
+
+def treebank_words(text: str) -> list[str]:
+    """Words of running text in the style of the Penn Treebank: clitics apart, and no punctuation but $ and %."""
+    return _TREEBANK.findall(text)  # type: ignore[no-any-return]
 
 
 @cache

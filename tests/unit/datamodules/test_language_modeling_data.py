@@ -81,6 +81,15 @@ def test_sentences_look_like_the_penn_treebank() -> None:
     ]
 
 
+def test_words_with_letters_outside_a_to_z_stay_whole() -> None:
+    text = "Café Noël’s naïve-élan coûtn't. Łódź, Мир! हिन्दी Ñ."
+    assert [" ".join(words) for words in sentences(text)] == [
+        "café noël 's naïve-élan coût n't",
+        "łódź мир",
+        "हिन्दी ñ",
+    ]
+
+
 def test_a_text_folder_is_read_with_its_own_vocabulary(text_folder) -> None:
     data = LanguageModelingData(str(text_folder), text_folder, batch_size=2, unroll=4)
     data.setup()
@@ -164,7 +173,7 @@ def test_text_is_the_same_however_it_was_saved(text_folder) -> None:
 
 
 def test_what_was_read_is_counted(text_folder) -> None:
-    (text_folder / "test.txt").write_text("the zebra sees you\n\na <unk> dog\nthe dog sees you\n")
+    (text_folder / "test.txt").write_text("the zebra sees you\n \na <unk> dog\n\tthe  dog sees you \n")
     data = saved(text_folder, str.encode)
     assert data.details["read"]["test"] == {"sentences": 4, "words": 11}
     assert "  test: 4 sentences, 11 words, 20.0% of the tokens are unknown words" in data.summary.splitlines()
