@@ -82,12 +82,7 @@ class TaskData(LightningDataModule):
             if (share := details.get("unknown_words", {}).get(split)) is not None:
                 facts.append(f"{share:.1%} of the tokens are unknown words")
             lines.append(f"  {split}: {', '.join(facts)}")
-        if left_out := ", ".join(f"{count:,} ({reason})" for reason, count in details.get("left_out", {}).items()):
-            lines.append(f"  left out: {left_out}")
-        names = [*details.get("left_out_pictures", ()), *details.get("left_out_utterances", ())][:NAMED]
-        if names:
-            lines.append(f"  such as {', '.join(names)}")
-        lines += [f"  {note}" for note in details.get("notes", ())]
+        lines += [f"  {remark}" for remark in remarks(details)]
         return "\n".join([f"read from {self.source}:", *lines]) if lines else ""
 
     def picture(self, sample: Mapping[str, Any]) -> Any:
@@ -98,3 +93,13 @@ class TaskData(LightningDataModule):
     @abstractmethod
     def units_per_epoch(self) -> int:
         """Tokens or frames trained on in an epoch, for throughput."""
+
+
+def remarks(details: Mapping[str, Any]) -> list[str]:
+    """Lines that say what of some data was left out and why, and what was not taken as it stands; see TaskData."""
+    lines = []
+    if left_out := ", ".join(f"{count:,} ({reason})" for reason, count in details.get("left_out", {}).items()):
+        lines.append(f"left out: {left_out}")
+    if names := [*details.get("left_out_pictures", ()), *details.get("left_out_utterances", ())][:NAMED]:
+        lines.append(f"such as {', '.join(names)}")
+    return [*lines, *details.get("notes", ())]

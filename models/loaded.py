@@ -15,7 +15,7 @@ from datamodules.errors import UserError
 from datamodules.speech.features import LeftOut, log_mel, read_audio, statistics
 from datamodules.translation.datamodule import collate
 from datamodules.translation.tokenization import tokenize
-from datamodules.vocabulary import EOS, UNK, Vocabulary
+from datamodules.vocabulary import EOS, UNK, Vocabulary, without_eos
 from models.acoustic_model import AcousticModel
 from models.base import TaskModel
 from models.captioner import Captioner, caption
@@ -118,8 +118,8 @@ class LoadedTranslator(Loaded):
     model: Translator
 
     def tokenize(self, text: str) -> list[str]:
-        """The words and punctuation of a source sentence."""
-        return tokenize(text, self.model.languages[0])
+        """The words and punctuation of a source sentence, without an `<eos>` at its end."""
+        return tokenize(without_eos(text, "the source sentence")[0], self.model.languages[0])
 
     @torch.no_grad()
     def log_probabilities(self, text: str, translation: str) -> Tensor:
@@ -130,6 +130,7 @@ class LoadedTranslator(Loaded):
             translation: target sentence.
         """
         source = self.model.source_vocabulary.encode(self.tokenize(text))
+        translation, _ = without_eos(translation, "the translation")
         target = self.model.target_vocabulary.encode(tokenize(translation, self.model.languages[1]))
         if not source:
             raise UserError("the source sentence is empty")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmark.sharing.evaluation import Outcome
-from datamodules.base import IGNORE_INDEX
+from datamodules.base import IGNORE_INDEX, remarks
 from datamodules.captioning.datamodule import PICTURES_AT_ONCE
 from datamodules.captioning.reading import read_captions
 from datamodules.captioning.sources import NAMED, OPENMOJI
@@ -20,9 +20,10 @@ from datamodules.speech.preparation import prepare
 from datamodules.speech.recorded import open_corpus
 from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, SAMROMUR, SPLITS, Split
 from datamodules.text import read_text as text_lines
-from datamodules.translation.datamodule import PairBatches
+from datamodules.translation.datamodule import PairBatches, words_of_pairs
+from datamodules.translation.encoded_pairs import WithoutEos
 from datamodules.translation.sources import AlignedFiles, Pairs, read_parallel_text
-from datamodules.translation.tokenization import detokenize, tokenize
+from datamodules.translation.tokenization import detokenize
 from datamodules.vocabulary import EOS, UNK, Vocabulary, without_eos
 from models.captioner import caption
 from models.evaluation_methods import Method
@@ -103,19 +104,15 @@ def evaluate_pairs(loaded: LoadedTranslator, pairs: Pairs, name: str) -> Outcome
     """Perplexity and BLEU of a test set of sentence pairs, and the translation of each.
 
     Raises:
-        UserError: a side of a pair is empty, or there is no pair.
+        DataError: a side of a pair has no word, `<eos>` stands within one, or there is no pair.
     """
-    model, texts = loaded.model, list(pairs)
-    for number, pair in enumerate(texts, 1):
-        if not all(part.strip() for part in pair):
-            raise UserError(f"{name}: pair {number} has an empty side; remove it from both files")
-    if not texts:
-        raise UserError(f"{name} is empty; expected one sentence a line")
-    sides = [[tokenize(pair[side], model.languages[side]) for pair in texts] for side in (0, 1)]
+    model = loaded.model
+    stripped = WithoutEos(pairs, f"{name},")
+    texts = list(stripped)
+    first, second = model.languages
+    words = words_of_pairs(texts, (first, second), name)
     vocabularies = (model.source_vocabulary, model.target_vocabulary)
-    encoded = [
-        (vocabularies[0].encode(source), vocabularies[1].encode(target)) for source, target in zip(*sides, strict=True)
-    ]
+    encoded = [(vocabularies[0].encode(source), vocabularies[1].encode(target)) for source, target in words]
     log_probabilities: dict[int, Tensor] = {}
     written: dict[int, Translation] = {}
     with torch.no_grad():
@@ -141,11 +138,13 @@ def evaluate_pairs(loaded: LoadedTranslator, pairs: Pairs, name: str) -> Outcome
         )
         for place in order
     ]
-    remarks = [f"BLEU: {outcome.details['bleu_signature']}"]
-    for side, vocabulary, language in zip(sides, vocabularies, model.languages, strict=True):
-        words = [word for sentence in side for word in sentence]
-        remarks += _unknown(Counter(word for word in words if word not in vocabulary.ids), len(words), f"{language}: ")
-    return Outcome(metrics, items, remarks)
+    notes = [f"BLEU: {outcome.details['bleu_signature']}"]
+    if stripped.ended:
+        notes.append(f"{stripped.ended:,} lines end in {EOS}, which is not counted among their words")
+    for side, (vocabulary, language) in enumerate(zip(vocabularies, model.languages, strict=True)):
+        own = [word for pair in words for word in pair[side]]
+        notes += _unknown(Counter(word for word in own if word not in vocabulary.ids), len(own), f"{language}: ")
+    return Outcome(metrics, items, notes)
 
 
 def pairs_of(source: str, reference: Path | None, data: Path, languages: tuple[str, str]) -> Pairs:
@@ -166,7 +165,8 @@ def evaluate_pictures(loaded: LoadedCaptioner, source: str, data: Path, features
     model, vocabulary = loaded.model, Vocabulary(loaded.model.hparams["vocabulary"])
     if source == OPENMOJI.name:
         OPENMOJI.fetch(data)
-    splits = read_captions(source, data).splits
+    read = read_captions(source, data)
+    splits = read.splits
     examples = list(splits["test"]) if source in NAMED else [one for split in splits.values() for one in split]
     if not examples:
         raise UserError(f"{source}: there is no picture with a caption")
@@ -191,7 +191,7 @@ def evaluate_pictures(loaded: LoadedCaptioner, source: str, data: Path, features
         "pictures": float(len(examples)),
     }
     unknown = _unknown(Counter(word for word in words if word not in vocabulary.ids), len(words))
-    return Outcome(metrics, items, [f"BLEU: {bleu.signature}", *unknown])
+    return Outcome(metrics, items, [f"BLEU: {bleu.signature}", *remarks(read.details), *unknown])
 
 
 def evaluate_speech(loaded: LoadedAcousticModel, source: str, data: Path, aligner: str, sample_rate: int) -> Outcome:
@@ -219,14 +219,20 @@ def evaluate_speech(loaded: LoadedAcousticModel, source: str, data: Path, aligne
             right, frames = right + own, frames + len(true)
             unknown += int((true == IGNORE_INDEX).sum())
             items.append((str(number + 1), split, str(len(true)), str(own)))
-    remarks = [f"{count} utterances left out: {reason}" for reason, count in prepared.reasons.items()]
+    notes = remarks(
+        {
+            "left_out": prepared.reasons,
+            "left_out_utterances": prepared.left_out,
+            "notes": [*corpus.notes, *prepared.notes],
+        }
+    )
     if unknown:
-        remarks.append(
+        notes.append(
             f"{unknown:,} of {frames:,} frames have states that the model does not know, and count as wrong; were they "
             "labeled by the same aligner as the training data?"
         )
     metrics = {"frame_accuracy": 100 * right / frames, "frames": float(frames)}
-    return Outcome(metrics, items, remarks)
+    return Outcome(metrics, items, notes)
 
 
 def perplexity(log_probabilities: Tensor) -> float:

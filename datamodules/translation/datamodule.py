@@ -15,9 +15,16 @@ from typing_extensions import override
 from datamodules.base import IGNORE_INDEX, TaskData
 from datamodules.errors import DataError
 from datamodules.order import epoch_generator, multiplied, permutation
-from datamodules.translation.encoded_pairs import Encoded, EncodedPairs, WithoutEos, encoded_pairs
+from datamodules.translation.encoded_pairs import (
+    Chunk,
+    Encoded,
+    EncodedPairs,
+    WithoutEos,
+    Words,
+    encoded_pairs,
+    tokenize_pairs,
+)
 from datamodules.translation.sources import BIBLE, MULTI30K, PHRASES, ParallelText, read_parallel_text
-from datamodules.translation.tokenization import tokenize
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 
 POOL = 100_000
@@ -102,14 +109,14 @@ class TranslationData(TaskData):
         for split in ("validation", "test"):
             stripped = WithoutEos(text.splits[split], f"{text.name}, {split}")
             pairs = list(stripped)
-            self._note(split, pairs, stripped.ended)
-            for number, pair in enumerate(pairs, start=1):
+            for pair in pairs:
                 digest.update("\t".join(pair).encode() + b"\n")
-                if not all(part.strip() for part in pair):
-                    raise DataError(f"{text.name}: {split} pair {number} has an empty side; remove it from both files")
-            if not pairs:
-                raise DataError(f"{text.name}: {split} is empty; expected one sentence a line")
-            self.sentences[split] = [self.encode(*pair) for pair in pairs]
+            words = words_of_pairs(pairs, self.languages, f"{text.name}: {split}")
+            self._note(split, words, stripped.ended)
+            self.sentences[split] = [
+                (self.source_vocabulary.encode(source), self.target_vocabulary.encode(target))
+                for source, target in words
+            ]
             self.texts[split] = pairs
         self.sha256 = digest.hexdigest()
         if survey.pairs <= POOL:
@@ -126,7 +133,7 @@ class TranslationData(TaskData):
             raise DataError("translation data is used before setup()")
         return self._training
 
-    def _note(self, split: str, pairs: Sequence[tuple[str, str]] | None, ended: int) -> None:
+    def _note(self, split: str, pairs: Sequence[Words] | None, ended: int) -> None:
         """Note what was not taken as it stands, and pairs that are trained on as well."""
         if ended:
             self.notes.append(f"{split}: {ended:,} lines end in {EOS}, which is not added again")
@@ -162,14 +169,6 @@ class TranslationData(TaskData):
         """Target tokens trained on in an epoch, `<eos>` included."""
         return self.survey.target_tokens
 
-    def encode(self, source: str, target: str) -> Encoded:
-        """Ids of a sentence pair."""
-        first, second = self.languages
-        return (
-            self.source_vocabulary.encode(tokenize(source, first)),
-            self.target_vocabulary.encode(tokenize(target, second)),
-        )
-
     @override
     def size(self, batch: PairBatch) -> int:
         return len(batch.places)
@@ -201,6 +200,26 @@ class TranslationData(TaskData):
     def _exact(self, split: str) -> DataLoader[PairBatch]:
         eos = self.target_vocabulary.ids[EOS]
         return _loader(PairBatches(self.sentences[split], self.batch_size, eos, texts=self.texts[split]))
+
+
+def words_of_pairs(pairs: Chunk, languages: tuple[str, str], name: str) -> list[Words]:
+    """The words of sentence pairs for evaluation, which leaves none out.
+
+    Args:
+        pairs: the pairs.
+        languages: languages of source and target.
+        name: name of the text in messages.
+
+    Raises:
+        DataError: a side of a pair has no word, or there is no pair.
+    """
+    if not pairs:
+        raise DataError(f"{name} is empty; expected one sentence a line")
+    words = tokenize_pairs(pairs, languages)
+    for number, sides in enumerate(words, 1):
+        if not all(sides):
+            raise DataError(f"{name} pair {number} has an empty side, without a word; remove it from both files")
+    return words
 
 
 def unknown_share(pairs: Iterable[Encoded], vocabulary: Vocabulary) -> float:

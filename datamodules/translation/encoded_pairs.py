@@ -27,7 +27,7 @@ from datamodules.words import require_words
 MIN_COUNT = 2
 """Training occurrences below which a word becomes `<unk>`, so that `<unk>` is met in training."""
 
-VERSION = 2
+VERSION = 3
 """Version of the preparation, to be raised with any change here that alters its result."""
 CHUNK = 2_000
 """Pairs tokenized at once."""
@@ -41,6 +41,8 @@ ABOUT, MARKS = "about.json", "pairs.marks"
 
 Encoded = tuple[list[int], list[int]]
 """Ids of a source and a target sentence, without `<eos>`."""
+Words = tuple[list[str], list[str]]
+"""Words of a source and a target sentence."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,8 @@ class EncodedPairs:
     def __len__(self) -> int:
         return self.survey.pairs
 
-    def count_of(self, pairs: Iterable[tuple[str, str]]) -> int:
-        """How many of some pairs are among the kept ones, as they are written."""
+    def count_of(self, pairs: Iterable[Words]) -> int:
+        """How many of some pairs have the words of a kept one."""
         wanted = np.array([_mark(pair) for pair in pairs], np.uint64)
         found = np.zeros(len(wanted), bool)
         with (self.folder / MARKS).open("rb") as file:
@@ -153,9 +155,10 @@ def identity(pairs: Pairs) -> object:
     return hashlib.sha256("\n".join("\t".join(pair) for pair in pairs).encode()).hexdigest()
 
 
-def _mark(pair: tuple[str, str]) -> int:
-    """A number by which a pair is known again."""
-    return int.from_bytes(hashlib.blake2b("\t".join(pair).encode(), digest_size=8).digest(), "little")
+def _mark(pair: Words) -> int:
+    """A number by which the words of a pair are known again."""
+    text = "\n".join(" ".join(words) for words in pair)
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
 class Side:
@@ -200,7 +203,7 @@ def encode(
     stripped = WithoutEos(pairs, f"{name}, train")
     with (folder / MARKS).open("wb") as marks:
         for chunk, tokenized in _tokenized(stripped, name, languages):
-            good: list[tuple[list[str], list[str]]] = []
+            good: list[Words] = []
             for pair, words in zip(chunk, tokenized, strict=True):
                 digest.update("\t".join(pair).encode() + b"\n")
                 if not all(words):
@@ -209,7 +212,7 @@ def encode(
                     left_out[f"longer than {max_length} words"] += 1
                 else:
                     good.append(words)
-                    marks.write(_mark(pair).to_bytes(8, sys.byteorder))
+                    marks.write(_mark(words).to_bytes(8, sys.byteorder))
             kept += len(good)
             for number, side in enumerate(sides):
                 side.add([words[number] for words in good])
@@ -255,9 +258,7 @@ class WithoutEos:
 Chunk = list[tuple[str, str]]
 
 
-def _tokenized(
-    pairs: Pairs, name: str, languages: tuple[str, str]
-) -> Iterator[tuple[Chunk, list[tuple[list[str], list[str]]]]]:
+def _tokenized(pairs: Pairs, name: str, languages: tuple[str, str]) -> Iterator[tuple[Chunk, list[Words]]]:
     read = iter(tqdm(pairs, desc=f"reading {name}", unit=" pairs", disable=None, delay=2, leave=False))
     work = partial(tokenize_pairs, languages=languages)
     chunks = _chunks(read)
@@ -274,7 +275,7 @@ def _chunks(pairs: Iterator[tuple[str, str]]) -> Iterator[Chunk]:
         yield chunk
 
 
-def tokenize_pairs(pairs: Chunk, languages: tuple[str, str]) -> list[tuple[list[str], list[str]]]:
+def tokenize_pairs(pairs: Chunk, languages: tuple[str, str]) -> list[Words]:
     """The words of both sides of sentence pairs."""
     first, second = languages
     return [(tokenize(source, first), tokenize(target, second)) for source, target in pairs]

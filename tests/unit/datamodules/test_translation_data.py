@@ -115,7 +115,7 @@ def test_a_missing_file_is_named_with_what_belongs_there(tmp_path: Path) -> None
 def test_pairs_that_cannot_be_trained_on_are_counted(translation_folder: Path) -> None:
     before = data_of(translation_folder)
     with (translation_folder / "train.en").open("a") as en, (translation_folder / "train.fr").open("a") as fr:
-        en.write("\nthe dog\n" + "very " * 9 + "long\n")
+        en.write("\x01\nthe dog\n" + "very " * 9 + "long\n")
         fr.write("le chien\n\ncourt\n")
     data = data_of(translation_folder)
     assert data.details["left_out"] == {"empty on one side": 2, "longer than 8 words": 1}
@@ -124,9 +124,11 @@ def test_pairs_that_cannot_be_trained_on_are_counted(translation_folder: Path) -
     assert data.target_vocabulary.words == before.target_vocabulary.words
 
 
-def test_an_empty_side_in_the_test_set_is_refused(translation_folder: Path) -> None:
+@pytest.mark.parametrize("empty", ["", " ", "\x01", EOS], ids=repr)
+def test_a_side_without_a_word_in_the_test_set_is_refused(translation_folder: Path, empty: str) -> None:
+    """The tokenizer drops control characters."""
     lines = (translation_folder / "test.en").read_text().splitlines()
-    (translation_folder / "test.en").write_text("\n".join([lines[0], "", *lines[2:]]) + "\n")
+    (translation_folder / "test.en").write_text("\n".join([lines[0], empty, *lines[2:]]) + "\n")
     with pytest.raises(DataError, match="test pair 2 has an empty side"):
         data_of(translation_folder)
 

@@ -64,7 +64,8 @@ def test_text_is_read_however_it_was_saved(translation_folder: Path, tmp_path: P
 def test_pairs_that_are_trained_on_as_well_are_counted(translation_folder: Path) -> None:
     for language in ("en", "fr"):
         known = (translation_folder / f"train.{language}").read_text().splitlines()[:2]
-        (translation_folder / f"test.{language}").write_text("\n".join([*known, "zebra zebra"]) + "\n")
+        same = [f" {known[0]} ", known[1].replace(" ", "  ")]  # which has the same words
+        (translation_folder / f"test.{language}").write_text("\n".join([*same, "zebra zebra"]) + "\n")
     data = data_of(translation_folder)
     assert "test: 2 of 3 pairs are in the training text too" in data.details["notes"]
     assert data.details["unknown_words"]["test"] > 0
