@@ -57,12 +57,12 @@ def evaluate(
     from benchmark.tasks.trained import find_all_trained, find_trained
 
     _check(inputs, running, method, settings, keep, output)
-    if all_seeds and seed is not None:
-        raise UserError("--all_seeds and --seed: give one of them")
-    if all_seeds and output:
-        raise UserError("--output takes the items of one model; name it with --seed instead of --all_seeds")
+    _check_choice(seed, all_seeds, output)
+    if accelerator == "gpu" and not (inputs.is_own and method == "plain"):
+        raise UserError("--accelerator gpu goes with the data of the run and the plain method; all else takes the CPU")
     rows = {row.name: row for row in registry.load(rows_file)}
     if model in rows and rows[model].ensemble_of:
+        _check_choice(seed, all_seeds, output, ensemble=model)
         return _ensemble(model, rows, inputs, method, store, data, accelerator)
     chosen = find_all_trained(model, store) if all_seeds else [find_trained(model, seed, store)]
     if not chosen:
@@ -101,6 +101,20 @@ def _check(inputs: Inputs, running: bool, method: str, settings: Settings, keep:
         raise UserError(f"--{next(iter(settings.given))} is a setting of a --method, and plain has none")
     if keep and (method == "plain" or not inputs.is_own):
         raise UserError("--keep is for a --method on the data of the run; what is plain is in the run's record")
+
+
+def _check_choice(seed: int | None, all_seeds: bool, output: Path | None, ensemble: str = "") -> None:
+    """Refuse options that choose among the runs of a row where they do not go together, or the row is an ensemble.
+
+    Raises:
+        UserError: see the messages.
+    """
+    if all_seeds and seed is not None:
+        raise UserError("--all_seeds and --seed: give one of them")
+    if all_seeds and output:
+        raise UserError("--output takes the items of one model; name it with --seed instead of --all_seeds")
+    if ensemble and (all_seeds or seed is not None):
+        raise UserError(f"{'--all_seeds' if all_seeds else '--seed'} chooses among runs; {ensemble} is an ensemble")
 
 
 def _one(

@@ -77,13 +77,15 @@ def translate(
         rows_file: Python file with rows of your own.
     """
     from datamodules.text import decode_lines
+    from datamodules.vocabulary import without_eos
     from models.inputs import translate_sentences
     from models.loaded import LoadedTranslator
 
     loaded = _load(model, seed, store, rows_file, "Translator")
     assert isinstance(loaded, LoadedTranslator)
-    lines = [line.strip() for line in decode_lines(sys.stdin.buffer, "standard input")]
-    sentences = [loaded.tokenize(line) for line in lines]
+    place = "standard input"
+    lines = enumerate(decode_lines(sys.stdin.buffer, place), 1)
+    sentences = [loaded.tokenize(without_eos(line.strip(), f"{place}, line {number}")[0]) for number, line in lines]
     known = loaded.model.source_vocabulary.ids
     _name_unknown(sorted({word for words in sentences for word in words if word not in known}))
     translations = translate_sentences(loaded.model, sentences, beam, length_normalization)
@@ -121,19 +123,19 @@ def caption(
 
     loaded = _load(row, seed, store, rows_file, "Captioner")
     assert isinstance(loaded, LoadedCaptioner)
-    readable: dict[Path, Picture] = {}
+    readable: list[tuple[Path, Picture]] = []
     broken: list[str] = []
     for path in images:
         try:
             picture = picture_file(path)
             picture.read()
-            readable[path] = picture
+            readable.append((path, picture))
         except DataError as error:  # which costs this one picture
             broken.append(str(error))
-    pictures = list(readable.values())
+    pictures = [picture for _, picture in readable]
     vectors = picture_vectors(pictures, loaded.model, features, data) if pictures else None
     captions = caption_pictures([loaded.model], vectors) if vectors is not None else []
-    for path, text in zip(readable, captions, strict=True):
+    for (path, _), text in zip(readable, captions, strict=True):
         print(f"{path}: {text}")
     if draw and pictures:
         drawn = [Captioned(picture.read(), [("", text)]) for picture, text in zip(pictures, captions, strict=True)]

@@ -38,6 +38,10 @@ def evaluate_inputs(
     """
     if method != "plain":
         language_model(loaded, f"--method {method}")
+    if running:
+        language_model(loaded, "--running")
+    if inputs.features and not isinstance(loaded, LoadedCaptioner):
+        raise UserError(f"--features is for captioners, and {trained.name} is a {loaded.saved.kind}")
     place = str(inputs.text or inputs.source)
     if isinstance(loaded, LoadedTranslator):
         if inputs.text and not inputs.reference:

@@ -109,10 +109,11 @@ def test_reproduce_makes_the_three_rows_and_caption_uses_them(rnnreg, picture_fo
     assert (code, err.count("\n")) == (1, 1)
     assert "tiny-average is an ensemble, which is not trained" in err
 
-    pictures = sorted((picture_folder / "Images").iterdir())[:2]
+    one, other = sorted((picture_folder / "Images").iterdir())[:2]
+    pictures = [one, one, other]  # a line for each that is asked for
     code, out, err = rnnreg("caption", *pictures, "--row", "tiny", *here, "--draw", tmp_path / "drawn.png")
     assert code == 0, err
-    assert [line.split(": ")[0] for line in out.splitlines()[:2]] == list(map(str, pictures))
+    assert [line.split(": ")[0] for line in out.splitlines()[:3]] == list(map(str, pictures))
     assert Image.open(tmp_path / "drawn.png").size[0] > 400
     assert rnnreg("caption", *pictures, "--row", "tiny", "--seed", 2, *here)[0] == 0
 

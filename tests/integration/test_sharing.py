@@ -3,57 +3,18 @@
 import csv
 import json
 import shutil
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-import soundfile
 import torch
 from huggingface_hub import ModelCard
-from support.corpora import RATE, spoken
-from support.factories import TASKS, tiny_rows
+from support.factories import TASKS
+from support.trained import table_of
 
 from benchmark.cli import main
-from benchmark.grid.grid import silent
 from benchmark.sharing.graphs import export_graphs
-from benchmark.store.records import Record
-from benchmark.tasks.base import Row
-from benchmark.training.options import Options
-from benchmark.training.train import train
 from datamodules.errors import UserError
 from models import load
 from models.language_model import LanguageModel
-
-
-@dataclass(frozen=True)
-class Trained:
-    folder: Path
-    rows: dict[str, Row]
-    records: dict[str, Record]
-
-    @property
-    def store(self) -> Path:
-        return self.folder / "runs"
-
-    @property
-    def places(self) -> list[object]:
-        return ["--store", self.store, "--data", self.folder / "data"]
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """A run of a tiny row of each task, the language model's with dropout, and one of tied and averaged weights."""
-    folder = tmp_path_factory.mktemp("trained")
-    rows = tiny_rows(folder)
-    rows["language-modeling"] = rows["language-modeling"].variant("lm", dropout=0.3)
-    rows["tied"] = rows["language-modeling"].variant("tied", tied=True, embedding_size=5, averaging="exponential")
-    options = Options(data=folder / "data", store=folder / "runs", accelerator="cpu", threads=1, wandb="off")
-    return Trained(folder, rows, {task: train(row, 1, options, progress=silent) for task, row in rows.items()})
-
-
-def table_of(out: str) -> dict[str, list[str]]:
-    """The figures that a command has printed, by the name of the metric."""
-    return {words[0]: words[1:] for line in out.splitlines() if (words := line.split()) and len(words) > 1}
 
 
 @pytest.mark.parametrize("task", [*TASKS, "tied"])
@@ -198,54 +159,6 @@ def test_a_method_is_kept_apart_from_the_run(trained, rnnreg, tmp_path, method) 
         assert kept["chosen"] == ["temperature"]
 
 
-def test_sentence_pairs_pictures_and_recordings_are_scored_by_item(trained, rnnreg, tmp_path) -> None:
-    pairs = trained.folder / "pairs"
-    here = ["--output", tmp_path / "items.tsv", *trained.places]
-    record = trained.records["translation"].metrics
-    for words in (["--text", pairs / "test.en", "--reference", pairs / "test.fr"], ["--source", pairs]):
-        code, out, err = rnnreg("evaluate", "pairs", *words, *here)
-        assert code == 0, err
-        assert float(table_of(out)["perplexity"][0]) == pytest.approx(record["test_perplexity"], abs=1e-4)
-        assert float(table_of(out)["bleu"][0]) == pytest.approx(record["test_bleu"], abs=1e-4)
-        assert "BLEU: nrefs:1|" in err
-    assert len((tmp_path / "items.tsv").read_text().splitlines()) == 11
-
-    code, out, err = rnnreg("evaluate", "captions", "--source", trained.folder / "pictures", *here)
-    assert code == 0, err
-    assert table_of(out)["pictures"] == ["40"]
-    assert len((tmp_path / "items.tsv").read_text().splitlines()) == 41
-
-    code, out, err = rnnreg("evaluate", "frames", "--source", trained.folder / "tones", *here)
-    assert code == 0, err
-    items = list(csv.DictReader((tmp_path / "items.tsv").open(), delimiter="\t"))
-    own = [item for item in items if item["split"] == "test"]
-    right, frames = (sum(int(item[name]) for item in own) for name in ("right", "frames"))
-    accuracy = trained.records["speech"].metrics["test_frame_accuracy"]
-    assert 100 * right / frames == pytest.approx(accuracy, abs=1e-3)
-
-
-def test_loaded_models_take_sentences_pictures_and_audio(trained, tmp_path) -> None:
-    def loaded(name: str):
-        return load(next(trained.store.glob(f"{name}/seed-*")))
-
-    translator = loaded("pairs")
-    assert translator.tokenize("big dog sees.") == ["big", "dog", "sees", "."]
-    assert len(translator.log_probabilities("big dog sees", "grand chien voit")) == 4
-    assert translator.generate("big dog sees\n\nold cat hears").count("\n") == 2
-
-    captioner = loaded("captions")
-    picture = trained.folder / "pictures" / "Images" / "000.png"
-    assert len(captioner.log_probabilities(picture, "A red box.")) == 4
-    assert captioner.generate(picture) == captioner.generate(captioner.picture(picture).read())
-
-    listener = loaded("frames")
-    soundfile.write(tmp_path / "own.wav", spoken("abca"), RATE)
-    found = listener.log_probabilities(tmp_path / "own.wav")
-    assert found.shape[1] == len(listener.states)
-    assert torch.allclose(found.exp().sum(dim=1), torch.ones(len(found)), atol=1e-5)
-    assert listener.generate(tmp_path / "own.wav") == [listener.states[i] for i in found.argmax(dim=1)]
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -255,8 +168,23 @@ def test_loaded_models_take_sentences_pictures_and_audio(trained, tmp_path) -> N
         (["evaluate", "lm", "--method", "dynamic", "--samples", "3"], "dynamic has no setting samples; it has segment"),
         (["evaluate", "lm", "--method", "dynamic", "--text", "TEXT"], "needs its settings, --rate, --decay"),
         (["evaluate", "pairs", "--method", "dynamic"], "holds a Translator; --method dynamic is for language models"),
+        (
+            ["evaluate", "pairs", "--text", "TEXT", "--reference", "TEXT", "--running"],
+            "holds a Translator; --running is for language models",
+        ),
+        (["evaluate", "pairs", "--text", "BARE", "--reference", "TEXT"], "pair 1 has an empty side, without a word"),
+        (
+            ["evaluate", "lm", "--source", "y", "--features", "x.npz"],
+            "--features is for captioners, and lm seed 1 is",
+        ),
+        (
+            ["evaluate", "ptb-small-average-2", "--seed", "7"],
+            "--seed chooses among runs; ptb-small-average-2 is",
+        ),
+        (["evaluate", "ptb-small-average-2", "--all_seeds"], "--all_seeds chooses among runs; ptb-small-"),
         (["evaluate", "pairs", "--text", "TEXT"], "--text of a translator goes with --reference"),
         (["evaluate", "frames", "--text", "TEXT"], "--text is for language models and translators"),
+        (["evaluate", "lm", "--text", "TEXT", "--accelerator", "gpu"], "--accelerator gpu goes with the data of the"),
         (["evaluate", "lm", "--keep"], "--keep is for a --method on the data of the run"),
         (["evaluate", "lm", "--seed", "7"], "has no trained lm with seed 7; trained there: captions seed 1"),
         (["evaluate", "nothing"], "has no trained nothing"),
@@ -267,7 +195,8 @@ def test_loaded_models_take_sentences_pictures_and_audio(trained, tmp_path) -> N
 )
 def test_what_cannot_be_done_is_one_line(trained, rnnreg, tmp_path, words, message) -> None:
     (tmp_path / "own.txt").write_text("the dog\n")
-    places = {"TEXT": tmp_path / "own.txt", "FOLDER": tmp_path}
+    (tmp_path / "bare.txt").write_text("\x01\n")
+    places = {"TEXT": tmp_path / "own.txt", "BARE": tmp_path / "bare.txt", "FOLDER": tmp_path}
     code, _, err = rnnreg(*(places.get(word, word) for word in words), *trained.places)
     assert (code, err.count("\n")) == (1, 1), err
     assert message in err

@@ -91,6 +91,12 @@ def test_translate_writes_one_line_for_each_line_read(
     read(b"big dog sees\nold cat hears\n")
     _, together, _ = rnnreg("translate", "tiny-translation", "--store", options.store, "--beam", 4)
     assert together.splitlines()[0] == alone.strip()
+    read("\ufeffbig dog sees <eos>\n\ufeffold cat hears <eos>\n".encode())
+    assert rnnreg("translate", "tiny-translation", "--store", options.store, "--beam", 4) == (0, together, "")
+    read(b"big dog\nold <eos> cat\n")
+    code, _, err = rnnreg("translate", "tiny-translation", "--store", options.store)
+    assert code == 1
+    assert "standard input, line 2: <eos> stands within the line" in err
 
     read(b"caf\xe9\n")
     code, _, err = rnnreg("translate", "tiny-translation", "--store", options.store)

@@ -1,0 +1,92 @@
+"""Trained models on a user's own sentence pairs, pictures and recordings: by command, and as loaded in Python."""
+
+import csv
+import shutil
+
+import pytest
+import soundfile
+import torch
+from support.corpora import RATE, spoken
+from support.trained import table_of
+
+from models import load
+
+
+def test_sentence_pairs_pictures_and_recordings_are_scored_by_item(trained, rnnreg, tmp_path) -> None:
+    pairs = trained.folder / "pairs"
+    here = ["--output", tmp_path / "items.tsv", *trained.places]
+    record = trained.records["translation"].metrics
+    for words in (["--text", pairs / "test.en", "--reference", pairs / "test.fr"], ["--source", pairs]):
+        code, out, err = rnnreg("evaluate", "pairs", *words, *here)
+        assert code == 0, err
+        assert float(table_of(out)["perplexity"][0]) == pytest.approx(record["test_perplexity"], abs=1e-4)
+        assert float(table_of(out)["bleu"][0]) == pytest.approx(record["test_bleu"], abs=1e-4)
+        assert "BLEU: nrefs:1|" in err
+    assert len((tmp_path / "items.tsv").read_text().splitlines()) == 11
+
+    code, out, err = rnnreg("evaluate", "captions", "--source", trained.folder / "pictures", *here)
+    assert code == 0, err
+    assert table_of(out)["pictures"] == ["40"]
+    assert len((tmp_path / "items.tsv").read_text().splitlines()) == 41
+
+    code, out, err = rnnreg("evaluate", "frames", "--source", trained.folder / "tones", *here)
+    assert code == 0, err
+    items = list(csv.DictReader((tmp_path / "items.tsv").open(), delimiter="\t"))
+    own = [item for item in items if item["split"] == "test"]
+    right, frames = (sum(int(item[name]) for item in own) for name in ("right", "frames"))
+    accuracy = trained.records["speech"].metrics["test_frame_accuracy"]
+    assert 100 * right / frames == pytest.approx(accuracy, abs=1e-3)
+
+
+def test_what_ends_a_sentence_already_is_no_word_of_it(trained, rnnreg, tmp_path) -> None:
+    for language in ("en", "fr"):
+        lines = (trained.folder / "pairs" / f"test.{language}").read_text().splitlines()
+        (tmp_path / f"ended.{language}").write_text("".join(f"{line} <eos>\n" for line in lines))
+    words = ["--text", tmp_path / "ended.en", "--reference", tmp_path / "ended.fr"]
+    code, out, err = rnnreg("evaluate", "pairs", *words, *trained.places)
+    assert code == 0, err
+    record = trained.records["translation"].metrics
+    for name in ("perplexity", "bleu"):
+        assert float(table_of(out)[name][0]) == pytest.approx(record[f"test_{name}"], abs=1e-4)
+    assert f"rnnreg: {2 * len(lines)} lines end in <eos>, which is not counted among their words\n" in err
+    assert "unk" not in err
+
+    translator = load(next(trained.store.glob("pairs/seed-*")))
+    assert translator.tokenize("big dog sees <eos>") == ["big", "dog", "sees"]
+    assert len(translator.log_probabilities("big dog", "grand chien <eos>")) == 3
+
+
+def test_what_is_left_out_of_a_folder_of_pictures_is_said(trained, rnnreg, tmp_path) -> None:
+    folder = shutil.copytree(trained.folder / "pictures", tmp_path / "pictures")
+    shutil.copy(folder / "Images" / "000.png", folder / "Images" / "uncaptioned.png")
+    with (folder / "captions.txt").open("a") as file:
+        file.write("000.png,...\n")
+    code, out, err = rnnreg("evaluate", "captions", "--source", folder, *trained.places)
+    assert code == 0, err
+    assert table_of(out)["pictures"] == ["40"]
+    assert "rnnreg: left out: 1 (pictures without captions), 1 (captions without a word)\n" in err or (
+        "rnnreg: left out: 1 (captions without a word), 1 (pictures without captions)\n" in err
+    )
+    assert "rnnreg: such as uncaptioned.png\n" in err
+
+
+def test_loaded_models_take_sentences_pictures_and_audio(trained, tmp_path) -> None:
+    def loaded(name: str):
+        return load(next(trained.store.glob(f"{name}/seed-*")))
+
+    translator = loaded("pairs")
+    assert translator.tokenize("big dog sees.") == ["big", "dog", "sees", "."]
+    assert len(translator.log_probabilities("big dog sees", "grand chien voit")) == 4
+    assert translator.generate("big dog sees\n\nold cat hears").count("\n") == 2
+
+    captioner = loaded("captions")
+    picture = trained.folder / "pictures" / "Images" / "000.png"
+    assert len(captioner.log_probabilities(picture, "A red box.")) == 4
+    assert captioner.generate(picture) == captioner.generate(captioner.picture(picture).read())
+
+    listener = loaded("frames")
+    soundfile.write(tmp_path / "own.wav", spoken("abca"), RATE)
+    found = listener.log_probabilities(tmp_path / "own.wav")
+    assert found.shape[1] == len(listener.states)
+    assert torch.allclose(found.exp().sum(dim=1), torch.ones(len(found)), atol=1e-5)
+    assert listener.generate(tmp_path / "own.wav") == [listener.states[i] for i in found.argmax(dim=1)]
