@@ -205,15 +205,6 @@ def inside(folder: Path, name: str, place: str) -> Path:
     return folder / name
 
 
-def is_header(name: str, folder: Path, path: Path) -> bool:
-    """Whether the first cell of a list's first line is a column's title rather than the name of a file.
-
-    Raises:
-        DataError: it leads out of the folder, or is too long for a name.
-    """
-    return not PurePosixPath(name).suffix and not inside(folder, name or "?", f"{path}, line 1").exists()
-
-
 def note_lone_marks(path: Path, numbers: Sequence[int]) -> list[str]:
     """A note on lines of a list in which a lone quotation mark was taken as it is written; none for no line."""
     if not numbers:

@@ -10,7 +10,7 @@ import pytest
 
 from datamodules import bounds, text
 from datamodules.errors import DataError, damaged
-from datamodules.text import cells, inside, is_header, parse_json, read_json, read_lines, read_text
+from datamodules.text import cells, inside, parse_json, read_json, read_lines, read_text
 
 WORDS = ["né à Ångström", "a\u2028b\x85c\x0bd", "", "한국 का"]
 
@@ -147,11 +147,8 @@ def test_names_in_lists_never_lead_out(tmp_path: Path, name: str) -> None:
         inside(tmp_path, name, "list, line 3")
 
 
-def test_names_in_lists_and_their_headers(tmp_path: Path) -> None:
-    (tmp_path / "recording").touch()
+def test_names_in_lists_may_have_dots(tmp_path: Path) -> None:
     assert inside(tmp_path, "a/b..c.wav", "list") == tmp_path / "a" / "b..c.wav"
-    names = ("path", "recording", "a.wav")
-    assert [is_header(name, tmp_path, tmp_path / "list.tsv") for name in names] == [True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -174,4 +171,4 @@ def test_any_exception_of_a_reader_is_one_line(error: Exception, message: str) -
 
 def test_a_name_that_no_file_system_allows_is_refused_by_line(tmp_path) -> None:
     with pytest.raises(DataError, match=r"list.tsv, line 1: a{20}\.\.\. is too long for the name of a file"):
-        is_header("a" * 300, tmp_path, tmp_path / "list.tsv")
+        inside(tmp_path, "a" * 300, "list.tsv, line 1")
