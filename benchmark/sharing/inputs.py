@@ -78,5 +78,5 @@ def _text(
             f"--method {method} on other data needs its settings, {names}; on the model's own data they are chosen on "
             "the validation set"
         )
-    text = own_inputs.read_text(inputs.text, running) if inputs.text else own_inputs.text_of(inputs.source, data)
-    return own_inputs.evaluate_text(loaded, text, tried[0])
+    text, notes = own_inputs.read_text(inputs.text, running) if inputs.text else own_inputs.text_of(inputs.source, data)
+    return own_inputs.evaluate_text(loaded, text, notes, tried[0])

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +37,8 @@ SHOWN_UNKNOWN = 10
 """Unknown words that a remark names, the most frequent ones."""
 
 
-def read_text(path: Path, running: bool = False) -> str:
-    """A user's text, one sentence a line.
+def read_text(path: Path, running: bool = False) -> tuple[str, list[str]]:
+    """A user's text, one sentence a line, and remarks on what of it was not taken as it stands.
 
     Args:
         path: file in UTF-8.
@@ -46,28 +47,33 @@ def read_text(path: Path, running: bool = False) -> str:
     Raises:
         UserError: it cannot be read, or holds no word.
     """
-    lines = [without_eos(line, f"{path}, line {number}")[0] for number, line in enumerate(text_lines(path), 1)]
+    pairs = [without_eos(line, f"{path}, line {number}") for number, line in enumerate(text_lines(path), 1)]
+    lines = [line for line, _ in pairs]
+    ended = sum(had for _, had in pairs)
     if running:
         lines = [" ".join(words) for words in sentences("\n".join(lines))]
     if not any(line.strip() for line in lines):
         raise UserError(f"{path} holds no word; expected one sentence a line")
-    return "".join(f"{line}\n" for line in lines)
+    remark = f"{ended:,} of {len(pairs):,} lines end in {EOS}, which is not added again"
+    return "".join(f"{line}\n" for line in lines), [remark] * bool(ended)
 
 
-def text_of(source: str, data: Path) -> str:
-    """The test split of a text source: a named one, which is downloaded if it is missing, or a folder."""
+def text_of(source: str, data: Path) -> tuple[str, list[str]]:
+    """The test split of a text source, a named one, which is downloaded if it is missing, or a folder; and remarks."""
     for known in (PENN_TREEBANK, STATE_OF_THE_UNION):
         if known.name == source:
             known.fetch(data)
-    return read_corpus(source, data).text["test"]
+    corpus = read_corpus(source, data)
+    return corpus.text["test"], [note for note in remarks(corpus.details) if note.startswith("test: ")]
 
 
-def evaluate_text(loaded: LoadedLanguageModel, text: str, method: Method) -> Outcome:
+def evaluate_text(loaded: LoadedLanguageModel, text: str, notes: Sequence[str], method: Method) -> Outcome:
     """Perplexity of a text, in all and by line.
 
     Args:
         loaded: the model.
         text: one sentence a line.
+        notes: remarks on how it was read.
         method: way to evaluate it.
     """
     tokens = loaded.tokenize(text)
@@ -80,7 +86,8 @@ def evaluate_text(loaded: LoadedLanguageModel, text: str, method: Method) -> Out
         "perplexity_of_known_words": perplexity(log_probabilities[known]),
         "predictions": float(len(log_probabilities)),
     }
-    return Outcome(metrics, _lines(loaded, text, log_probabilities), [UNPREDICTED, *_unknown(unknown, len(tokens))])
+    notes = [*notes, UNPREDICTED, *_unknown(unknown, len(tokens))]
+    return Outcome(metrics, _lines(loaded, text, log_probabilities), notes)
 
 
 UNPREDICTED = "the first word is read and not predicted, as in every record"

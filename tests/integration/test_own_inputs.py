@@ -38,6 +38,17 @@ def test_sentence_pairs_pictures_and_recordings_are_scored_by_item(trained, rnnr
     assert 100 * right / frames == pytest.approx(accuracy, abs=1e-3)
 
 
+def test_lines_of_a_text_that_end_already_are_counted(trained, rnnreg, tmp_path) -> None:
+    text = (trained.folder / "text" / "test.txt").read_text()
+    (tmp_path / "ended.txt").write_text(text.replace("\n", " <eos>\n"))
+    code, out, err = rnnreg("evaluate", "lm", "--text", tmp_path / "ended.txt", *trained.places)
+    assert code == 0, err
+    record = trained.records["language-modeling"].metrics
+    assert float(table_of(out)["perplexity"][0]) == pytest.approx(record["test_perplexity"], abs=1e-4)
+    count = text.count("\n")
+    assert f"{count:,} of {count:,} lines end in <eos>, which is not added again" in err
+
+
 def test_what_ends_a_sentence_already_is_no_word_of_it(trained, rnnreg, tmp_path) -> None:
     for language in ("en", "fr"):
         lines = (trained.folder / "pairs" / f"test.{language}").read_text().splitlines()
