@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmark.audit.causes import likely_causes
 from benchmark.audit.configurations import configuration_of
+from benchmark.audit.entries import quoted
 from benchmark.audit.evidence import CURVES, Cause, Evidence
 from benchmark.audit.history import History
 from benchmark.audit.sides import Side
@@ -57,6 +58,22 @@ class Comparison:
         return "A and B differ by more than seeds do."
 
     @property
+    def notes(self) -> list[str]:
+        """What of a published log is compared and how, where it is not all of it with the end of a run."""
+        a, b, epoch = self.evidence.a, self.evidence.b, self.evidence.last_epoch
+        if b.records:
+            return []
+        found = list(b.notes)
+        if epoch is None:
+            found.append("A has no learning curve: its final metrics are compared with the last epoch of B.")
+        elif any(curve[-1]["epoch"] != epoch for curve in (*a.curves, *b.curves)):
+            found.append(f"Metrics are compared after epoch {epoch}, the last that both have.")
+        used = {"epoch", "lr", *CURVES, *(one.name for one in self.evidence.metrics)}
+        if others := [name for name in b.curve[0] if name not in used]:
+            found.append(f"Not compared: {quoted(', '.join(others))} of B.")
+        return found
+
+    @property
     def curves(self) -> list[str]:
         """From which epoch on the curves differ, a sentence for each metric of an epoch."""
         found = []
@@ -102,7 +119,8 @@ def compare(
         data: folder of the data, for the words of the test set.
 
     Raises:
-        UserError: a side has no runs, or what lies beside its records cannot be read.
+        UserError: a side has no runs, what lies beside its records cannot be read, or a published log has nothing that
+            can be compared.
     """
     if not a.curves and not a.records:
         raise UserError(f"{a.title} has no runs")
@@ -116,8 +134,35 @@ def compare(
     own = [one for one in references if (one.fingerprint, one.data_sha256) == (first.fingerprint, first.data_sha256)]
     commits = _commits(a, b, history)
     evidence = Evidence(a, b, own, config, commits)
+    if not b.records:
+        _require_something_in_common(evidence)
     text = read_text(evidence, data) if data else None
     return Comparison(evidence, tuple(likely_causes(evidence)), tuple(token_groups(evidence, text)))
+
+
+def _require_something_in_common(evidence: Evidence) -> None:
+    """Refuse a published log of other epochs than A's, or without a metric of A's.
+
+    Raises:
+        UserError: with what it has and what it may have.
+    """
+    a, b = evidence.a, evidence.b
+    if a.curves and not evidence.epochs:
+        first, last = b.curve[0]["epoch"], b.curve[-1]["epoch"]
+        raise UserError(
+            f"{b.title} has epochs {first:.15g} to {last:.15g}, A has 1 to {max(len(curve) for curve in a.curves)}: "
+            "none is in both; count the epochs of the log from 1"
+        )
+    if not evidence.metrics:
+        points = [point for curve in a.curves for point in curve[:1]] or [record.metrics for record in a.records]
+        accepted = [name for name in points[0] if any(word in name for word in ("perplexity", "accuracy", "bleu"))]
+        accepted = [*(["perplexity"] if "validation_perplexity" in accepted else []), *accepted]
+        names = ", ".join(name for name in b.curve[0] if name != "epoch")
+        where = f" after epoch {evidence.last_epoch}" if evidence.last_epoch else ""
+        raise UserError(
+            f"{b.title} has no metric that A has{where}: its columns are epoch, {quoted(names)}; columns that can be "
+            f"compared are {', '.join(accepted)}"
+        )
 
 
 def _commits(a: Side, b: Side, history: History) -> tuple[str, ...] | None:

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from scipy import stats
 
-from benchmark.audit.sides import Side
+from benchmark.audit.sides import Side, end_of
 from benchmark.store.records import Record
 from benchmark.tasks.base import Config, Metric
 
@@ -115,21 +115,29 @@ class Evidence:
         return bool(self.pairs) and all(same_bits(*pair) for pair in self.pairs)
 
     @cached_property
+    def last_epoch(self) -> int | None:
+        """The epoch at which metrics are compared if B is a published log: the last that both sides have.
+
+        None for the end of each run, which is compared where both sides are runs, or A has no learning curve.
+        """
+        return self.epochs[-1] if not self.b.records and self.epochs else None
+
+    @cached_property
     def metrics(self) -> list[MetricDifference]:
         """The metrics that both sides have."""
-        names = dict.fromkeys(name for record in self.a.records for name in (*_last(record), *record.metrics))
+        names = dict.fromkeys(name for record in self.a.records for name in end_of(record))
         names.update(dict.fromkeys(name for curve in (*self.a.curves, *self.b.curves) for name in curve[-1]))
         shared = [
             name
             for name in names
             if any(word in name for word in ("perplexity", "accuracy", "bleu"))
-            and self.a.values(name)
-            and self.b.values(name)
+            and self.a.values(name, self.last_epoch)
+            and self.b.values(name, self.last_epoch)
         ]
         found = []
         for name in shared:
-            one, other = self.a.values(name), self.b.values(name)
-            reference = [{**_last(record), **record.metrics}.get(name) for record in self.references]
+            one, other = self.a.values(name, self.last_epoch), self.b.values(name, self.last_epoch)
+            reference = [end_of(record, self.last_epoch).get(name) for record in self.references]
             half = chance(one, other, [value for value in reference if value is not None], len(shared))
             runs = (len(one), len(other))
             found.append(MetricDifference(name, statistics.fmean(one), statistics.fmean(other), runs, half))
@@ -251,10 +259,6 @@ def _settings(record: Record) -> dict[str, str]:
         **{f"version of {name}" if name != "processor" else name: value for name, value in record.versions.items()},
         "commit": record.commit[:12] + ("-dirty" if record.commit.endswith("-dirty") else ""),
     }
-
-
-def _last(record: Record) -> dict[str, float]:
-    return record.curve[-1] if record.curve else {}
 
 
 def _at(record: Record, metric: str, epoch: int) -> float | None:

@@ -1,6 +1,5 @@
 """The two sides of a comparison: runs, rows, stores, a row at a commit, or the published log of somebody else's run."""
 
-import csv
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,10 +11,14 @@ import numpy as np
 from benchmark.audit.entries import Entry, quoted, read_entries, read_entry
 from benchmark.audit.history import History
 from benchmark.store.records import LOG_PROBABILITIES, RECORD, Record
-from datamodules.errors import UserError, require_file
+from datamodules.errors import UserError
+from datamodules.text import cells, read_lines
 
 COLUMNS = {"perplexity": "validation_perplexity", "learning_rate": "lr"}
 """Other names that columns of a log have, and ours."""
+
+LEAST = {"perplexity": 1, "accuracy": 0, "bleu": 0, "lr": 0}
+"""The least value of a column, by what is in its name."""
 
 Curve = Sequence[Mapping[str, float]]
 """Metrics of each epoch, with its number."""
@@ -29,6 +32,8 @@ class Side:
     entries: tuple[Entry, ...] = ()
     curve: Curve = ()
     """The learning curve of a published log, which has no records."""
+    notes: tuple[str, ...] = ()
+    """What reading the log has changed, each as a sentence."""
 
     @property
     def records(self) -> list[Record]:
@@ -40,11 +45,17 @@ class Side:
         """The learning curve of each run."""
         return [self.curve] if self.curve else [record.curve for record in self.records if record.curve]
 
-    def values(self, metric: str) -> list[float]:
-        """A final metric, or that of the last epoch, of each run that has it."""
-        last = [{**(one.curve[-1] if one.curve else {}), **one.metrics} for one in self.records]
-        last += [dict(self.curve[-1])] if self.curve else []
-        return [one[metric] for one in last if metric in one]
+    def values(self, metric: str, epoch: int | None = None) -> list[float]:
+        """A metric at the end of each run that has it there.
+
+        Args:
+            metric: name of the metric.
+            epoch: the epoch to take in place of the end; the last epoch of a run and its final metrics are its end.
+        """
+        ends = [end_of(record, epoch) for record in self.records]
+        ends += [dict(point) for point in self.curve[-1:] if epoch is None]
+        ends += [dict(point) for point in self.curve if point["epoch"] == epoch]
+        return [end[metric] for end in ends if metric in end]
 
     def at_epoch(self, metric: str, epoch: float) -> list[float]:
         """A metric of one epoch, of each run that has it."""
@@ -63,6 +74,14 @@ class Side:
         return found
 
 
+def end_of(record: Record, epoch: int | None = None) -> dict[str, float]:
+    """The metrics of a run's last epoch and its final metrics, or those of an earlier epoch."""
+    last = record.curve[-1] if record.curve else {}
+    if epoch is None or last.get("epoch") == epoch:
+        return {**last, **record.metrics}
+    return next((point for point in record.curve if point["epoch"] == epoch), {})
+
+
 def resolve(text: str, store: Path, history: History) -> dict[str, Side]:
     """The side that some words name, by the row; a store has one for each of its rows.
 
@@ -75,8 +94,8 @@ def resolve(text: str, store: Path, history: History) -> dict[str, Side]:
         UserError: it names nothing, or what it names cannot be read.
     """
     path = Path(text)
-    if path.suffix == ".csv":
-        return {"": Side(quoted(text), curve=read_curve(path))}
+    if path.suffix.lower() == ".csv":
+        return {"": _published(quoted(text), read_curve(path))}
     if path.name == RECORD and path.is_file():
         path = path.parent
     if (path / RECORD).is_file():
@@ -122,6 +141,16 @@ def _by_row(entries: Iterable[Entry], where: str) -> dict[str, Side]:
     return sides
 
 
+def _published(title: str, curve: Curve) -> Side:
+    """The side of a log, whose epochs are counted from 1 as the suite's are."""
+    if curve[0]["epoch"] != 0:
+        return Side(title, curve=curve)
+    note = (
+        f"{title} counts its epochs from 0, here from 1; leave out a line of epoch 0 that was measured before training."
+    )
+    return Side(title, curve=[{**point, "epoch": point["epoch"] + 1} for point in curve], notes=(note,))
+
+
 def read_curve(path: Path) -> Curve:
     """Somebody else's learning curve: a CSV file with a column `epoch` and at least one of a metric.
 
@@ -130,18 +159,16 @@ def read_curve(path: Path) -> Curve:
     Raises:
         UserError: the file cannot be read, lacks a column, or has a gap or something that is no number.
     """
-    try:
-        require_file(path)
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = [line for line in csv.reader(file) if any(cell.strip() for cell in line)]
-    except (OSError, ValueError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read as a CSV file: {quoted(error)}") from error
-    names = [re.sub(r"\W+", "_", cell.strip().lower()) for cell in lines[0]] if lines else []
+    lines = [(number, cells(line, ",")[0]) for number, line in read_lines(path) if line.strip(", \t")]
+    names = [re.sub(r"\W+", "_", cell.strip().lower()) for cell in lines[0][1]] if lines else []
     names = [COLUMNS.get(name, name) for name in names]
     if "epoch" not in names or len(names) < 2 or len(lines) < 2 or len(set(names)) < len(names):
-        raise UserError(f"{path} needs a header with `epoch` and a metric such as `perplexity`, and a line an epoch")
+        raise UserError(
+            f"{path} needs a header with `epoch` and a metric such as `perplexity`, separated by commas, and a line an "
+            f"epoch; its header is {quoted(lines[0][1] if lines else 'empty')}"
+        )
     curve: list[dict[str, float]] = []
-    for number, line in enumerate(lines[1:], 2):
+    for number, line in lines[1:]:
         try:
             point = dict(zip(names, map(float, line), strict=True))
             if not all(map(math.isfinite, point.values())):
@@ -150,11 +177,24 @@ def read_curve(path: Path) -> Curve:
             raise UserError(
                 f"{path} line {number}: expected {len(names)} numbers ({', '.join(names)}), got {quoted(line)}"
             ) from error
-        if curve and point["epoch"] != curve[-1]["epoch"] + 1:
-            raise UserError(
-                f"{path} line {number}: epoch {point['epoch']:g} follows {curve[-1]['epoch']:g}; fill the gap"
-            )
-        if wrong := [name for name, value in point.items() if "perplexity" in name and value < 1]:
-            raise UserError(f"{path} line {number}: {wrong[0]} is {point[wrong[0]]:g}; a perplexity is at least 1")
+        _refuse_impossible(point, curve[-1]["epoch"] if curve else None, f"{path} line {number}")
         curve.append(point)
     return curve
+
+
+def _refuse_impossible(point: Mapping[str, float], before: float | None, place: str) -> None:
+    """Refuse an epoch that does not follow the one before, and a figure that cannot be.
+
+    Raises:
+        UserError: with the place.
+    """
+    epoch = point["epoch"]
+    if epoch < 0 or not epoch.is_integer():
+        raise UserError(f"{place}: epoch {epoch:g} is no whole number; epochs are counted 1, 2, 3, ...")
+    if before is not None and epoch != before + 1:
+        raise UserError(f"{place}: epoch {epoch:g} follows {before:g}; fill the gap")
+    for name, value in point.items():
+        for kind, least in LEAST.items():
+            if kind in name.split("_") and value < least:
+                shown = "learning rate" if kind == "lr" else kind
+                raise UserError(f"{place}: {name} is {value:g}; a {shown} is at least {least}")

@@ -18,8 +18,8 @@ def compare(
     """Say what differs between two sides, whether it is more than seeds do, from when on, where, and why.
 
     A side is a run's folder, a row of the store (ROW), a row at a commit (ROW@COMMIT), one run of a row (ROW/seed-N), a
-    store, or the published log of somebody else's run, a CSV file with the columns epoch and perplexity. Stores are
-    compared row by row.
+    store, or the published log of somebody else's run, a CSV file with the columns epoch and perplexity. A log is
+    compared after the last epoch that both sides have. Stores are compared row by row.
 
     Args:
         a: the side to hold against, such as your own run.

@@ -71,7 +71,9 @@ def _mean(value: float, runs: int) -> str:
 
 
 def _title(comparison: Comparison) -> str:
-    return f"A: {comparison.evidence.a.title}. B: {comparison.evidence.b.title}."
+    """The sides, and what is to know of how they are compared."""
+    titles = f"A: {comparison.evidence.a.title}. B: {comparison.evidence.b.title}."
+    return " ".join((titles, *comparison.notes))
 
 
 def as_text(comparison: Comparison) -> str:

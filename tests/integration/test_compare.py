@@ -90,7 +90,7 @@ def test_sides_that_are_nothing_are_refused_in_a_line(bench: Bench, rnnreg, tmp_
     for words, message in (
         (("nothing", "planted"), "'nothing' is no run, row, store or CSV file"),
         (("planted", "planted@0000000"), "has no runs of planted at 0000000; it has some at"),
-        ((tmp_path / "none.csv", "planted"), "cannot be read as a CSV file"),
+        ((tmp_path / "none.csv", "planted"), "none.csv is missing"),
     ):
         code, _, err = rnnreg("compare", *words, "--store", bench.reference)
         assert (code, err.count("\n")) == (1, 1)
