@@ -8,13 +8,15 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from benchmark.store.records import LOG_PROBABILITIES, RECORD, Record, read_record
 from benchmark.store.sealed import CorruptRecord
 from datamodules.errors import UserError
+
+Content = TypeVar("Content")
 
 LARGEST_RECORD = 100_000_000
 LARGEST_ARRAYS = 2_000_000_000
@@ -123,27 +125,38 @@ def parse(path: Path) -> Any:
 
 
 def record_of(content: Any) -> Record:
-    """A record from the JSON of its file; its checksum is not looked at.
+    """A record from the JSON of its file; see content_of."""
+    return content_of(content, Record, "a record")
+
+
+def content_of(content: Any, kind: type[Content], title: str) -> Content:
+    """What the JSON of a file holds, as a value of a dataclass; its checksum is not looked at.
+
+    Args:
+        content: the JSON.
+        kind: the dataclass.
+        title: what the file is, with its article.
 
     Raises:
         UserError: a field is missing, unknown or of another type.
     """
     if not isinstance(content, dict):
-        raise UserError("the record is not a JSON object")
+        raise UserError(f"not {title}: it is not a JSON object")
     own = {name: value for name, value in content.items() if name != "sha256"}
-    required = {one.name for one in fields(Record) if one.default is MISSING and one.default_factory is MISSING}
+    known = fields(kind)  # type: ignore[arg-type]
+    required = {one.name for one in known if one.default is MISSING and one.default_factory is MISSING}
     if missing := sorted((required | {"sha256"}) - content.keys()):
-        raise UserError(f"half a record: it lacks {', '.join(missing)}")
-    hints = get_type_hints(Record)
-    if unknown := sorted(own.keys() - {one.name for one in fields(Record)}):
+        raise UserError(f"half {title}: it lacks {', '.join(missing)}")
+    hints = get_type_hints(kind)
+    if unknown := sorted(own.keys() - {one.name for one in known}):
         raise UserError(
-            f"the record has fields that this version does not know ({quoted(', '.join(unknown))}); "
+            f"{title} with fields that this version does not know ({quoted(', '.join(unknown))}); "
             "verify it with the version that wrote it"
         )
     for name, value in own.items():
         if wrong := next(misfits(value, hints[name], name), None):
             raise UserError(wrong)
-    return Record(**own)
+    return kind(**own)
 
 
 def misfits(value: Any, hint: Any, where: str) -> Iterator[str]:

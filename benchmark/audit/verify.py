@@ -6,7 +6,7 @@ import math
 import operator
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import itemgetter
 from pathlib import Path
@@ -18,6 +18,7 @@ from benchmark.audit.checks import CHECKS, ROUNDING, findings
 from benchmark.audit.configurations import words_of
 from benchmark.audit.entries import Entry, quoted, read_entries
 from benchmark.audit.history import History
+from benchmark.audit.studies import verify_studies
 from benchmark.store.records import RECORD, checksum_arrays, run_name
 from benchmark.store.tunings import SURFACE, TUNING
 from benchmark.tasks.base import Row
@@ -26,7 +27,7 @@ from datamodules.errors import UserError
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found at one record."""
+    """What a check found at one record, or at one evaluation or tuning."""
 
     run: str
     check: str
@@ -46,6 +47,19 @@ class Audit:
     faults: tuple[Finding, ...]
     gaps: tuple[Finding, ...]
     """What could not be checked, and why."""
+    studies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Every evaluation and every tuning, by the name of their check; see verify_studies."""
+
+    @property
+    def checked(self) -> dict[str, tuple[str, ...]]:
+        """Every check with what it was made of."""
+        return {**dict.fromkeys(self.checks, self.runs), **self.studies}
+
+    @property
+    def counts(self) -> str:
+        """How many records, evaluations and tunings were verified, in words."""
+        others = [f"{len(names)} {check}" for check, names in self.studies.items() if names]
+        return ", ".join((f"{len(self.runs)} records", *others))
 
     def within(self, folder: str) -> Self:
         """Name every record by the folder that its store lies in as well."""
@@ -58,12 +72,20 @@ class Audit:
             runs=tuple(str(Path(folder, run)) for run in self.runs),
             faults=named(self.faults),
             gaps=named(self.gaps),
+            studies={check: tuple(str(Path(folder, name)) for name in names) for check, names in self.studies.items()},
         )
 
     def __add__(self, other: "Audit") -> "Audit":
         """Both, as one outcome."""
         return replace(
-            self, runs=self.runs + other.runs, faults=self.faults + other.faults, gaps=self.gaps + other.gaps
+            self,
+            runs=self.runs + other.runs,
+            faults=self.faults + other.faults,
+            gaps=self.gaps + other.gaps,
+            studies={
+                check: (*self.studies.get(check, ()), *other.studies.get(check, ()))
+                for check in (*self.studies, *other.studies)
+            },
         )
 
     @property
@@ -75,6 +97,8 @@ class Audit:
 def verify(root: Path, rows: Iterable[Row], history: History, data: Path | None = None) -> Audit:
     """Verify every record of a store, and of the stores of trials and of parts of the text that lie within it.
 
+    Its evaluations and tunings are verified as well.
+
     Args:
         root: the store, which need not be one's own: nothing in it is executed.
         rows: every row that is known.
@@ -85,14 +109,20 @@ def verify(root: Path, rows: Iterable[Row], history: History, data: Path | None 
         UserError: there is no such store, or it holds no records.
     """
     known = {row.name: row for row in rows}
-    parts = [part for part in ("", TUNING, SURFACE) if any((root / part).glob(f"*/*/{RECORD}"))]
-    audits = [_verify_alone(root / part, known, history, data).within(part) for part in parts or [""]]
+    parts = {
+        part: read_entries(root / part) if any((root / part).glob(f"*/*/{RECORD}")) else []
+        for part in ("", TUNING, SURFACE)
+    }
+    if not any(parts.values()):
+        read_entries(root)  # which says that there are none
+    audits = [_verify_alone(root / part, entries, known, history, data).within(part) for part, entries in parts.items()]
     return reduce(operator.add, audits)
 
 
-def _verify_alone(root: Path, known: dict[str, Row], history: History, data: Path | None) -> Audit:
-    """Verify the records of one store."""
-    entries = read_entries(root)
+def _verify_alone(
+    root: Path, entries: Sequence[Entry], known: dict[str, Row], history: History, data: Path | None
+) -> Audit:
+    """Verify the records of one store, and its evaluations and tunings."""
     faults = [Finding(entry.name, "record", entry.fault) for entry in entries if entry.fault]
     gaps: list[Finding] = []
     cases = _cases(entries, known, history, data, gaps)
@@ -105,12 +135,19 @@ def _verify_alone(root: Path, known: dict[str, Row], history: History, data: Pat
         for case, message in whole(cases):
             found = gaps if isinstance(message, Gap) else faults
             found.append(Finding(case.entry.name, name, str(message)))
+    studies = verify_studies(root, [case.record for case in cases])
+    for name, of_files in studies.items():
+        for file, messages in of_files.items():
+            for message in messages:
+                found = gaps if isinstance(message, Gap) else faults
+                found.append(Finding(file, name, str(message)))
     names = ("record", *(check.__name__.replace("_", " ") for check in CHECKS), *STORE_CHECKS)
     return Audit(
         tuple(entry.name for entry in entries),
         names,
         tuple(sorted(faults, key=lambda fault: fault.run)),
         tuple(gaps),
+        {check: tuple(of_files) for check, of_files in studies.items()},
     )
 
 

@@ -12,24 +12,26 @@ def markdown(audit: Audit) -> str:
     """A line for each fault, then a table of the checks, with what could not be checked."""
     lines = "".join(f"- {escape(fault.run)}: {escape(fault.message)}\n" for fault in audit.faults)
     body = []
-    for check in audit.checks:
+    for check, names in audit.checked.items():
+        if not names:
+            continue
         faulty = {fault.run for fault in audit.faults if fault.check == check}
         reasons = [f"{count}: {reason}" for (of, reason), count in audit.reasons.items() if of == check]
-        body.append((check, str(len(audit.runs) - len(faulty)), str(len(faulty)), "; ".join(reasons) or "–"))
-    table = Table(("check", "records", "faulty", "not recomputed"), tuple(body))
+        body.append((check, str(len(names) - len(faulty)), str(len(faulty)), "; ".join(reasons) or "–"))
+    table = Table(("check", "right", "faulty", "not recomputed"), tuple(body))
     return f"{lines}\n{table.markdown()}\n"
 
 
 def junit(audit: Audit) -> str:
-    """JUnit XML with a test case for each check of each record."""
+    """JUnit XML with a test case for each check of each record, evaluation and tuning."""
     messages: dict[tuple[str, str], list[str]] = {}
     for fault in audit.faults:
         messages.setdefault((fault.run, fault.check), []).append(fault.message)
     cases = []
-    for run in audit.runs:
-        for check in audit.checks:
-            found = messages.get((run, check), [])
-            cases.append(TestCase(run, check, "failure" if found else "", "; ".join(found)))
+    for check, names in audit.checked.items():
+        for name in names:
+            found = messages.get((name, check), [])
+            cases.append(TestCase(name, check, "failure" if found else "", "; ".join(found)))
     return outcome.junit("rnnreg verify", cases)
 
 

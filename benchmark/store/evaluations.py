@@ -85,8 +85,13 @@ def read_evaluations(store: Path, skipped: list[str] | None = None) -> Iterator[
     Raises:
         CorruptRecord: one cannot be trusted and `skipped` is None.
     """
-    yield from read_all(sorted((store / EVALUATIONS).glob("*.json")), _read, skipped)
+    yield from read_all(sorted((store / EVALUATIONS).glob("*.json")), read_evaluation, skipped)
 
 
-def _read(path: Path) -> EvaluationRecord:
+def read_evaluation(path: Path) -> EvaluationRecord:
+    """Read and verify one evaluation.
+
+    Raises:
+        CorruptRecord: the file is not JSON, has missing or unknown fields, or was altered since it was written.
+    """
     return read_sealed(path, EvaluationRecord, "is no evaluation of this suite", "delete it and evaluate again")

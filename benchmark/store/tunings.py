@@ -62,8 +62,13 @@ def read_tunings(folder: Path, skipped: list[str] | None = None) -> Iterator[Tun
     Raises:
         CorruptRecord: one cannot be trusted and `skipped` is None.
     """
-    yield from read_all(sorted(folder.glob("*.json")), _read, skipped)
+    yield from read_all(sorted(folder.glob("*.json")), read_tuning, skipped)
 
 
-def _read(path: Path) -> Tuning:
+def read_tuning(path: Path) -> Tuning:
+    """Read and verify one tuning.
+
+    Raises:
+        CorruptRecord: the file is not JSON, has missing or unknown fields, or was altered since it was written.
+    """
     return read_sealed(path, Tuning, "is no tuning of this suite", "delete it and tune again")

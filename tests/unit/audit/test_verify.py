@@ -12,7 +12,10 @@ import pytest
 
 from benchmark.audit.history import History
 from benchmark.audit.verify import Audit, verify
-from benchmark.store.records import checksum_arrays
+from benchmark.reports.audit import junit, markdown
+from benchmark.store.evaluations import EvaluationRecord, write_evaluation
+from benchmark.store.records import checksum_arrays, read_record
+from benchmark.store.tunings import Tuning, write_tuning
 from benchmark.tasks import registry
 from models.metrics import corpus_bleu
 
@@ -95,6 +98,65 @@ def test_trials_and_parts_of_the_text_are_verified_with_their_store(store: Path,
     (fault,) = outcome.faults
     assert fault.run.startswith("tuning/sotu-small/seed-")
     assert fault.check == "perplexity"
+
+
+def with_studies(store: Path) -> tuple[Path, Path]:
+    """An evaluation of a run of a store, and a tuning with one trial that is there and one that diverged."""
+    record = read_record(folder_of(store, LM) / "record.json")
+    evaluation = EvaluationRecord(
+        row=record.row, seed=record.seed, fingerprint=record.fingerprint, data_sha256=record.data_sha256,
+        log_probabilities_sha256=record.log_probabilities_sha256, method="temperature", settings={"temperature": 1.1},
+        chosen=["temperature"], metrics={"test_perplexity": 130.0},
+        plain={"test_perplexity": record.metrics["test_perplexity"]}, seconds=1.0, device="CPU", versions={},
+        commit=record.commit, finished=record.finished, command="rnnreg evaluate",
+    )  # fmt: skip
+    shutil.copytree(folder_of(store, LM), store / "tuning" / record.run)
+    tuning = Tuning(
+        row="sotu-small", task=record.task, source="sotu", size="small", label="", seed=1, space={}, settings=[{}, {}],
+        fingerprints=[record.fingerprint, "f" * 64], diverged=["f" * 64],
+    )  # fmt: skip
+    return write_evaluation(evaluation, store), write_tuning(tuning, store / "tuning")
+
+
+def test_evaluations_and_tunings_are_verified_and_counted(store: Path) -> None:
+    with_studies(store)
+    outcome = audit(store)
+    assert (outcome.faults, outcome.counts) == ((), "7 records, 1 evaluations, 1 tunings")
+    assert "| evaluations | 1 | 0 | – |" in markdown(outcome)
+    shutil.rmtree(store / "tuning" / "sotu-small")  # a tuning whose trials are all gone
+    assert [fault.message for fault in audit(store).faults] == [
+        "1 of its 2 trials have no record; `rnnreg tune` runs what is missing"
+    ]
+    shutil.rmtree(folder_of(store, LM))
+    assert ("evaluations", "the very run that was evaluated is not in the store") in audit(store).reasons
+
+
+ALTERED: list[tuple[int, bool, Callable[[Content], Any], str]] = [
+    (0, False, lambda c: c["metrics"].update(test_perplexity=65.0), "an evaluation that was altered after it was"),
+    (0, True, lambda c: c["plain"].update(test_perplexity=200.0), "test_perplexity is 200; the record of the run has"),
+    (0, True, lambda c: c.update(commit="1" * 40 + "-dirty"), "ran from code that is not committed"),
+    (0, True, lambda c: c.update(chosen=[]), "the content gives the name sotu-small-seed-1-temperature-"),
+    (0, True, lambda c: c["metrics"].update(test_perplexity="65"), "metrics.test_perplexity is '65', not a finite"),
+    (0, True, lambda c: c.pop("plain"), "half an evaluation: it lacks plain"),
+    (1, False, lambda c: c["settings"].pop(), "a tuning that was altered after it was written"),
+    (1, True, lambda c: c.update(diverged=[]), "1 of its 2 trials have no record; `rnnreg tune` runs what is missing"),
+    (1, True, lambda c: c["settings"].pop(), "has settings of 1 trials and fingerprints of 2"),
+    (1, True, lambda c: c["fingerprints"].pop(), "1 diverged that are no trials of it"),
+    (1, True, lambda c: c.update(row="sotu-none"), "is the tuning of sotu-none, whose file is sotu-none.json"),
+]
+
+
+@pytest.mark.parametrize(("which", "signed", "edit", "message"), ALTERED, ids=[f"{a[3][:25]}" for a in ALTERED])
+def test_an_altered_evaluation_or_tuning_is_found(store: Path, which: int, signed: bool, edit, message: str) -> None:
+    path = with_studies(store)[which]
+    content = json.loads(path.read_text())
+    edit(content)
+    path.write_text(json.dumps(sign(content) if signed else content))
+    outcome = audit(store)
+    faults = [fault for fault in outcome.faults if fault.check == ("evaluations", "tunings")[which]]
+    assert any(message in fault.message for fault in faults), outcome.faults
+    assert {fault.run for fault in faults} == {str(path.relative_to(store))}
+    assert faults[0].run in junit(outcome)
 
 
 FAULTS: list[tuple[str, str, Callable[[Content], Any], str]] = [
