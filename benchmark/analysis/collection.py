@@ -20,6 +20,10 @@ class Collected:
     copied: list[Record] = field(default_factory=list)
     unclean: list[Record] = field(default_factory=list)
     """Records of uncommitted code, which were not copied."""
+    left_out: list[str] = field(default_factory=list)
+    """A line for each evaluation that is of uncommitted code or of no shipped row, which was not copied."""
+    corrupt: list[str] = field(default_factory=list)
+    """A line for each file that cannot be trusted, which was not copied."""
     ensembles: list[Record] = field(default_factory=list)
     """Records of ensembles that the copied runs made possible."""
     evaluations: list[EvaluationRecord] = field(default_factory=list)
@@ -37,13 +41,17 @@ def collect(table: Iterable[RowResults], store: Path, into: Path) -> Collected:
     outcome = Collected()
     _copy((record for results in table for record in results.records), store, into, outcome)
     named = {row.name: row.config.fingerprint() for row in registry.ROWS}
-    for evaluation in read_evaluations(store, skipped=[]):
-        if evaluation.is_clean and named.get(evaluation.row) == evaluation.fingerprint:
+    for evaluation in read_evaluations(store, outcome.corrupt):
+        if not evaluation.is_clean:
+            outcome.left_out.append(f"{evaluation.name}: ran from uncommitted code ({evaluation.commit})")
+        elif named.get(evaluation.row) != evaluation.fingerprint:
+            outcome.left_out.append(f"{evaluation.name}: is of no shipped row, or of another configuration of it")
+        else:
             write_evaluation(evaluation, into)
             outcome.evaluations.append(evaluation)
     for folder in (TUNING, SURFACE):
-        _copy(Store(store / folder).records(skipped=[]), store / folder, into / folder, outcome)
-        for tuning in read_tunings(store / folder):
+        _copy(Store(store / folder).records(outcome.corrupt), store / folder, into / folder, outcome)
+        for tuning in read_tunings(store / folder, outcome.corrupt):
             write_tuning(tuning, into / folder)
     outcome.ensembles = ensembles.update(registry.ROWS, registry.ROWS, Store(into))
     return outcome

@@ -156,8 +156,13 @@ def gather(
     return found
 
 
-def read_store(rows: Iterable[Row], folder: Path) -> list[RowResults]:
+def read_store(rows: Iterable[Row], folder: Path, corrupt: list[str] | None = None) -> list[RowResults]:
     """The rows with their records in a store; records that are left out are named on standard error.
+
+    Args:
+        rows: the rows, in the order of the table.
+        folder: folder of the records.
+        corrupt: a list to which a line is added for each record that cannot be trusted.
 
     Raises:
         UserError: there is no such folder.
@@ -166,10 +171,11 @@ def read_store(rows: Iterable[Row], folder: Path) -> list[RowResults]:
 
     if not folder.is_dir():
         raise UserError(f"--store {folder}: there is no such folder; `rnnreg reproduce` makes one")
+    corrupt = [] if corrupt is None else corrupt
     warnings: list[str] = []
     store = Store(folder)
-    table = gather(rows, store.records(skipped=warnings), warnings, store)
-    for warning in warnings:
+    table = gather(rows, store.records(skipped=corrupt), warnings, store)
+    for warning in (*corrupt, *warnings):
         print(f"rnnreg: left out: {warning}", file=sys.stderr)
     return table
 

@@ -83,7 +83,8 @@ def claims(store: Path = Path("runs"), profile: Profile | None = None, rows_file
 def collect(store: Path = Path("runs"), into: Path = Path("results/records")) -> int:
     """Copy the finished runs of shipped rows to the committed ones: records and log-probabilities only.
 
-    Runs of changed configurations and of a changed working tree are named and not copied.
+    Their evaluations and tunings are copied as well. What is of changed configurations or of a changed working tree is
+    named and not copied. The exit code is 1 if something was altered after it was written, which is not copied either.
 
     Args:
         store: folder that holds the runs.
@@ -91,13 +92,18 @@ def collect(store: Path = Path("runs"), into: Path = Path("results/records")) ->
     """
     from benchmark.analysis import collection
 
-    outcome = collection.collect(read_store(registry.ROWS, store), store, into)
+    corrupt: list[str] = []
+    outcome = collection.collect(read_store(registry.ROWS, store, corrupt), store, into)
     for record in outcome.unclean:
         commits = ", ".join(dict.fromkeys(record.uncommitted))
         print(f"rnnreg: left out: {record.run}: ran from uncommitted code ({commits})", file=sys.stderr)
+    for line in (*outcome.left_out, *outcome.corrupt):
+        print(f"rnnreg: left out: {line}", file=sys.stderr)
     for record in outcome.ensembles:
         print(f"{record.row} is made of seeds {', '.join(map(str, record.members))}")
     if outcome.evaluations:
         print(f"{len(outcome.evaluations)} evaluations copied")
     print(f"{len(outcome.copied)} records copied to {into}; `make table` shows them")
+    if untrusted := len(corrupt) + len(outcome.corrupt):
+        raise UserError(f"{untrusted} files of {store} cannot be trusted, so that they were left out; see above")
     return 0
