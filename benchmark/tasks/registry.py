@@ -3,8 +3,12 @@
 import difflib
 import importlib
 import sys
+import sysconfig
 from collections.abc import Iterable
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import module_from_spec
 from pathlib import Path
+from types import ModuleType
 
 from benchmark.tasks import captioning, language_modeling, speech, translation
 from benchmark.tasks.base import Config, Row
@@ -55,22 +59,24 @@ def config_class(task: str) -> type[Config]:
 def load(path: Path | None) -> tuple[Row, ...]:
     """The suite's rows and, after them, those of a user's own Python file: its `ROWS`.
 
-    The file's folder is put on the import path, so that its rows may name classes in it as backbone.
+    The folder in which the file is named is put on the import path, and that of the file that a symbolic link leads to
+    after it, so that its rows may name classes in it as backbone, and other processes find these by the same name.
 
     Raises:
-        UserError: the file cannot be imported, is or lies beside a module of the name of one of the suite's packages,
-            has no ROWS, or a row of it takes a name that is taken.
+        UserError: the file cannot be imported by its name, see `_spec_of`, is or lies beside a module of the name of
+            one of the suite's packages, has no ROWS, or a row of it takes a name that is taken.
     """
     if path is None:
         return ROWS
     if not path.is_file():
         raise UserError(f"--rows_file {path}: there is no such file")
-    folder = path.resolve().parent
-    _refuse_names_of_the_suite(path, folder)
-    if str(folder) != sys.path[0]:
-        sys.path.insert(0, str(folder))
+    folders = (path.parent.resolve(), path.resolve().parent)
+    for folder in folders:
+        _refuse_names_of_the_suite(path, folder)
+    spec = _spec_of(path, folders[0])
+    sys.path[:] = dict.fromkeys((*map(str, folders), *sys.path))
     try:
-        own = tuple(importlib.import_module(path.stem).ROWS)
+        own = tuple(_import(spec).ROWS)
     except Exception as error:  # anything can go wrong in a user's file
         raise UserError(f"--rows_file {path}: {type(error).__name__}: {error}") from error
     if others := [item for item in own if not isinstance(item, Row)]:
@@ -79,6 +85,54 @@ def load(path: Path | None) -> tuple[Row, ...]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"--rows_file {path}: the name {twice[0]} is taken; give the row another one")
     return (*ROWS, *own)
+
+
+def _spec_of(path: Path, folder: Path) -> ModuleSpec:
+    """How the file itself is imported, under the name by which every process finds it in its folder.
+
+    Raises:
+        UserError: its name is none of a Python module, or is that of another module, which Python would take for it.
+    """
+    name = path.stem
+    if path.suffix != ".py" or not name.isidentifier():
+        raise UserError(
+            f"--rows_file {path}: its name is none of a Python module, by which worker processes import it; name it "
+            "with letters, digits, underscores and .py, such as my_rows.py"
+        )
+    importlib.invalidate_caches()
+    spec = PathFinder.find_spec(name, [str(folder)])
+    installed = PathFinder.find_spec(name, [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
+    other = ""
+    if spec is None or spec.origin != str(folder / path.name):
+        other = f"the package or module {(spec and spec.origin) or name} beside it"
+    elif name in sys.builtin_module_names or name in sys.stdlib_module_names:
+        other = f"Python's own module {name}"
+    elif installed and installed.origin != spec.origin:
+        other = f"the installed package {name}"
+    elif name in sys.modules and not _is_of(sys.modules[name], path):
+        other = f"{getattr(sys.modules[name], '__file__', None) or f'module {name}'}, which is imported already"
+    if spec is None or other:
+        raise UserError(f"--rows_file {path}: has the name of {other}; rename it, for example to my_{name}.py")
+    return spec
+
+
+def _is_of(module: ModuleType, path: Path) -> bool:
+    """Whether a module was imported from a file."""
+    origin = Path(getattr(module, "__file__", None) or "")
+    return origin.is_file() and origin.samefile(path)
+
+
+def _import(spec: ModuleSpec) -> ModuleType:
+    """The module of a file, executed unless it is imported already."""
+    if spec.name not in sys.modules:
+        module = sys.modules[spec.name] = module_from_spec(spec)
+        try:
+            assert spec.loader
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[spec.name]
+            raise
+    return sys.modules[spec.name]
 
 
 def _refuse_names_of_the_suite(path: Path, folder: Path) -> None:

@@ -83,5 +83,63 @@ def test_a_folder_of_checkpoints_called_models_does_no_harm(tmp_path: Path) -> N
 def test_a_rows_file_may_lie_in_the_suites_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "ROOT", tmp_path)
     write(tmp_path / "models" / "base.py", "")
-    rows = registry.load(write(tmp_path / "rows_of_a_checkout.py", OWN.format(name="mine")))
-    assert rows[-1].name == "mine"
+    path = write(tmp_path / "rows_of_a_checkout.py", OWN.format(name="mine"))
+    assert registry.load(path)[-1].name == "mine"
+    assert registry.load(tmp_path / "models" / ".." / path.name)[-1].name == "mine"
+
+
+def in_a_new_process(path: Path) -> str:
+    """The name of the last row of a rows file, and the class of its backbone if it has one, as a worker finds it."""
+    code = (
+        "from pathlib import Path; import multiprocessing, models.backbone; from benchmark.tasks import registry\n"
+        f"row = registry.load(Path({str(path)!r}))[-1]\n"
+        "with multiprocessing.get_context('spawn').Pool(1) as pool:\n"
+        "    print(row.name, pool.apply(models.backbone.load_backbone, [row.config.backbone]).__doc__)"
+    )
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, check=True, cwd=Path(__file__).parents[3], capture_output=True, text=True).stdout
+
+
+def test_a_symbolic_link_is_the_file_that_is_named_and_workers_find_its_classes(tmp_path: Path) -> None:
+    def rows(module: str, name: str) -> str:
+        return (
+            "from torch import nn\nfrom benchmark.tasks.registry import find\nimport beside_it\n"
+            f'class Net(nn.Module):\n    """{name}"""\n'
+            f"ROWS = [find('sotu-small').variant('{name}', backbone='{module}.Net')]\n"
+        )
+
+    write(tmp_path / "b" / "linked.py", rows("linked", "wrong"))
+    write(tmp_path / "b" / "version_2.py", rows("linked", "right"))
+    write(tmp_path / "b" / "beside_it.py", "")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "linked.py").symlink_to("../b/version_2.py")
+    assert in_a_new_process(tmp_path / "a" / "linked.py") == "right right\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("rows.txt", "its name is none of a Python module, .* such as my_rows.py"),
+        ("rows.py.bak", "its name is none of a Python module"),
+        ("rows.v2.py", "its name is none of a Python module"),
+        ("2rows.py", "its name is none of a Python module"),
+        ("json.py", "has the name of Python's own module json; rename it, for example to my_json.py"),
+        ("tomllib.py", "has the name of Python's own module tomllib"),
+        ("wandb.py", "has the name of the installed package wandb"),
+        ("conftest.py", "has the name of .*conftest.py, which is imported already; rename it"),
+        ("packaged_rows.py", "has the name of the package or module .*__init__.py beside it"),
+    ],
+)
+def test_a_file_that_cannot_be_imported_by_its_name_is_refused(tmp_path: Path, name: str, message: str) -> None:
+    write(tmp_path / "rows.py", OWN.format(name="another"))
+    write(tmp_path / "packaged_rows" / "__init__.py", OWN.format(name="another"))
+    path = write(tmp_path / name, OWN.format(name="mine"))
+    with pytest.raises(UserError, match=f"--rows_file {re.escape(str(path))}: {message}"):
+        registry.load(path)
+
+
+def test_a_file_of_a_name_that_another_one_has_taken_is_refused_and_the_same_one_is_not(tmp_path: Path) -> None:
+    first, second = (write(tmp_path / one / "rows_of_two.py", OWN.format(name=one)) for one in ("a", "b"))
+    assert registry.load(first)[-1].name == registry.load(first)[-1].name == "a"
+    with pytest.raises(UserError, match=r"has the name of .*a/rows_of_two.py, which is imported already"):
+        registry.load(second)
