@@ -23,7 +23,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from docstring_parser import Docstring, DocstringStyle, google, parse_from_object
 from jsonargparse import ActionYesNo, ArgumentParser, set_parsing_settings
 
-from benchmark.commands.config_files import PRINT, ConfigFile, config_files
+from benchmark.commands.config_files import PRINT, ConfigFile, ReadAsText, config_files
 from benchmark.tasks import registry
 from datamodules.errors import UserError
 
@@ -112,7 +112,7 @@ def add_arguments(
             for mark in marks if suggesting else ():
                 if isinstance(mark, Suggestions):
                     action.choices = list(mark.words())
-    parser.add_argument("--config", action="config", help="YAML file of options; other words override it.")
+    parser.add_argument("--config", action=ReadAsText, help="YAML file of options; other words override it.")
     for file in files:
         file.check(parser)
     return groups

@@ -12,15 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import ActionYesNo, ArgumentParser, Namespace
+from jsonargparse import ActionConfigFile, ActionYesNo, ArgumentParser, Namespace  # type: ignore[attr-defined]
 
 from datamodules.errors import UserError, in_one_line
+from datamodules.text import decode
 
 OPTION = "--config"
 PRINT = "--print_config"
 
 LONGEST_FILE = 100_000
 """Most bytes of a file: a configuration has a few thousand, and YAML is slow to read."""
+
+NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+"""YAML's tags of numbers."""
 
 
 def config_files(words: Sequence[str]) -> list["ConfigFile"]:
@@ -93,35 +97,49 @@ class ConfigFile:
         return f"{OPTION} {self.path}"
 
     @cached_property
-    def _text(self) -> str:
+    def text(self) -> str:
+        """What the file holds, in whatever encoding the suite reads."""
         try:
             if not self.path.is_file():
                 raise UserError(f"{self}: there is no such file")
             if (size := self.path.stat().st_size) > LONGEST_FILE:
                 raise UserError(f"{self}: it has {size:,} bytes; at most {LONGEST_FILE:,} are read")
-            return self.path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            return decode(self.path.read_bytes(), str(self))
+        except OSError as error:
             raise UserError(f"{self}: cannot be read: {in_one_line(error)}") from error
 
     @cached_property
     def _node(self) -> list[tuple[Any, Any]]:
         """The options and their values, as YAML's nodes."""
         try:
-            node = yaml.compose(self._text, Loader=yaml.SafeLoader)
+            node = yaml.compose(self.text, Loader=yaml.SafeLoader)
         except (yaml.YAMLError, RecursionError) as error:
             raise UserError(f"{self}: is not YAML: {_one_line(error)}") from error
         if not isinstance(node, yaml.MappingNode) or not all(isinstance(key, yaml.ScalarNode) for key, _ in node.value):
             raise UserError(f"{self}: expected a line `option: value` for each option")
         if twice := next(_given_twice(node), None):
             raise UserError(f"{self}: {twice.value} is given twice, again on line {_line(twice)}")
+        if other := next(_not_decimal(node), None):
+            raise UserError(
+                f"{self}: {other.value} on line {_line(other)} is not read as a decimal number by YAML, which takes a "
+                "0 in front for octal and colons for base 60; write it in plain digits"
+            )
         return list(node.value)
 
     @cached_property
     def _values(self) -> dict[str, Any]:
         try:
-            return dict(yaml.safe_load(self._text))
+            return dict(yaml.safe_load(self.text))
         except (yaml.YAMLError, ValueError) as error:
             raise UserError(f"{self}: is not YAML: {_one_line(error)}") from error
+
+
+class ReadAsText(ActionConfigFile):
+    """The parser's action for a file of options, which gives it the text: by itself it reads one encoding only."""
+
+    def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
+        """Add the file's options to those that were parsed."""
+        self.apply_config(parser, cfg, self.dest, ConfigFile(Path(values)).text)
 
 
 def _given_twice(node: Any) -> Iterator[Any]:
@@ -133,6 +151,25 @@ def _given_twice(node: Any) -> Iterator[Any]:
         seen.add(str(key.value))
         if isinstance(value, yaml.MappingNode):
             yield from _given_twice(value)
+
+
+def _not_decimal(node: Any) -> Iterator[Any]:
+    """The whole numbers in a node that YAML 1.1 reads as octal or in base 60: as others than their digits say."""
+    waiting, seen = [node], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:  # which an alias stands for
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            waiting += [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        elif node.tag in NUMBERS:
+            digits = node.value.lstrip("+-").replace("_", "")
+            is_octal = digits.startswith("0") and digits.isdecimal() and len(digits.lstrip("0")) > 1
+            if is_octal or ":" in digits:
+                yield node
 
 
 def _line(node: Any) -> int:

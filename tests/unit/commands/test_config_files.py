@@ -54,6 +54,23 @@ def test_a_file_gives_options_of_every_kind(called, write) -> None:
     assert given["overrides"] == {**vars(reproduce.row_config("sotu-small")), **changed}
 
 
+def test_a_file_may_have_another_encoding_and_zeros_that_change_nothing(called, write) -> None:
+    path = write("")
+    for encoding in ("utf-8-sig", "utf-16"):
+        path.write_text("row: sotu-small\nseed: 07\ndropout: 00.3\n" + "#" * 40_000, encoding=encoding)
+        given = called("run", "--config", path)
+        assert (given["seed"], given["overrides"]["dropout"]) == (7, 0.3)
+
+
+def test_a_file_that_is_not_utf_8_says_so(rnnreg, write) -> None:
+    path = write("")
+    path.write_bytes(b"row: sotu-small\nwandb: caf\xe9\n")
+    code, _, err = rnnreg("run", "--config", path)
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"--config {path}, line 2: not UTF-8" in err
+    assert "save it as UTF-8" in err
+
+
 @pytest.mark.parametrize("before", [True, False])
 def test_the_command_line_overrides_it_wherever_it_stands(called, write, before) -> None:
     file, words = ["--config", write(FILE)], ["sotu-medium-dropout", "--dropout", 0.4, "--no-layer-norm", "--seed=4"]
@@ -107,6 +124,12 @@ def test_what_is_printed_is_accepted_again(called, rnnreg, write, capsys, words)
         ("seed: !!python/object/apply:os.system [ls]", "FILE: is not YAML: could not determine a constructor"),
         (f"hidden_size: {'9' * 5000}", "FILE: is not YAML: Exceeds the limit"),
         ("backbone_options: " + "[" * 9000, "FILE: is not YAML: maximum recursion depth exceeded"),
+        ("row: sotu-small\nseed: 010", "FILE: 010 on line 2 is not read as a decimal number by YAML, which takes a 0"),
+        ("seed: -0_17", "FILE: -0_17 on line 1 is not read as a decimal number by YAML"),
+        ("hidden_size: 1:30", "FILE: 1:30 on line 1 is not read as a decimal number by YAML"),
+        ("lr: 1:30.5", "FILE: 1:30.5 on line 1 is not read as a decimal number by YAML"),
+        ("backbone_options:\n  a: [{b: 010}]", "FILE: 010 on line 2 is not read as a decimal number by YAML"),
+        ("seed: 08\nbackbone_options: {a: &a [*a], b: 010}", "FILE: 010 on line 2 is not read as a decimal number"),
         ("- 1", "FILE: expected a line `option: value` for each option"),
         ("", "FILE: expected a line `option: value` for each option"),
         ("#" * 100_001, "FILE: it has 100,001 bytes; at most 100,000 are read"),
