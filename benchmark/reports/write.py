@@ -32,7 +32,7 @@ def tables_and_figures(table: Sequence[RowResults], store: Path, folder: Path) -
     """
     found = atlases(table)
     tables = _tables(table, found, folder)
-    others = {**_evaluations(store, folder), **surface.files(store, folder)}
+    others = {**evaluations(store, folder), **surface.files(store, folder)}
     return {**tables, **_figures(_draw(table, found, folder), folder), **others}
 
 
@@ -48,7 +48,7 @@ def of_speed(folder: Path) -> dict[Path, str]:
     return {**speed.tables(folder), **_figures(speed.draw(folder), folder)}
 
 
-def _evaluations(store: Path, folder: Path) -> dict[Path, str]:
+def evaluations(store: Path, folder: Path) -> dict[Path, str]:
     """The table of a store's evaluations by other methods, by path; nothing if the store has none."""
     found = by_method(read_evaluations(store))
     return {folder / "evaluations.md": evaluation_table.markdown(found)} if found else {}
