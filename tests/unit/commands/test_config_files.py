@@ -133,7 +133,8 @@ def test_what_is_printed_is_accepted_again(called, rnnreg, write, capsys, words)
         ("- 1", "FILE: expected a line `option: value` for each option"),
         ("", "FILE: expected a line `option: value` for each option"),
         ("#" * 100_001, "FILE: it has 100,001 bytes; at most 100,000 are read"),
-        ("\0", "FILE: is not YAML: unacceptable character"),
+        ("\0", "FILE: has the character U+0000, as UTF-16 or UTF-32 without a byte order mark has"),
+        ("\x01", "FILE: is not YAML: unacceptable character"),
     ],
 )
 def test_a_bad_file_is_one_line_with_file_and_key(rnnreg, write, text, message) -> None:
