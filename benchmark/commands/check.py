@@ -33,6 +33,10 @@ VERDICTS = {
 }
 
 
+FAILED = 1
+"""Exit code of a check of which a run failed, whatever the others show."""
+
+
 class NotChecked(UserError):
     """A mistake that prevents a check; its exit code is not 1, which says that a metric has moved."""
 
@@ -110,8 +114,8 @@ def check(
     The mean of the new runs has to lie in the two-sided prediction interval that the reference runs give for it: those
     of the same seeds if there are any from several platforms, else all of them by their spread. A metric that is better
     than that has moved too; `rnnreg baseline update` accepts it. The table says which shift each comparison would find.
-    The exit code is 0 if all is as expected, 1 if a metric has moved, and 2 if that could not be decided. If
-    GITHUB_STEP_SUMMARY is set, the table is added to the job summary.
+    The exit code is 0 if all is as expected, 1 if a metric has moved or a run failed, and 2 if nothing has moved but
+    some comparison could not be decided. If GITHUB_STEP_SUMMARY is set, the table is added to the job summary.
 
     Args:
         options: options of the runs.
@@ -146,12 +150,19 @@ def check(
             )
             failures = _train(rows, seeds, options, jobs, rows_file)
         report = compare_all(gather(rows, Store(options.store).records(skipped=[])), expected, level)
-        publish("rnnreg check", shown.markdown(report), shown.junit(report), junit)
+        publish("rnnreg check", shown.markdown(report), shown.junit(report, list(failures)), junit)
     for failure in failures:
         print(f"failed: {failure}")
     print(f"runs: {options.store}")
-    print(VERDICTS[report.code])
-    return report.code
+    return _conclude(report.code, sum(failures.values()))
+
+
+def _conclude(code: int, failed: int) -> int:
+    """Say how the check ended, and how many runs failed; returns the exit code."""
+    print(VERDICTS[code])
+    if failed:
+        print(f"that is of the other runs only: {failed} run{'s' * (failed != 1)} failed, see above")
+    return FAILED if failed else code
 
 
 @contextmanager

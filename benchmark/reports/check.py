@@ -29,9 +29,10 @@ def _cells(comparison: Comparison) -> tuple[str, ...]:
     return comparison.row, comparison.metric.label, mean, expected, finds, comparison.outcome, comparison.message
 
 
-def junit(report: Report) -> str:
-    """JUnit XML with a test case for each comparison."""
-    return outcome.junit("rnnreg check", [_test_case(comparison) for comparison in report.comparisons])
+def junit(report: Report, failures: Sequence[str] = ()) -> str:
+    """JUnit XML with a test case for each comparison, and one for each run that failed, of which this is the line."""
+    failed = [TestCase("runs", line.partition(": ")[0], "error", line, "failed") for line in failures]
+    return outcome.junit("rnnreg check", [*map(_test_case, report.comparisons), *failed])
 
 
 def _test_case(comparison: Comparison) -> TestCase:
