@@ -125,6 +125,23 @@ def collect(values: Mapping[str, Any], groups: Mapping[str, Group]) -> dict[str,
     return {**{name: value for name, value in values.items() if name not in taken}, **made}
 
 
+def refuse_unused(command: Callable[..., int], mode: str, **values: object) -> None:
+    """Refuse options that a mode of a command has no use for, and that would be ignored in silence.
+
+    Args:
+        command: the command, whose defaults tell what was asked for.
+        mode: the mode as the user chose it, such as --speed.
+        values: the options' values, by their names.
+
+    Raises:
+        UserError: one of them is not its default.
+    """
+    parameters = inspect.signature(command).parameters
+    if unused := [name for name, value in values.items() if value != parameters[name].default]:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
+        raise UserError(f"{options}: of no use {mode}; leave {'it' if len(unused) == 1 else 'them'} out")
+
+
 def docstring(command: Callable[..., int]) -> Docstring:
     """A command's docstring, by its parts."""
     return google.parse(command.__doc__ or "")

@@ -1,7 +1,7 @@
 """Commands of the regression check: check, baseline."""
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from jsonargparse.typing import OpenUnitInterval, PositiveInt
 
-from benchmark.commands.arguments import POSITIONAL
+from benchmark.commands.arguments import POSITIONAL, refuse_unused
 from benchmark.tasks import registry
 from benchmark.training.options import Options, require_at_most
 from datamodules.errors import UserError
@@ -73,6 +73,8 @@ def baseline(
     from benchmark.analysis.results import gather
     from benchmark.store.records import Store
 
+    places = {"store": store, "speeds": speeds, "data": data, "rows_file": rows_file}
+    _refuse_unused_of_baseline(action, only=only, reason=reason, **places)
     if action == "speed":
         return _measure_baseline(only, speeds, Options(data=data, threads=1), baseline, rows_file)
 
@@ -94,6 +96,19 @@ def baseline(
     for name in names:
         print(f"{name}: {len(expected[name].references)} reference runs")
     return 0
+
+
+UNUSED = {
+    "show": ("only", "reason", "store", "speeds", "data", "rows_file"),
+    "speed": ("reason", "store"),
+    "update": ("speeds", "data"),
+    "add": ("speeds", "data"),
+}
+"""Options that an action of `rnnreg baseline` has no use for."""
+
+
+def _refuse_unused_of_baseline(action: str, **values: object) -> None:
+    refuse_unused(baseline, f"to baseline {action}", **{name: values[name] for name in UNUSED[action]})
 
 
 def check(
@@ -138,29 +153,39 @@ def check(
     from benchmark.store.records import Store
 
     with _mistakes_are_undecided():
+        of_runs = {"seeds": seeds, "jobs": jobs}
         if speed:
+            _refuse_unused_of_speed(options, **of_runs, level=level, trained=trained, baseline=baseline)
             return _check_speed(only, speeds, options, junit, rows_file)
+        refuse_unused(check, "without --speed", speeds=speeds)
         require_at_most("--seeds", seeds)
         expected = references.read(baseline)
         rows = references.rows_to_check(expected, only.split(",") if only else [], registry.load(rows_file))
         failures: dict[str, int] = {}
-        if not trained:  # in a new folder, so that no run of older code is compared
-            options = replace(
-                options, store=options.store / f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H%M%S.%f}"
-            )
+        if trained:
+            refuse_unused(check, "with --trained, which takes the runs that there are", **of_runs)
+        else:  # in a new folder, so that no run of older code is compared
+            now = datetime.datetime.now(datetime.UTC)
+            options = replace(options, store=options.store / f"{now:%Y-%m-%dT%H%M%S.%f}")
             failures = _train(rows, seeds, options, jobs, rows_file)
         report = compare_all(gather(rows, Store(options.store).records(skipped=[])), expected, level)
         publish("rnnreg check", shown.markdown(report), shown.junit(report, list(failures)), junit)
+    return _conclude(report.code, failures, options.store)
+
+
+def _refuse_unused_of_speed(options: Options, **values: object) -> None:
+    refuse_unused(check, "with --speed", **values)
+    if options.threads not in (None, 1):
+        raise UserError("--threads: of no use with --speed, which measures on one thread; leave it out")
+
+
+def _conclude(code: int, failures: Mapping[str, int], store: Path) -> int:
+    """Say how the check ended, and how many runs failed; returns the exit code."""
     for failure in failures:
         print(f"failed: {failure}")
-    print(f"runs: {options.store}")
-    return _conclude(report.code, sum(failures.values()))
-
-
-def _conclude(code: int, failed: int) -> int:
-    """Say how the check ended, and how many runs failed; returns the exit code."""
+    print(f"runs: {store}")
     print(VERDICTS[code])
-    if failed:
+    if failed := sum(failures.values()):
         print(f"that is of the other runs only: {failed} run{'s' * (failed != 1)} failed, see above")
     return FAILED if failed else code
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from jsonargparse.typing import NonNegativeInt
 
-from benchmark.commands.arguments import RowName
+from benchmark.commands.arguments import RowName, refuse_unused
 from benchmark.tasks import registry
 
 
@@ -42,6 +42,8 @@ def export(
     from benchmark.sharing.export import export as export_model
     from benchmark.tasks.trained import find_trained
 
+    if not (half or onnx or verify):
+        refuse_unused(export, "without --half, --onnx or --verify, since nothing is evaluated", accelerator=accelerator)
     registry.load(rows_file)
     trained = find_trained(model, seed, store)
     done = export_model(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from benchmark.commands.arguments import FieldsOf, RowName
+from benchmark.commands.arguments import FieldsOf, RowName, refuse_unused
 from benchmark.commands.until_decided import run_until_decided, show_open_comparisons
 from benchmark.formatting import duration, print_columns
 from benchmark.grid.launchers import LaunchOptions
@@ -157,6 +157,10 @@ def reproduce(
     from benchmark.grid.grid import run_grid
 
     require_at_most("--seeds", seeds)
+    if not until_decided:
+        refuse_unused(reproduce, "without --until-decided", max_seeds=max_seeds)
+    elif max_seeds < seeds:
+        raise UserError(f"--max-seeds {max_seeds}: expected at least --seeds {seeds}, all of which are judged")
     every = registry.load(rows_file)
     chosen = _chosen(only, profile, every)
     grid = _grid(chosen, every, seeds, rows_file)

@@ -31,7 +31,7 @@ def surface(
     Args:
         rows: Names of the rows, one of each size, separated by commas.
         options: Where and how to run.
-        fractions: Parts of the training text, separated by commas.
+        fractions: Parts of the training text from 1/1000 to 1, separated by commas.
         rates: Probabilities of dropping a unit; 0 must be among them.
         seeds: Runs of each.
         launching: Where runs are executed, and how many at a time.

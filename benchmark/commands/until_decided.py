@@ -58,10 +58,10 @@ def run_until_decided(
 def show_open_comparisons(rows: Sequence[Row], store: Path, max_seeds: int) -> int:
     """Print the comparisons that are not decided yet, with the runs and hours of their next look."""
     from benchmark.analysis import sequential
-    from benchmark.analysis.results import read_store
+    from benchmark.analysis.results import gather, read_store
 
-    store.mkdir(parents=True, exist_ok=True)
-    comparisons = [one for one in sequential.compare(read_store(rows, store), max_seeds) if one.is_open]
+    results = read_store(rows, store) if store.is_dir() else gather(rows, [])
+    comparisons = [one for one in sequential.compare(results, max_seeds) if one.is_open]
     table: list[tuple[str, ...]] = [("data", "comparison", "next look", "runs", "device hours")]
     records = _records(store)
     for one in comparisons:

@@ -11,6 +11,9 @@ from benchmark.tasks.base import Row
 from benchmark.tasks.language_modeling import LanguageModelConfig
 from datamodules.errors import UserError
 
+SMALLEST_FRACTION = 1 / 1000
+"""Smallest part of the text: its runs have as many times the epochs, and hardly any text."""
+
 
 def runs_of(
     rows: Iterable[Row], fractions: Sequence[float], rates: Sequence[float], seeds: int, rows_file: Path | None
@@ -52,10 +55,10 @@ def changes_for(config: LanguageModelConfig, fraction: float, rate: float) -> di
     epochs, of which twice as many are flat, and between each two the square root of the divisor.
 
     Raises:
-        ValueError: the part is not above 0 and at most 1.
+        ValueError: the part is not from SMALLEST_FRACTION to 1.
     """
-    if not (math.isfinite(fraction) and 0 < fraction <= 1):
-        raise ValueError(f"train_fraction: {fraction!r} is out of range, must be above 0 and at most 1")
+    if not (math.isfinite(fraction) and SMALLEST_FRACTION <= fraction <= 1):
+        raise ValueError(f"train_fraction: {fraction!r} is out of range, must be from {SMALLEST_FRACTION:g} to 1")
     return {
         "train_fraction": fraction,
         "dropout": rate,

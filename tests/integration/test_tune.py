@@ -122,7 +122,7 @@ def test_a_surface_is_run_resumed_and_made_again(rnnreg, here, tmp_path) -> None
         ("--rates", "0.1,0.2"): "--rates 0.1,0.2: expected 0 and another probability",
         ("--rates", "0,high"): "--rates 0,high: expected numbers such as 0.25 or 1/4",
         ("--fractions", "1/0"): "--fractions 1/0: expected numbers",
-        ("--fractions", "2"): "train_fraction: 2.0 is out of range, must be above 0 and at most 1",
+        ("--fractions", "2"): "train_fraction: 2.0 is out of range, must be from 0.001 to 1",
     }.items():
         code, out, err = rnnreg("surface", "tiny-none", *words, *here)
         assert (code, message in err) == (1, True), err

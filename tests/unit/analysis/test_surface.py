@@ -48,7 +48,7 @@ def test_the_grid_has_every_cell_and_refuses_what_is_not_possible() -> None:
     assert len({(run.label, run.fingerprint) for run in runs}) == len(runs) == 16
     assert runs[0].row.name == "sotu-small-text-0.25-dropout-0"
     for fraction in (0.0, 1.5, math.nan):
-        with pytest.raises(UserError, match=r"train_fraction: .* must be above 0"):
+        with pytest.raises(UserError, match=r"train_fraction: .* must be from 0.001 to 1"):
             runs_of(ROWS, [fraction], [0.0], 1, None)
     with pytest.raises(UserError, match=r"dropout: 1.0 is out of range"):
         runs_of(ROWS, [1.0], [1.0], 1, None)
