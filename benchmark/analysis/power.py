@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from benchmark.analysis.claims import Judgment
 from benchmark.analysis.findings import Finding
-from benchmark.analysis.verdicts import detectable, runs_needed
+from benchmark.analysis.verdicts import MOST_RUNS, detectable, runs_needed
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,17 @@ class Plan:
     detectable: float | None
     """The smallest difference that today's runs find with a power of 80 %; None with a single run on a side."""
     needed: int | None
-    """Runs of each row that find the expected difference with that power; None where no number of runs is known."""
+    """Runs of each row that find the expected difference with that power; None if it is unknown, as with a single run
+    on a side, or above MOST_RUNS."""
+
+    @property
+    def needed_in_words(self) -> str:
+        """The runs that are needed, as far as they are known."""
+        if self.needed is not None:
+            return f"{self.needed} of each row"
+        if self.detectable is not None:
+            return f"more than {MOST_RUNS:,} of each row"
+        return "unknown before each row has 2" if self.finding.is_of_two_rows else "unknown"
 
     @property
     def missing(self) -> dict[str, int]:
@@ -42,5 +52,5 @@ def _plan(judgment: Judgment, finding: Finding) -> Plan:
     if effect is None or effect.before.sd is None or effect.after.sd is None:
         return Plan(judgment, finding, None, None)
     spreads = (effect.before.sd, effect.after.sd)
-    runs = min(len(effect.before.values), len(effect.after.values))
+    runs = (len(effect.before.values), len(effect.after.values))
     return Plan(judgment, finding, detectable(spreads, runs), runs_needed(finding.expected, spreads))

@@ -71,7 +71,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return found
 
 
-def power(effect: float, spreads: tuple[float, float], runs: int, confidence: float = CONFIDENCE) -> float:
+def power(
+    effect: float, spreads: tuple[float, float], runs: int | tuple[int, int], confidence: float = CONFIDENCE
+) -> float:
     """The chance that Welch's interval over seeds lies above zero.
 
     It is found by drawing means and variances, always the same ones: the degrees of freedom are themselves estimated
@@ -80,15 +82,20 @@ def power(effect: float, spreads: tuple[float, float], runs: int, confidence: fl
     Args:
         effect: true difference of the two rows, above zero as the claim says.
         spreads: standard deviation over seeds of either row.
-        runs: of each row, two at least.
+        runs: of either row, or of each if they have as many; two at least.
         confidence: of the interval.
     """
     generator = np.random.default_rng(0)
-    true = [spread**2 / runs for spread in spreads]
+    counts = np.broadcast_to(runs, 2)
+    true = [spread**2 / count for spread, count in zip(spreads, counts, strict=True)]
     change = effect + math.sqrt(sum(true)) * generator.standard_normal(DRAWS)
-    before, after = (variance * generator.chisquare(runs - 1, DRAWS) / (runs - 1) for variance in true)
+    before, after = (
+        variance * generator.chisquare(count - 1, DRAWS) / (count - 1)
+        for variance, count in zip(true, counts, strict=True)
+    )
     variance = np.maximum(before + after, np.finfo(float).tiny)
-    degrees = (runs - 1) * variance**2 / np.maximum(before**2 + after**2, np.finfo(float).tiny)
+    shares = before**2 / (counts[0] - 1) + after**2 / (counts[1] - 1)
+    degrees = variance**2 / np.maximum(shares, np.finfo(float).tiny)  # Satterthwaite's
     return float(np.mean(change > stats.t.ppf((1 + confidence) / 2, degrees) * np.sqrt(variance)))
 
 
@@ -103,8 +110,8 @@ def runs_needed(effect: float, spreads: tuple[float, float], confidence: float =
     return high
 
 
-def detectable(spreads: tuple[float, float], runs: int, confidence: float = CONFIDENCE) -> float:
-    """The smallest effect that this many runs of each row find with a power of 80 %."""
+def detectable(spreads: tuple[float, float], runs: int | tuple[int, int], confidence: float = CONFIDENCE) -> float:
+    """The smallest effect that this many runs of each row, or of either, find with a power of 80 %."""
     low, high = 0.0, 1.0
     while power(high, spreads, runs, confidence) < POWER:
         high *= 2

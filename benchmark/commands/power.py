@@ -38,7 +38,7 @@ def power(store: Path = Path("runs"), profile: Profile | None = None, rows_file:
                 plan.finding.comparison,
                 f"{plan.finding.expected:.{digits}f}" if plan.finding.expected else "–",
                 "–" if plan.detectable is None else f"{plan.detectable:.{digits}f}",
-                "at least 2 to begin with" if plan.needed is None else f"{plan.needed} of each row",
+                plan.needed_in_words,
                 "–" if hours is None else f"{hours:.1f}",
             )
         )

@@ -5,13 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from support.factories import make_record, results_of_two_rows
 
 from benchmark.analysis.claims import judge
 from benchmark.analysis.collection import collect
 from benchmark.analysis.power import Plan, plans
 from benchmark.analysis.results import read_store
-from benchmark.analysis.verdicts import POWER, power
+from benchmark.analysis.verdicts import POWER, detectable, power
 from benchmark.store.records import CONFIGURATION, Store, checksum_arrays
 from benchmark.tasks import registry
 
@@ -42,6 +43,27 @@ def test_a_single_run_asks_for_runs_before_a_plan() -> None:
     found = plan([100.0], [99.0, 103.0])
     assert found is not None
     assert (found.needed, found.detectable, found.missing) == (None, None, {})
+    assert found.needed_in_words == "unknown before each row has 2"
+
+
+def test_more_runs_than_anybody_will_wait_for_are_said_to_be_more() -> None:
+    found = plan([300.0, 100.0, 200.0], [199.0, 299.0, 99.0])
+    assert found is not None
+    assert (found.needed, found.missing) == (None, {})
+    assert found.needed_in_words == "more than 1,000 of each row"
+
+
+def test_what_todays_runs_find_counts_the_runs_of_both_rows() -> None:
+    """Ten runs and five find more than five and five, and less than ten and ten."""
+    found = plan([100.0, 103.0, 97.0, 101.0, 99.0, 102.0, 98.0, 100.5, 99.5, 100.0], [99.0, 103.0, 97.5, 100.5, 99.5])
+    assert found is not None
+    assert found.finding.effect is not None
+    before, after = found.finding.effect.before.sd, found.finding.effect.after.sd
+    assert before is not None
+    assert after is not None
+    assert found.detectable is not None
+    assert detectable((before, after), 10) < found.detectable < detectable((before, after), 5)
+    assert power(found.detectable, (before, after), (10, 5)) == pytest.approx(POWER, abs=0.01)
 
 
 def test_only_clean_runs_that_are_new_are_collected(tmp_path: Path) -> None:
