@@ -68,16 +68,19 @@ def in_words(surface: Surface) -> str:
     for fraction in surface.fractions:
         paying = surface.pays_at(fraction)
         text = "the whole text" if fraction == 1 else f"{as_text(fraction)} of the text"
-        lines.append(f"- On {text} dropout {_where(paying, surface.sizes)}.")
+        tried = [point.units for point in surface.points if point.fraction == fraction]
+        others = [str(units) for units in surface.sizes if units not in tried]
+        not_run = f"; {' and '.join(others)} units were not run on it" if others else ""
+        lines.append(f"- On {text} dropout {_where(paying, tried)}{not_run}.")
     return "\n".join(lines)
 
 
 def _where(paying: Sequence[int], sizes: Sequence[int]) -> str:
-    """Where dropout pays, in words."""
+    """Where dropout pays among the sizes that were run, in words."""
     if not paying:
-        return "is not known to pay at any size"
+        return f"is not known to pay at {'any size' if len(sizes) > 1 else f'{sizes[0]} units'}"
     if len(paying) == len(sizes):
-        return "pays at every size that was tried"
+        return "pays at every size that was tried" if len(sizes) > 1 else f"pays at {sizes[0]} units"
     if list(paying) == list(sizes[-len(paying) :]):
         return f"starts to pay at {paying[0]} units"
     return f"is known to pay at {' and '.join(map(str, paying))} units only"

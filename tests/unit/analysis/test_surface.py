@@ -97,6 +97,17 @@ def test_the_spread_is_pooled_over_all_points_and_decides() -> None:
     assert report.in_words(found) == "- On the whole text dropout starts to pay at 256 units."
 
 
+def test_words_are_of_the_sizes_that_were_run_on_that_part() -> None:
+    found = surface({
+        (64, 0.5, 0.0): [100.0], (64, 0.5, 0.5): [120.0],
+        (64, 1.0, 0.0): [100.0], (64, 1.0, 0.5): [120.0],
+        (256, 1.0, 0.0): [100.0], (256, 1.0, 0.5): [120.0],
+    })  # fmt: skip
+    half, whole = report.in_words(found).splitlines()
+    assert half == "- On 1/2 of the text dropout is not known to pay at 64 units; 256 units were not run on it."
+    assert whole == "- On the whole text dropout is not known to pay at any size."
+
+
 def test_the_report_shows_every_point_and_is_the_same_each_time(tmp_path) -> None:
     assert report.files(tmp_path, tmp_path) == {}
     for run in runs_of(ROWS, [0.5, 1.0], [0.0, 0.5], 1, None):
