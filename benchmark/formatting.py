@@ -30,6 +30,15 @@ def size(count: int) -> str:
     return f"{count / 1000**power:.{bool(power):d}f} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
+LARGEST_FIGURE = 1e9
+"""Size from which on a figure is written with an exponent, as the perplexity of a run that diverged may have."""
+
+
+def rounded(value: float, digits: int) -> str:
+    """A figure with so many decimals: 114.5, or 1e+81 where it would be many digits wide."""
+    return f"{value:.{digits}f}" if abs(value) < LARGEST_FIGURE else f"{value:.0e}"
+
+
 def as_markdown(text: str) -> str:
     """Text for one line or one cell of Markdown: nothing in it is a tag, a link, code or the end of a cell.
 

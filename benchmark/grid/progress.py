@@ -7,7 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmark.formatting import duration
+from benchmark.formatting import duration, rounded
 from benchmark.store.locks import RunLock
 from benchmark.store.records import Record
 from benchmark.tasks.base import Row
@@ -127,7 +127,7 @@ class View:
 def headline(row: Row, record: Record) -> str:
     """The final metrics of a run that its row shows first, as text."""
     return ", ".join(
-        f"{metric.label} {record.metrics[metric.name]:.{metric.digits}f}"
+        f"{metric.label} {rounded(record.metrics[metric.name], metric.digits)}"
         for metric in row.config.headline
         if metric.name in record.metrics
     )

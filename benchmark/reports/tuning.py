@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.analysis.tuning import Tuned
-from benchmark.formatting import Table
+from benchmark.formatting import Table, rounded
 from benchmark.reports import tuning_figure
 from benchmark.reports.write import write as write_files
 from benchmark.tasks import registry
@@ -58,7 +58,7 @@ def write(tuned: Tuned, folder: Path, rows_file: Path | None) -> None:
         trials=len(tuned.tuning.settings),
         row=row,
         metric=tuned.metric.label,
-        value=f"{tuned.values[tuned.best]:.{tuned.metric.digits}f}",
+        value=rounded(tuned.values[tuned.best] or 0.0, tuned.metric.digits),
         rows_file=f"Path({str(rows_file.resolve())!r})" if rows_file else None,
         name=tuned_name(row),
         changes="\n".join(f"        {name}={value!r}," for name, value in _changes(tuned, rows_file).items()),
@@ -79,7 +79,7 @@ def as_text(tuned: Tuned, folder: Path, rows_file: Path | None) -> str:
     body = []
     for place in [*tuned.order, *(place for place, value in enumerate(tuned.values) if value is None)]:
         value, settings = tuned.values[place], tuning.settings[place].values()
-        figure = "diverged" if value is None else f"{value:.{metric.digits}f}"
+        figure = "diverged" if value is None else rounded(value, metric.digits)
         body.append((str(place + 1), figure, *(f"{one:g}" if isinstance(one, float) else str(one) for one in settings)))
     table = Table(("trial", metric.label, *tuning.settings[0]), tuple(body))
     changes = _changes(tuned, rows_file)
@@ -99,6 +99,6 @@ def in_words(tuned: Tuned) -> str:
     digits = tuned.metric.digits
     diverged = f", {len(tuned.tuning.diverged)} of them diverged" if tuned.tuning.diverged else ""
     numbers = ", ".join(str(number) for number, _ in tuned.expected)
-    best = ", ".join(f"{value:.{digits}f}" for _, value in tuned.expected)
+    best = ", ".join(rounded(value, digits) for _, value in tuned.expected)
     cost = f"{len(tuned.judged)} trials{diverged}, {tuned.core_hours:.2f} core hours"
     return f"{cost}; expected best {tuned.metric.label} of {numbers} trials: {best}"

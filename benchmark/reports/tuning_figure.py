@@ -56,5 +56,5 @@ def _limit(axis: Axes, tunings: Sequence[Tuned]) -> None:
     second = [tuned.curve[min(1, len(tuned.curve) - 1)] for tuned in tunings]
     best = [tuned.curve[-1] for tuned in tunings]
     low, high = min(*second, *best), max(*second, *best)
-    margin = 0.15 * (high - low) or 1.0
+    margin = 0.15 * (high - low) or max(1.0, 0.001 * abs(high))
     axis.set_ylim(low - margin, high + margin)

@@ -1,7 +1,9 @@
 """What trials show: the best one, and the expected best of fewer."""
 
 import itertools
+import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from support.factories import make_record
 
 from benchmark.analysis.tuning import Tuned, expected_best, read_tuned
 from benchmark.grid.tuning import plan, runs_of
+from benchmark.reports import tuning as report
+from benchmark.reports import tuning_figure
 from benchmark.store.records import COMMITTED, Store
 from benchmark.store.tunings import write_tuning
 from benchmark.tasks import language_modeling, registry
@@ -86,3 +90,14 @@ def test_a_folder_gives_each_tuning_its_records(tmp_path) -> None:
     (found,) = read_tuned(tmp_path)
     assert found == one
     assert found.missing == 0
+
+
+def test_a_perplexity_of_many_digits_is_written_short_and_drawn_without_a_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tuning_figure.draw([tuned([1e81, 1e82])])
+    one = tuned([1e81, 120.0])
+    assert report.in_words(one).endswith("expected best validation perplexity of 1, 2 trials: 5e+80, 2e+80")
+    lines = report.as_text(one, Path("tuning"), None).splitlines()
+    assert max(map(len, lines)) < 200
+    assert any("1e+81" in line.split() for line in lines)
