@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from benchmark.analysis.effects import Effect, Pair, dropout_effects, pairs
 from benchmark.analysis.results import RowResults, by_source, data_set, model_name, sizes
+from benchmark.reports.names import short_names
 from benchmark.tasks.base import Metric
 
 matplotlib.use("Agg")
@@ -37,8 +38,10 @@ def draw(table: Sequence[RowResults]) -> dict[str, str]:
     """Every figure that can be drawn from the records, as SVG by name; the same records give the same bytes."""
     with plt.rc_context(STYLE):  # type: ignore[arg-type]
         figures = {"effects": effects_of_dropout(table), "paper": against_the_paper(table)}
-        for source, group in by_source(table).items():
-            name, title = Path(source).name, data_set(group).title
+        groups = by_source(table)
+        names = short_names(groups)
+        for source, group in groups.items():
+            name, title = names[source], data_set(group).title
             figures[name] = learning_curves(group, title)
             figures[f"{name}-ensembles"] = ensemble_sizes(group, title)
         return {name: as_svg(figure) for name, figure in figures.items() if figure}

@@ -17,6 +17,7 @@ from benchmark.reports import tables
 from benchmark.reports.atlas import figure_name
 from benchmark.reports.figures import INK, PAPER
 from benchmark.reports.footnotes import footnote
+from benchmark.reports.names import short_names
 from benchmark.store.records import Record
 
 SAMPLES_SHOWN = 5
@@ -31,7 +32,9 @@ def page(table: Sequence[RowResults], drawn: Mapping[str, str], pictures: Mappin
         pictures: PNG files of captions, by name: that of the source and "-captions".
     """
     svg = {name: inline(content, name) for name, content in drawn.items()}
-    groups = {source: group for source, group in by_source(table).items() if any(results.records for results in group)}
+    every = by_source(table)
+    names = short_names(every)
+    groups = {source: group for source, group in every.items() if any(results.records for results in group)}
     judged = [one for one in judge(table) if one.is_run]
     records = [record for results in table for record in results.records]
     return template("report.html.j2").render(
@@ -42,7 +45,7 @@ def page(table: Sequence[RowResults], drawn: Mapping[str, str], pictures: Mappin
             (claim, [one for one in judged if one.claim is claim])
             for claim in dict.fromkeys(one.claim for one in judged)
         ],
-        sources=[_source(source, group, svg, pictures) for source, group in groups.items()],
+        sources=[_source(source, names[source], group, svg, pictures) for source, group in groups.items()],
         runs=len(records),
         hours=sum(record.wall_seconds for record in records if not record.is_ensemble) / 3600,
         newest=max((record.finished for record in records), default="")[:10],
@@ -50,10 +53,9 @@ def page(table: Sequence[RowResults], drawn: Mapping[str, str], pictures: Mappin
 
 
 def _source(
-    source: str, group: Sequence[RowResults], svg: Mapping[str, Markup], pictures: Mapping[str, bytes]
+    source: str, name: str, group: Sequence[RowResults], svg: Mapping[str, Markup], pictures: Mapping[str, bytes]
 ) -> dict[str, Any]:
-    name = Path(source).name
-    picture = pictures.get(f"{name}-captions")
+    picture = pictures.get(f"{Path(source).name}-captions")
     return {
         "id": identifier(name),
         "heading": data_set(group).heading,

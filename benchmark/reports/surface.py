@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from benchmark.analysis.surface import METRIC, Point, Surface, as_text, surfaces
 from benchmark.formatting import Table, as_markdown
 from benchmark.reports.figures import INK, STYLE, WITH, WITHOUT, as_svg
+from benchmark.reports.names import short_names
 from benchmark.store.records import Store
 from benchmark.store.tunings import SURFACE
 
@@ -39,7 +40,8 @@ def files(store: Path, folder: Path) -> dict[Path, str]:
 
 def figures_of(store: Path) -> dict[str, str]:
     """The figure of each surface of a store, as SVG by name."""
-    return {figure_name(surface): draw(surface) for surface in of_store(store)}
+    found = of_store(store)
+    return {name: draw(surface) for name, surface in zip(figure_names(found), found, strict=True)}
 
 
 def of_store(store: Path) -> list[Surface]:
@@ -47,17 +49,17 @@ def of_store(store: Path) -> list[Surface]:
     return surfaces(Store(store / SURFACE).records())
 
 
-def figure_name(surface: Surface) -> str:
-    """Name of a surface's figure."""
-    return f"{Path(surface.source).name}-surface"
+def figure_names(found: Sequence[Surface]) -> list[str]:
+    """Name of each surface's figure."""
+    return [f"{name}-surface" for name in short_names(surface.source for surface in found).values()]
 
 
 def markdown(found: Sequence[Surface]) -> str:
     """Every surface as Markdown."""
     parts = ["# Where dropout pays", HOW_TO_READ]
-    for surface in found:
-        name = as_markdown(Path(surface.source).name)
-        parts += [f"## {name}", in_words(surface), f"![Perplexity by part of the text]({figure_name(surface)}.svg)"]
+    for figure, surface in zip(figure_names(found), found, strict=True):
+        heading = as_markdown(figure.removesuffix("-surface"))
+        parts += [f"## {heading}", in_words(surface), f"![Perplexity by part of the text]({figure}.svg)"]
         parts.append(as_table(surface).markdown())
     return "\n\n".join(parts) + "\n"
 

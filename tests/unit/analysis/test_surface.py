@@ -6,9 +6,12 @@ from dataclasses import replace
 import pytest
 from support.factories import make_record
 
+from benchmark.analysis.results import gather
 from benchmark.analysis.surface import Surface, as_text, surfaces
 from benchmark.grid.surface import changes_for, runs_of
+from benchmark.reports import figures
 from benchmark.reports import surface as report
+from benchmark.reports.names import short_names
 from benchmark.store.records import Record, Store
 from benchmark.tasks import registry
 from datamodules.errors import UserError
@@ -120,6 +123,22 @@ def test_the_report_shows_every_point_and_is_the_same_each_time(tmp_path) -> Non
     assert "| 256 | 1/2 | 120.0 | 105.0 | 0.5 | 1 | -12.5% | yes | more than 2.0 times |" in text
     assert "| 256 | 1 | 120.0 | 105.0 | 0.5 | 1 | -12.5% | yes | more than there is |" in text
     assert report.files(tmp_path, tmp_path) == files
+
+
+def test_sources_whose_folders_have_one_name_have_a_figure_each() -> None:
+    assert short_names(["sotu", "a/text"]) == {"sotu": "sotu", "a/text": "text"}
+    names = short_names(["a/text", "b/text"])
+    assert len(set(names.values())) == 2
+    assert names.items() <= short_names(["sotu", "b/text", "a/text"]).items()  # whatever their order
+    grid = [(place, rate) for place in "ab" for rate in (0.0, 0.5)]
+    rows = [ROWS[0].variant(f"{place}-{rate}", source=f"{place}/text", dropout=rate) for place, rate in grid]
+    records = [make_record(row, curve=[{"epoch": 1, "validation_perplexity": 100.0}]) for row in rows]
+    found = surfaces(records)
+    text = report.markdown(found)
+    assert len(set(report.figure_names(found))) == 2
+    assert all(f"({name}.svg)" in text for name in report.figure_names(found))
+    drawn = figures.draw(gather(rows, records))
+    assert all(name in drawn for name in names.values())
 
 
 def test_parts_of_the_text_as_a_reader_writes_them() -> None:
