@@ -203,7 +203,7 @@ def test_a_run_in_folds_is_evaluated_again_and_captions_new_pictures(rnnreg, tmp
     code, out, err = rnnreg("evaluate", place, "--store", tmp_path / "runs", *places)
     assert code == 0, err
     assert f"{record.metrics['test_bleu']:.1f}" in out
-    code, out, err = rnnreg("export", place, tmp_path / "exported", "--store", tmp_path / "runs", *places)
+    code, out, err = rnnreg("export", place, tmp_path / "exported", "--store", tmp_path / "runs", *places[:2])
     assert code == 0, err
     picture = folder / "Images" / "030.png"
     of_run = rnnreg("caption", picture, "--row", place)[1]
