@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from datamodules.errors import UserError
+from datamodules.scratch import scratch_file
 
 
 @contextmanager
@@ -23,7 +24,7 @@ def replacing(path: Path, *, lasting: bool = True) -> Iterator[Path]:
     Raises:
         UserError: the file cannot be written.
     """
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch = scratch_file(path)
     try:
         yield scratch
         if lasting:

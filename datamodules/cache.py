@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from datamodules.errors import DataError
+from datamodules.scratch import PREFIX
 from datamodules.sources import flush, sha256_of
 
 Item = TypeVar("Item")
@@ -122,11 +123,11 @@ def is_whole(folder: Path) -> bool:
 def _make_scratch(place: Path, name: str) -> Path:
     """An empty folder of this process, with the rights that the umask gives, as tempfile would not give them.
 
-    Its name ends as those of tempfile do, by which `rnnreg clean` knows it.
+    Its name is one of datamodules.scratch.FOLDER, by which `rnnreg clean` knows it.
     """
     for number in itertools.count():
         with suppress(FileExistsError):
-            scratch = place / f".{name}.{socket.gethostname()}-{number}.{os.getpid():08d}"
+            scratch = place / f"{PREFIX}{name}.{socket.gethostname()}-{number}.{os.getpid():08d}"
             scratch.mkdir()
             break
     return scratch
@@ -136,7 +137,7 @@ def leftovers(place: Path) -> list[Path]:
     """Scratch folders of preparations on this machine whose process has died."""
     host = socket.gethostname()
     found = []
-    for scratch in place.glob(f".*.{host}-*.*"):
+    for scratch in place.glob(f"{PREFIX}*.{host}-*.*"):
         process = scratch.name.rpartition(".")[2]
         if process.isdecimal() and not _is_alive(int(process)):
             found.append(scratch)

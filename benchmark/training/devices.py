@@ -24,6 +24,7 @@ from benchmark.files import replacing
 from benchmark.training.endings import Interrupted
 from benchmark.training.processes import begin, changed_environment, context
 from datamodules.errors import UserError
+from datamodules.scratch import PREFIX
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """Signals that the agent handles while it watches the processes."""
@@ -105,7 +106,7 @@ def on_devices(devices: int, function: Callable[..., Result], *arguments: object
         signals_to_handle=",".join(number.name for number in SIGNALS),
     )
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
-    with tempfile.TemporaryDirectory(prefix="rnnreg-") as folder:
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
         errors = Path(folder)
         try:
             results: dict[int, Result] = elastic_launch(config, call)(

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from datamodules.scratch import PREFIX
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that ask a process to end: Ctrl-C, `kill` and job schedulers, and the end of a terminal."""
 
@@ -114,7 +116,7 @@ def complete_environment() -> None:
     The folder is a scratch folder, which is removed at the end.
     """
     if not Path(os.path.expanduser("~")).is_dir():  # noqa: PTH111  Path raises an error instead
-        os.environ["HOME"] = tempfile.mkdtemp(prefix="rnnreg-")
+        os.environ["HOME"] = tempfile.mkdtemp(prefix=PREFIX)
         atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
     try:
         getpass.getuser()

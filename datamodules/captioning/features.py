@@ -1,7 +1,6 @@
 """One vector per picture from a frozen network, extracted once, kept in a memory-mapped file, or read from a user's."""
 
 import logging
-import os
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from datamodules.bounds import ARRAY_BYTES, BATCH_PIXELS
 from datamodules.captioning.images import Picture
 from datamodules.captioning.networks import NETWORKS, Network
 from datamodules.errors import DataError, damaged
+from datamodules.scratch import scratch_file
 from datamodules.sealed import Sealing, is_sealed
 from datamodules.sources import flush, sha256_of
 from datamodules.text import read_json
@@ -134,7 +134,7 @@ def _write(path: Path, old: Any, pictures: Sequence[Picture], vectors: np.ndarra
     ids = [*map(str, old["id"]), *(picture.id for picture in pictures)]
     stamps = [*map(str, old["stamp"]), *(picture.stamp for picture in pictures)]
     kind = _record_type(max(map(len, ids)), max(map(len, stamps)), vectors.shape[1])
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch = scratch_file(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with scratch.open("wb") as file:

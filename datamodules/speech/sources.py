@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from datamodules.errors import DataError, damaged
+from datamodules.scratch import PREFIX
 from datamodules.sources import FolderSource, Source, SourceFile
 
 Split = Literal["train", "validation", "test"]
@@ -63,7 +64,7 @@ def _unpack(archive: Path, folder: Path) -> None:
     """Unpack an archive as a whole: a subset is there only once all its files are."""
     import tarfile
 
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=folder) as scratch:
         with tarfile.open(archive) as file:
             file.extractall(scratch, filter="data")  # no name leads out of the folder
         (folder / "LibriSpeech").mkdir(exist_ok=True)

@@ -5,10 +5,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.store.leftovers import HALF_WRITTEN, SCRATCH_FOLDER
 from benchmark.store.locks import UNDER_WAY
 from benchmark.store.records import Record, Store
 from campaign import children
+from datamodules.scratch import FILE, FOLDER
 
 
 class Wrong(Exception):
@@ -54,7 +54,7 @@ class Place:
         return [
             str(path.relative_to(self.folder))
             for path in found
-            if (SCRATCH_FOLDER if path.is_dir() else HALF_WRITTEN).fullmatch(path.name)
+            if (FOLDER if path.is_dir() else FILE).fullmatch(path.name)
         ]
 
 

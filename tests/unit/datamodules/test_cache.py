@@ -72,8 +72,8 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path) -> None:
 def test_what_killed_processes_left_is_removed(tmp_path) -> None:
     place = tmp_path / "prepared"
     host = socket.gethostname()
-    dead, alive = place / f".x.{host}-0.4000000", place / f".x.{host}-0.{os.getpid()}"
-    elsewhere = place / ".x.another-machine-0.4000000"
+    dead, alive = place / f".rnnreg-x.{host}-0.4000000", place / f".rnnreg-x.{host}-0.{os.getpid()}"
+    elsewhere = place / ".rnnreg-x.another-machine-0.4000000"
     for folder in (dead, alive, elsewhere):
         folder.mkdir(parents=True)
     assert leftovers(place) == [dead]

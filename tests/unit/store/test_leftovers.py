@@ -13,18 +13,24 @@ def left(tmp_path: Path, monkeypatch) -> dict[str, Path]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
     files = {
-        "half a checkpoint": "runs/tiny/seed-1-0123abcd/.last.ckpt.4711",
-        "half a table": "runs/.table.md.12",
-        "half of the vectors": "data/features/own/.descriptor.npy.99",
-        "half a preparation": "data/prepared/.0a1b2c.host-0.4711/frames",
-        "half a preparation elsewhere": "cache/rnnreg/.0a1b2c.abcdefgh/frames",
-        "half a download": "data/ptb/tmpab12_cd3/ptb.train.txt",
-        "errors of devices": "scratch/rnnreg-ab12_cd3/0",
+        "half a checkpoint": "runs/tiny/seed-1-0123abcd/.rnnreg-last.ckpt.4711",
+        "half a table": "runs/.rnnreg-table.md.12",
+        "half of the vectors": "data/features/own/.rnnreg-descriptor.npy.99",
+        "half a preparation": "data/prepared/.rnnreg-0a1b2c.host-0.4711/frames",
+        "half a preparation elsewhere": "cache/rnnreg/.rnnreg-0a1b2c.host-1.00000012/frames",
+        "half a download": "data/ptb/.rnnreg-ab12_cd3/ptb.train.txt",
+        "errors of devices": "scratch/.rnnreg-ab12_cd3/0",
         "record": "runs/tiny/seed-1-0123abcd/record.json",
         "checkpoint": "runs/tiny/seed-1-0123abcd/last.ckpt",
         "preparation": "data/prepared/0a1b2c/about.json",
         "repository": "data/.git/config.12",
         "someone else's": "scratch/pip-ab12_cd3/0",
+        "photographs": "data/mytext/tmpphotos24/1.jpg",
+        "backup of a store": "runs/.backup.20240101/record.json",
+        "settings": "runs/.bashrc.2024",
+        "notes beside a run": "runs/tiny/seed-1-0123abcd/.notes.2",
+        "work": "scratch/rnnreg-mywork24/1.txt",
+        "own features": "data/features/own/.archive.20240101/1.npy",
     }
     for name, place in files.items():
         path = tmp_path / place
@@ -36,7 +42,10 @@ def left(tmp_path: Path, monkeypatch) -> dict[str, Path]:
     return {name: tmp_path / place for name, place in files.items()} | {"lock": lock.path}
 
 
-NEEDED = {"record", "checkpoint", "preparation", "repository", "someone else's"}
+NEEDED = {
+    "record", "checkpoint", "preparation", "repository", "someone else's", "photographs", "backup of a store",
+    "settings", "notes beside a run", "work", "own features",
+}  # fmt: skip
 
 
 def test_what_killed_processes_left_is_said_and_removed(left, rnnreg, tmp_path) -> None:
@@ -53,7 +62,7 @@ def test_what_killed_processes_left_is_said_and_removed(left, rnnreg, tmp_path) 
         assert all(path.exists() for name, path in left.items() if name != "lock")
         code, out, err = rnnreg(*where, "--idle-minutes", 0)
         assert (code, err) == (0, "")
-        assert "seed-1-0123abcd/.last.ckpt.4711: 17 bytes\n" in out
+        assert "seed-1-0123abcd/.rnnreg-last.ckpt.4711: 17 bytes\n" in out
         assert "7 files and folders removed" in out
         assert {name for name, path in left.items() if path.exists()} == NEEDED
         assert held.progress == (1, 2)
