@@ -1,7 +1,9 @@
 """Exported models: a folder with weights, configuration, vocabulary, record and model card, which anyone can load."""
 
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -14,15 +16,30 @@ from torch import Tensor
 from benchmark.files import replacing
 from benchmark.sharing.card import Card, card
 from benchmark.sharing.evaluation import Accelerator, comparison, final_evaluation, finished_record, own_data
-from benchmark.sharing.graphs import export_graphs
+from benchmark.sharing.graphs import GRAPHS, export_graphs
 from benchmark.store.records import LOG_PROBABILITIES, Record
 from benchmark.tasks.trained import Trained
 from datamodules.errors import UserError
+from datamodules.scratch import PREFIX
 from datamodules.sources import sha256_of
 from models.loaded import load
-from models.loading import CONFIG, FORMAT, RECORD, VOCABULARIES, WEIGHTS, WORDS, Saved, build, read, write_json
+from models.loading import (
+    CONFIG,
+    FORMAT,
+    RECORD,
+    VOCABULARIES,
+    WEIGHTS,
+    WORDS,
+    Saved,
+    build,
+    read,
+    read_json,
+    write_json,
+)
 
 CARD = "README.md"
+SUITE = "rnnreg"
+"""Begins the name of the suite and its version in the configuration of every export."""
 
 TOLERANCE = 0.01
 """Largest difference of a figure from the record's, for weights in half precision."""
@@ -62,15 +79,16 @@ def export(
 
     Raises:
         UserError: the run has not finished, the folder holds something else, or the exported model is not the record's.
+            The folder stays as it was.
     """
     record = finished_record(trained)
     saved = read(trained.place)
     build(saved, may_import=True)  # what cannot be loaded is not exported
-    _prepare(folder)
-    dtype = torch.float16 if half else torch.float32
-    _write_model(saved, trained.place / RECORD, folder, dtype)
-    with _no_model_unless_it_is_right(folder):
-        read_again = read(folder)
+    _require_place(folder, trained.place)
+    with _replacing_model(folder) as scratch:
+        dtype = torch.float16 if half else torch.float32
+        _write_model(saved, trained.place / RECORD, scratch, dtype)
+        read_again = read(scratch)
         for name, tensor in saved.weights.items():
             if not torch.equal(read_again.weights[name], tensor.to(dtype).float()):
                 raise UserError(f"{folder / WEIGHTS}: {name} was not written as it is; is the disk full?")
@@ -79,27 +97,71 @@ def export(
         graph_note = ""
         if half or verify or onnx:
             own = own_data(record, data)
-            model = load(folder, may_import=True).model
+            model = load(scratch, may_import=True).model
             measured = final_evaluation(model, own, accelerator)
             _compare(measured, record, half)
             remarks.append(comparison(measured, record))
             if onnx:
-                replaced = load(folder, may_import=True).model
-                graph_note = export_graphs(replaced, model, folder, trained.place / LOG_PROBABILITIES, own)
+                replaced = load(scratch, may_import=True).model
+                graph_note = export_graphs(replaced, model, scratch, trained.place / LOG_PROBABILITIES, own)
                 remarks.append(graph_note)
-    made = Card(record, measured, read_again.dtype, records, graph_note)
-    _write_text(folder / CARD, card(made))
+        made = Card(record, measured, read_again.dtype, records, graph_note)
+        _write_text(scratch / CARD, card(made))
     return Exported(sorted(path for path in folder.iterdir() if path.is_file()), remarks)
 
 
-@contextmanager
-def _no_model_unless_it_is_right(folder: Path) -> Iterator[None]:
-    """Take the configuration away from a model that is found to be wrong: without it the folder is no model."""
+def _require_place(folder: Path, source: Path) -> None:
+    """Refuse a folder whose content an export must not replace.
+
+    Raises:
+        UserError: it holds the model that is exported, or something that no export has written.
+    """
+    if not folder.is_dir():
+        return
+    if folder.samefile(source):
+        raise UserError(f"{folder} holds the very model that is to be exported; name another folder")
+    if any(not path.name.startswith(PREFIX) for path in folder.iterdir()) and not _is_exported(folder):
+        raise UserError(f"{folder} is not empty and no exported model; name a new folder")
+
+
+def _is_exported(folder: Path) -> bool:
+    """Whether the suite has written the configuration in a folder, since other programs' models have one too."""
     try:
-        yield
-    except BaseException:
-        (folder / CONFIG).unlink(missing_ok=True)
-        raise
+        config = read_json(folder / CONFIG)
+    except UserError:
+        return False
+    return "format" in config and str(config.get("suite", "")).startswith(f"{SUITE} ")
+
+
+@contextmanager
+def _replacing_model(folder: Path) -> Iterator[Path]:
+    """A scratch folder whose files take the place of an earlier export's once all of them are written.
+
+    Until then the folder stays as it was. The configuration comes last: as it has the checksums of the other files,
+    a model that is half replaced is refused.
+
+    Raises:
+        UserError: the folder cannot be made or written to.
+    """
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}") from error
+    try:
+        yield scratch
+        for name in GRAPHS:
+            (folder / name).unlink(missing_ok=True)
+        for path in sorted(scratch.iterdir(), key=lambda path: path.name == CONFIG):
+            path.replace(folder / path.name)
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        if is_new:
+            with suppress(OSError):  # it holds the model
+                folder.rmdir()
 
 
 def _compare(metrics: Mapping[str, float], record: Record, half: bool) -> None:
@@ -110,23 +172,6 @@ def _compare(metrics: Mapping[str, float], record: Record, half: bool) -> None:
                 f"in half precision {name} is {metrics[name]:.4f}, and {value:.4f} in the record: more than "
                 f"{TOLERANCE} apart; export without --half"
             )
-
-
-def _prepare(folder: Path) -> None:
-    """Make the folder, or take one of an earlier export.
-
-    Raises:
-        UserError: it holds something else, or cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()) and not (folder / CONFIG).is_file():
-            raise UserError(f"{folder} is not empty and no exported model; name a new folder")
-        (folder / CONFIG).unlink(missing_ok=True)  # without it, what is half-written is no model
-        for old in folder.glob("*.onnx"):
-            old.unlink()
-    except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror}") from error
 
 
 def _write_model(saved: Saved, record: Path, folder: Path, dtype: torch.dtype) -> None:
@@ -142,7 +187,7 @@ def _write_model(saved: Saved, record: Path, folder: Path, dtype: torch.dtype) -
             scratch.write_bytes(record.read_bytes())
         content = {
             "format": FORMAT,
-            "suite": f"rnnreg {version('rnnreg')}",
+            "suite": f"{SUITE} {version(SUITE)}",
             "model": saved.kind,
             "dtype": str(dtype).removeprefix("torch."),
             "arguments": _plain({name: value for name, value in saved.arguments.items() if name not in WORDS}),

@@ -33,7 +33,8 @@ WITHOUT_OPERATION = ("layer_norm", "zoneout_cell", "zoneout_hidden")
 LARGEST_DIFFERENCE = 1e-3
 """Largest difference of a log-probability by a graph from the network's own; rounding gives about 1e-5."""
 
-DECODER, ENCODER, FRAMES = "decoder.onnx", "encoder.onnx", "frames.onnx"
+GRAPHS = DECODER, ENCODER, FRAMES = "decoder.onnx", "encoder.onnx", "frames.onnx"
+"""Names of graphs in an exported folder."""
 
 
 def flat(state: State) -> list[Tensor]:
