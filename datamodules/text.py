@@ -64,7 +64,7 @@ def decode_lines(file: IO[bytes], place: Path | str) -> Iterator[str]:
             if len(line) > LINE_CHARACTERS.most + 1:
                 LINE_CHARACTERS.refuse(f"{place}, line {number}")
             if line := line.lstrip(_MARK):  # a mark alone, at the end, is no line
-                yield unicodedata.normalize("NFC", line.removesuffix("\n"))
+                yield composed(line.removesuffix("\n"))
         reader.detach()
 
 
@@ -80,7 +80,12 @@ def decode(content: bytes, place: Path | str) -> str:
         number = content.count(b"\n", 0, error.start) + 1
         raise DataError(f"{place}, line {number}: not UTF-8 ({error.reason}); save it as UTF-8") from error
     _require_text(text, place)
-    return unicodedata.normalize("NFC", re.sub(rf"(?<![^\r\n]){_MARK}+", "", text))
+    return composed(re.sub(rf"(?<![^\r\n]){_MARK}+", "", text))
+
+
+def composed(text: str) -> str:
+    """A text in Unicode's normal form C, as every reader gives it, so that equal words are equal strings."""
+    return unicodedata.normalize("NFC", text)
 
 
 def _require_text(text: str, place: Path | str) -> None:

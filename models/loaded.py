@@ -13,6 +13,7 @@ from datamodules.captioning.examples import words
 from datamodules.captioning.images import Picture, picture_file
 from datamodules.errors import UserError
 from datamodules.speech.features import LeftOut, log_mel, read_audio, statistics
+from datamodules.text import composed
 from datamodules.translation.datamodule import collate
 from datamodules.translation.tokenization import tokenize
 from datamodules.vocabulary import EOS, UNK, Vocabulary, without_eos
@@ -54,8 +55,8 @@ class LoadedLanguageModel(Loaded):
     def tokenize(self, text: str) -> list[str]:
         """The words of a text as the vocabulary spells them, with `<eos>` after each line.
 
-        Words are separated by white space. A word that the vocabulary does not have in capitals is put in lower case,
-        unless the vocabulary has any capitals.
+        Words are separated by white space, and their letters are composed (NFC), as those of files are. A word that the
+        vocabulary does not have in capitals is put in lower case, unless the vocabulary has any capitals.
         """
         lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
         return [word for line in lines for word in (*self.words(line), EOS)]
@@ -63,7 +64,7 @@ class LoadedLanguageModel(Loaded):
     def words(self, line: str) -> list[str]:
         """The words of a line as the vocabulary spells them."""
         known = self.vocabulary.ids
-        return [word if self.has_capitals or word in known else word.lower() for word in line.split()]
+        return [word if self.has_capitals or word in known else word.lower() for word in composed(line).split()]
 
     def unknown(self, tokens: Sequence[str]) -> list[str]:
         """The words among tokens that are read as `<unk>`, in their order, without `<unk>` itself."""
@@ -75,11 +76,13 @@ class LoadedLanguageModel(Loaded):
 
         Args:
             text: one sentence a line.
-            after: words that the text follows. With none, as where records measure a whole split as one stream, the
-                first token is read and not predicted, and the result is one shorter.
+            after: words that the text follows, which are spelled as those of the text are. With none, as where records
+                measure a whole split as one stream, the first token is read and not predicted, and the result is one
+                shorter.
         """
-        tokens = self.vocabulary.encode([*after.split(), *self.tokenize(text)])
-        return self.score(torch.tensor(tokens))[max(0, len(after.split()) - 1) :]
+        before = self.words(after)
+        tokens = self.vocabulary.encode([*before, *self.tokenize(text)])
+        return self.score(torch.tensor(tokens))[max(0, len(before) - 1) :]
 
     @torch.no_grad()
     def score(self, tokens: Tensor) -> Tensor:
@@ -119,7 +122,7 @@ class LoadedTranslator(Loaded):
 
     def tokenize(self, text: str) -> list[str]:
         """The words and punctuation of a source sentence, without an `<eos>` at its end."""
-        return tokenize(without_eos(text, "the source sentence")[0], self.model.languages[0])
+        return tokenize(without_eos(composed(text), "the source sentence")[0], self.model.languages[0])
 
     @torch.no_grad()
     def log_probabilities(self, text: str, translation: str) -> Tensor:
@@ -130,7 +133,7 @@ class LoadedTranslator(Loaded):
             translation: target sentence.
         """
         source = self.model.source_vocabulary.encode(self.tokenize(text))
-        translation, _ = without_eos(translation, "the translation")
+        translation, _ = without_eos(composed(translation), "the translation")
         target = self.model.target_vocabulary.encode(tokenize(translation, self.model.languages[1]))
         if not source:
             raise UserError("the source sentence is empty")
@@ -152,7 +155,7 @@ class LoadedCaptioner(Loaded):
 
     def tokenize(self, text: str) -> list[str]:
         """The words of a caption."""
-        return words(text).split()
+        return words(composed(text)).split()
 
     def picture(self, picture: str | PathLike[str] | Image) -> Picture:
         """A picture from a file, or one that is open already."""
@@ -191,7 +194,7 @@ class LoadedAcousticModel(Loaded):
 
     def tokenize(self, text: str) -> list[str]:
         """The names of states in a text, separated by white space."""
-        return text.split()
+        return composed(text).split()
 
     @torch.no_grad()
     def log_probabilities(self, audio: str | PathLike[str]) -> Tensor:

@@ -1,7 +1,6 @@
 """Commands that use a trained model: sample, translate, caption."""
 
 import sys
-import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,7 +45,6 @@ def sample(
 
     loaded = _load(model, seed, store, rows_file, "LanguageModel")
     assert isinstance(loaded, LoadedLanguageModel)
-    prompt = unicodedata.normalize("NFC", prompt)
     tokens = loaded.words(prompt)
     if not tokens:
         raise UserError("--prompt is empty; give at least one word")

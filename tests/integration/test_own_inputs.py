@@ -65,6 +65,9 @@ def test_what_ends_a_sentence_already_is_no_word_of_it(trained, rnnreg, tmp_path
     translator = load(next(trained.store.glob("pairs/seed-*")))
     assert translator.tokenize("big dog sees <eos>") == ["big", "dog", "sees"]
     assert len(translator.log_probabilities("big dog", "grand chien <eos>")) == 3
+    assert translator.tokenize("Cafe\u0301") == ["Caf\u00e9"]
+    captioner = load(next(trained.store.glob("captions/seed-*")))
+    assert captioner.tokenize("Cafe\u0301") == ["caf\u00e9"]
 
 
 def test_what_is_left_out_of_a_folder_of_pictures_is_said(trained, rnnreg, tmp_path) -> None:

@@ -61,6 +61,27 @@ def test_each_token_has_a_log_probability_after_the_words_before_it(model) -> No
     assert not model.training
 
 
+def test_what_a_text_follows_is_spelled_as_the_text_is(model) -> None:
+    expected = model.log_probabilities("barks", after="the dog")
+    assert torch.equal(model.log_probabilities("barks", after="The DOG"), expected)
+    assert torch.equal(
+        model.log_probabilities("barks", after="The DOG <eos> N\n"),
+        model.log_probabilities("barks", after="the dog <eos> N"),
+    )
+
+
+def test_letters_are_composed_before_words_are_looked_up(tmp_path: Path) -> None:
+    model = load(write(tmp_path / "model", [*WORDS, "caf\u00e9"]))
+    apart = "The Cafe\u0301 barks"
+    assert model.tokenize(apart) == ["the", "caf\u00e9", "barks", "<eos>"]
+    assert model.unknown(model.tokenize(apart)) == []
+    assert torch.equal(model.log_probabilities(apart), model.log_probabilities("the caf\u00e9 barks"))
+    assert torch.equal(
+        model.log_probabilities("dog", after=apart), model.log_probabilities("dog", after="the caf\u00e9 barks")
+    )
+    assert model.generate(apart, words=1).startswith("the caf\u00e9 barks ")
+
+
 def test_a_text_is_drawn_from_the_likeliest_words_only(model) -> None:
     pieces = list(model.stream("The dog", words=5, exclude=()))
     assert pieces[0] == "the dog"
