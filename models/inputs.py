@@ -12,6 +12,7 @@ from datamodules.captioning.images import Picture
 from datamodules.captioning.networks import NETWORKS
 from datamodules.errors import UserError
 from models.captioner import Captioner
+from models.requests import require_search
 from models.translator import Translator
 
 
@@ -30,7 +31,11 @@ def translate_sentences(
         sentences: words of each sentence.
         beam: hypotheses that beam search keeps; the model's own number if None.
         length_normalization: see models.decoding.beam_search; the model's own if None.
+
+    Raises:
+        UserError: a setting is out of its bounds.
     """
+    require_search(beam, length_normalization)
     written = [""] * len(sentences)
     for length in sorted({len(words) for words in sentences} - {0}):
         places = [place for place, words in enumerate(sentences) if len(words) == length]

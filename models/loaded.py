@@ -24,6 +24,7 @@ from models.evaluation_methods import Plain
 from models.inputs import picture_vectors, translate_sentences
 from models.language_model import NEVER_DRAWN, LanguageModel
 from models.loading import Saved, build, read
+from models.requests import require_drawing
 from models.translator import Translator
 
 
@@ -98,9 +99,32 @@ class LoadedLanguageModel(Loaded):
         exclude: Collection[str] = NEVER_DRAWN,
         seed: int = 0,
     ) -> Iterator[str]:
-        """A text continued, in pieces as they are drawn, the prompt first; see LanguageModel.continue_text."""
+        """A text continued, in pieces as they are drawn, the prompt first; see LanguageModel.continue_text.
+
+        Raises:
+            UserError: the prompt has no word, a word to exclude is none of the vocabulary, or a setting is out of its
+                bounds.
+        """
         text = " ".join(self.words(prompt))
-        return self.model.stream_text(text, words, exclude, temperature, seed, top_k)
+        if not text:
+            raise UserError("the prompt is empty; give at least one word")
+        require_drawing(words, temperature, top_k, seed)
+        return self.model.stream_text(text, words, self.excluded(exclude), temperature, seed, top_k)
+
+    def excluded(self, words: Collection[str]) -> list[str]:
+        """Words of the vocabulary that are never to be drawn, as it spells them; of NEVER_DRAWN it may lack some.
+
+        Raises:
+            UserError: one is not in the vocabulary, so that excluding it would change nothing, or they are all of it.
+        """
+        if isinstance(words, str):
+            raise UserError(f"exclude is the text {words!r}; expected a list of words, such as [{words!r}]")
+        spelled = [word if word in NEVER_DRAWN else " ".join(self.words(word)) for word in words]
+        if unknown := [word for word in spelled if word not in self.vocabulary.ids and word not in NEVER_DRAWN]:
+            raise UserError(f"cannot exclude what is not in the vocabulary: {', '.join(map(repr, unknown))}")
+        if not self.vocabulary.ids.keys() - set(spelled):
+            raise UserError("every word of the vocabulary is excluded; leave at least one")
+        return spelled
 
     def generate(
         self,

@@ -9,6 +9,7 @@ import torch
 from support.corpora import RATE, spoken
 from support.trained import table_of
 
+from datamodules.errors import UserError
 from models import load
 
 
@@ -66,6 +67,13 @@ def test_what_ends_a_sentence_already_is_no_word_of_it(trained, rnnreg, tmp_path
     assert translator.tokenize("big dog sees <eos>") == ["big", "dog", "sees"]
     assert len(translator.log_probabilities("big dog", "grand chien <eos>")) == 3
     assert translator.tokenize("Cafe\u0301") == ["Caf\u00e9"]
+    for settings, message in (
+        ({"beam": 0}, "beam is 0; expected a whole number from 1 to 100"),
+        ({"beam": 10**6}, "beam is 1000000; expected"),
+        ({"length_normalization": 1e9}, "length_normalization is 1000000000.0; expected a number from 0 to 10"),
+    ):
+        with pytest.raises(UserError, match=message):
+            translator.generate("big dog", **settings)
     captioner = load(next(trained.store.glob("captions/seed-*")))
     assert captioner.tokenize("Cafe\u0301") == ["caf\u00e9"]
 

@@ -95,6 +95,34 @@ def test_a_text_is_drawn_from_the_likeliest_words_only(model) -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"prompt": " "}, "the prompt is empty"),
+        ({"words": -1}, "words is -1; expected a whole number from 0$"),
+        ({"words": 2.5}, "words is 2.5; expected a whole number"),
+        ({"temperature": 0}, r"temperature is 0; expected a number from 1e-06 to 1e\+06"),
+        ({"temperature": 1e-40}, "temperature is 1e-40"),
+        ({"temperature": float("nan")}, "temperature is nan"),
+        ({"top_k": 0}, "top_k is 0; expected a whole number from 1$"),
+        ({"seed": 10**20}, "the seed of the drawing is 100000000000000000000; expected a whole number from 0 to"),
+        ({"exclude": "the"}, r"exclude is the text 'the'; expected a list of words, such as \['the'\]"),
+        ({"exclude": ["the", "cat"]}, "not in the vocabulary: 'cat'"),
+        ({"exclude": ["the dog"]}, "not in the vocabulary: 'the dog'"),
+        ({"exclude": WORDS}, "every word of the vocabulary is excluded"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_drawn_is_one_line(model, settings, message) -> None:
+    with pytest.raises(UserError, match=message):
+        model.generate(**{"prompt": "the", **settings})
+
+
+def test_excluded_words_are_spelled_as_the_vocabulary_spells_them(model) -> None:
+    drawn = model.generate("dog", words=200, exclude=["The", "BARKS", "$"])
+    assert not {"the", "barks"} & set(drawn.split())
+    assert {"the", "barks"} <= set(model.generate("dog", words=200, exclude=()).split())
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"format": 2}, "format 2, this version reads 1"),
