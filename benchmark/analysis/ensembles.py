@@ -3,7 +3,7 @@
 import datetime
 import hashlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,12 @@ SEED = 0
 
 
 def update(
-    chosen: Iterable[Row], every: Sequence[Row], store: Store, data: Path | None = None, device: str = "cpu"
+    chosen: Iterable[Row],
+    every: Sequence[Row],
+    store: Store,
+    data: Path | None = None,
+    device: str = "cpu",
+    here: Callable[[Row], str | None] | None = None,
 ) -> list[Record]:
     """Make the ensembles that the finished runs of a store allow, and keep their records in it.
 
@@ -39,6 +44,7 @@ def update(
         store: folder of the runs.
         data: folder of the data; without it only perplexity is measured.
         device: device on which models are evaluated.
+        here: gives the checksum of the data at hand for a row, by which members are chosen; see `gather`.
 
     Returns:
         The new records.
@@ -47,12 +53,12 @@ def update(
         UserError: the members' log-probabilities or checkpoints cannot be read, or are not of the same tokens.
     """
     records = list(store.records(skipped=[]))
+    trained = {results.row.name: results.records for results in gather(every, records, here=here)}
     made: list[Record] = []
     commit = describe_commit()  # before the first record, which itself changes the tree that it is committed to
     for row in chosen:
         if row.ensemble_of:
-            (trained,) = gather([registry.find(row.ensemble_of, every)], records)
-            members = trained.records[: row.members]
+            members = trained[registry.find(row.ensemble_of, every).name][: row.members]
             if len(members) > 1 and (record := _make(row, members, store, data, device, commit)):
                 made.append(record)
     return made

@@ -62,7 +62,8 @@ def caption_test_set(row: Row, every: Sequence[Row], store: Path, data: Path, co
     captions: dict[str, list[str]] = {}
     for other in every:
         if (other.config.task, other.config.data_set_name) == (row.config.task, row.config.data_set_name):
-            (trained,) = gather([registry.find(other.ensemble_of or other.name, every)], records)
+            row_of_members = registry.find(other.ensemble_of or other.name, every)
+            (trained,) = gather([row_of_members], records, here=lambda _: datamodule.sha256)
             captions |= _captions(other, trained, store, datamodule)
     examples, model = datamodule.examples["test"], model_name(row)
     return Gallery(row.config.source, model, examples, captions, *chosen(examples, captions[model], count))

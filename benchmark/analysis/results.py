@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import statistics
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmark.analysis import same_data
 from benchmark.tasks.base import Config, DataSet, Metric, Row, Size
 from benchmark.tasks.registry import DATA_SETS
 from datamodules.errors import UserError
@@ -130,39 +131,75 @@ class RowResults:
 
 
 def gather(
-    rows: Iterable[Row], records: Iterable[Record], warnings: list[str] | None = None, store: Store | None = None
+    rows: Iterable[Row],
+    records: Iterable[Record],
+    warnings: list[str] | None = None,
+    store: Store | None = None,
+    here: Callable[[Row], str | None] | None = None,
 ) -> list[RowResults]:
     """Give each row the records that are its own: same name, configuration, protocol and data, one per seed.
+
+    Rows on the same source have records of the same data, since they are compared with each other; see `same_data`.
 
     Args:
         rows: the rows, in the order of the table.
         records: the records of a store.
-        warnings: receives a message for each row that has records of another configuration, protocol or data.
+        warnings: receives a message for each row and each source that has records which are left out.
         store: the store of the records, for what they keep beside them.
+        here: gives the checksum of the data at hand for a row, None where it is not known; runs of it are shown.
     """
     by_row: dict[str, list[Record]] = {}
     for record in records:
         by_row.setdefault(record.row, []).append(record)
-    found = []
-    for row in rows:
-        fingerprint = row.config.fingerprint()
-        own = [record for record in by_row.get(row.name, []) if record.fingerprint == fingerprint]
-        data = [record.data_sha256 for record in own]
-        common = max(sorted(set(data)), key=data.count) if data else ""
-        kept = {record.seed: record for record in own if record.data_sha256 == common}
-        if warnings is not None and (excluded := len(by_row.get(row.name, [])) - len(kept)):
-            warnings.append(f"{row.name}: {excluded} records of another configuration, protocol or data are left out")
-        found.append(RowResults(row, tuple(kept[seed] for seed in sorted(kept)), store))
-    return found
+    own = [(row, _own(row, by_row.get(row.name, ()), warnings)) for row in rows]
+    of_sources: dict[tuple[object, ...], list[Record]] = {}
+    rows_of = {row.config.data_key: row for row, _ in reversed(own)}
+    for row, found in own:
+        of_sources.setdefault(row.config.data_key, []).extend(found)
+    shown: dict[tuple[object, ...], str] = {}
+    for key, found in of_sources.items():
+        if len(same_data.by_data(found)) > 1:
+            shown[key] = same_data.choose(found, here(rows_of[key]) if here else None)
+            if warnings is not None:
+                warnings.append(same_data.warning(rows_of[key].config.source, found, shown[key]))
+    table = []
+    for row, found in own:
+        data = shown.get(row.config.data_key)
+        kept = {record.seed: record for record in found if data is None or record.data_sha256 == data}
+        table.append(RowResults(row, tuple(kept[seed] for seed in sorted(kept)), store))
+    return table
 
 
-def read_store(rows: Iterable[Row], folder: Path, corrupt: list[str] | None = None) -> list[RowResults]:
+def _own(row: Row, records: Sequence[Record], warnings: list[str] | None) -> list[Record]:
+    """The records of a row's configuration and protocol, one for each seed and data, the newest of several."""
+    fingerprint = row.config.fingerprint()
+    own = sorted((one for one in records if one.fingerprint == fingerprint), key=lambda record: record.finished)
+    kept = {(record.seed, record.data_sha256): record for record in own}
+    if warnings is not None:
+        if others := len(records) - len(own):
+            warnings.append(f"{row.name}: {_count(others)} of another configuration or protocol")
+        if copies := len(own) - len(kept):
+            warnings.append(f"{row.name}: {_count(copies)} of a seed that has a newer one")
+    return list(kept.values())
+
+
+def _count(records: int) -> str:
+    return f"{records} record{'s' * (records != 1)}"
+
+
+def read_store(
+    rows: Iterable[Row],
+    folder: Path,
+    corrupt: list[str] | None = None,
+    here: Callable[[Row], str | None] | None = None,
+) -> list[RowResults]:
     """The rows with their records in a store; records that are left out are named on standard error.
 
     Args:
         rows: the rows, in the order of the table.
         folder: folder of the records.
         corrupt: a list to which a line is added for each record that cannot be trusted.
+        here: see `gather`.
 
     Raises:
         UserError: there is no such folder.
@@ -174,7 +211,7 @@ def read_store(rows: Iterable[Row], folder: Path, corrupt: list[str] | None = No
     corrupt = [] if corrupt is None else corrupt
     warnings: list[str] = []
     store = Store(folder)
-    table = gather(rows, store.records(skipped=corrupt), warnings, store)
+    table = gather(rows, store.records(skipped=corrupt), warnings, store, here)
     for warning in (*corrupt, *warnings):
         print(f"rnnreg: left out: {warning}", file=sys.stderr)
     return table

@@ -1,7 +1,7 @@
 """Commands that run rows: list, run, reproduce."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -154,7 +154,7 @@ def reproduce(
         dry_run: Run nothing; say what would be run and about how long it takes, from records of such runs.
         rows_file: Python file with rows of your own, which join their profiles.
     """
-    from benchmark.grid.grid import run_grid
+    from benchmark.grid.grid import data_at_hand, run_grid
 
     require_at_most("--seeds", seeds)
     if not until_decided:
@@ -171,8 +171,9 @@ def reproduce(
     failures, asked_for = run_grid(grid, make(len(grid)), retries, rows_file), f" of {len(grid)}"
     if until_decided and not failures:
         failures, asked_for = run_until_decided(chosen, options, max_seeds, make, retries, rows_file), ""
-    not_made = _make_ensembles(chosen, every, options)
-    _show_results(chosen, every, options.store)
+    here = data_at_hand(options.data)
+    not_made = _make_ensembles(chosen, every, options, here)
+    _show_results(chosen, every, options.store, here)
     if failures:
         lines = "; ".join([*failures, *not_made])
         raise UserError(f"{sum(failures.values())}{asked_for} runs failed, the others are kept: {lines}")
@@ -219,7 +220,9 @@ def show_plan(grid: "Sequence[Run]", options: Options, launching: LaunchOptions)
     print(*words, sep="\n")
 
 
-def _make_ensembles(chosen: Sequence[Row], every: Sequence[Row], options: Options) -> list[str]:
+def _make_ensembles(
+    chosen: Sequence[Row], every: Sequence[Row], options: Options, here: Callable[[Row], str | None]
+) -> list[str]:
     """Make the ensembles that the finished runs allow; gives a line where that fails, since the runs are there."""
     import torch
 
@@ -229,7 +232,7 @@ def _make_ensembles(chosen: Sequence[Row], every: Sequence[Row], options: Option
 
     device = "cuda" if options.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
     try:
-        for record in ensembles.update(chosen, every, Store(options.store), options.data, device):
+        for record in ensembles.update(chosen, every, Store(options.store), options.data, device, here):
             row = registry.find(record.row, every)
             print(f"{row.name} of seeds {', '.join(map(str, record.members))}: {headline(row, record)}")
     except UserError as error:
@@ -237,13 +240,16 @@ def _make_ensembles(chosen: Sequence[Row], every: Sequence[Row], options: Option
     return []
 
 
-def _show_results(chosen: Sequence[Row], every: Sequence[Row], store: Path) -> None:
-    """Write tables and report into the store, and print the table, an ensemble's with the runs that it is made of."""
+def _show_results(chosen: Sequence[Row], every: Sequence[Row], store: Path, here: Callable[[Row], str | None]) -> None:
+    """Write tables and report into the store, and print the table, an ensemble's with the runs that it is made of.
+
+    Where the store has runs of other data too, those of the data at hand are shown.
+    """
     from benchmark.analysis.results import read_store
     from benchmark.reports import tables, write
 
     shown = {row.name for row in (*chosen, *_trained(chosen, every))}
-    results = read_store([row for row in every if row.name in shown], store)
+    results = read_store([row for row in every if row.name in shown], store, here=here)
     write.write({**write.tables_and_figures(results, store, store), **write.page_alone(results, store, store)})
     print(tables.markdown(results))
     print(tables.claims_summary(results))

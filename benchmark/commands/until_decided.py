@@ -30,12 +30,13 @@ def run_until_decided(
     """
     from benchmark.analysis import sequential
     from benchmark.analysis.results import read_store
-    from benchmark.grid.grid import Run, run_grid
+    from benchmark.grid.grid import Run, data_at_hand, run_grid
     from benchmark.store.provenance import rebuild_command
 
     told: set[tuple[str, str]] = set()
+    here = data_at_hand(options.data)
     while True:
-        comparisons = sequential.compare(read_store(rows, options.store), max_seeds)
+        comparisons = sequential.compare(read_store(rows, options.store, here=here), max_seeds)
         for one in comparisons:
             if not one.is_open and (key := (one.judgment.source, one.finding.comparison)) not in told:
                 told.add(key)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmark.files import writable
 from benchmark.grid.estimates import shares
@@ -20,6 +21,7 @@ from benchmark.grid.runs import Specification as Specification
 from benchmark.store.locks import RunLocked
 from benchmark.store.records import COMMITTED, Record, Store
 from benchmark.tasks import registry
+from benchmark.tasks.base import Row
 from benchmark.tracking.logger import finish
 from benchmark.training.endings import Interrupted
 from benchmark.training.options import Options
@@ -228,6 +230,23 @@ def other_precisions(found: Mapping[str, Record], options: Options) -> str:
     """A remark on finished runs whose precision is not the one asked for; they count, as their rows are the same."""
     others = Counter(record.precision for record in found.values() if record.precision != options.precision)
     return "".join(f", {count} of them in precision {precision}" for precision, count in sorted(others.items()))
+
+
+def data_at_hand(folder: Path) -> Callable[[Row], str | None]:
+    """A function that gives the checksum of a row's data in a folder, None if they are not there; it reads them once.
+
+    Args:
+        folder: the folder that holds the named sources.
+    """
+    known: dict[tuple[Any, ...], str | None] = {}
+
+    def checksum(row: Row) -> str | None:
+        key = row.config.data_key
+        if key not in known:
+            known[key] = _checksum(row.config.datamodule(folder))
+        return known[key]
+
+    return checksum
 
 
 def _checksum(data: TaskData) -> str | None:

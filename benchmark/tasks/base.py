@@ -66,6 +66,8 @@ class Config(ABC):
         "averaging",
     )  # fmt: skip
     """Fields that are methods of others, with which a model is not compared as the paper's."""
+    of_data: ClassVar[tuple[str, ...]] = ("source",)
+    """Fields that change the data and with them their checksum."""
 
     source: str
     """Data set by name, or the path of the user's own."""
@@ -173,6 +175,11 @@ class Config(ABC):
     def data_set_name(self) -> str:
         """Name of the data as the model sees them, a key of DATA_SETS: rows of the same name are compared."""
         return self.source
+
+    @property
+    def data_key(self) -> tuple[Any, ...]:
+        """What tells the data from others before they are read: with the same of it, other data are changed data."""
+        return (self.task, self.protocol, *(getattr(self, name) for name in self.of_data))
 
     def taken_by(self, model: "type[TaskModel]") -> dict[str, Any]:
         """The fields that a model's constructor takes by the same names, one by one or as a typed group."""

@@ -37,6 +37,7 @@ class LanguageModelConfig(Config):
         *Config.beside_paper, "tied", "embedding_size", "embedding_dropout", "activation_regularization",
         "temporal_activation_regularization", "train_fraction",
     )  # fmt: skip
+    of_data: ClassVar[tuple[str, ...]] = (*Config.of_data, "train_fraction")
     headline: ClassVar[tuple[Metric, ...]] = (
         Metric(
             "validation_perplexity",

@@ -41,6 +41,7 @@ class SpeechConfig(Config):
     task: ClassVar[str] = "speech"
     protocol: ClassVar[int] = 2
     unit: ClassVar[str] = "frames"
+    of_data: ClassVar[tuple[str, ...]] = (*Config.of_data, "aligner", "sample_rate")
     headline: ClassVar[tuple[Metric, ...]] = (
         Metric("validation_frame_accuracy", "validation frame accuracy (%)", "validation", "higher"),
         Metric(

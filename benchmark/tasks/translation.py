@@ -41,6 +41,14 @@ class TranslationConfig(Config):
     task: ClassVar[str] = "translation"
     protocol: ClassVar[int] = 1
     unit: ClassVar[str] = "target tokens"
+    of_data: ClassVar[tuple[str, ...]] = (
+        *Config.of_data,
+        "source_language",
+        "target_language",
+        "max_length",
+        "source_words",
+        "target_words",
+    )
     headline: ClassVar[tuple[Metric, ...]] = (
         Metric("validation_perplexity", "validation perplexity", "validation", "lower", 2),
         Metric(

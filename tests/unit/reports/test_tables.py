@@ -57,7 +57,9 @@ def test_only_a_rows_own_records_count() -> None:
     notes: list[str] = []
     (results,) = gather([SMALL], [*measured(SMALL, 114.0, 116.0), make_record(changed, 9), other_data], notes)
     assert [record.seed for record in results.records] == [1, 2]
-    assert notes == ["ptb-small: 2 records of another configuration, protocol or data are left out"]
+    of_configuration, of_data = notes
+    assert of_configuration == "ptb-small: 1 record of another configuration or protocol"
+    assert of_data.startswith("ptb: 1 run of data ffffffff (ptb-small); shown are 2 runs of data dddddddd (ptb-small)")
 
 
 def test_rows_that_the_paper_lacks_say_so() -> None:

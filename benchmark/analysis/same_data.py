@@ -1,0 +1,54 @@
+"""The data whose runs are shown: runs are compared with runs of the same data only."""
+
+from collections.abc import Hashable, Iterable, Sequence
+
+from benchmark.store.records import Record
+
+SHOWN_DIGITS = 8
+"""Digits of a checksum that a warning shows."""
+
+
+def choose(records: Sequence[Record], here: str | None = None) -> str:
+    """The checksum of the data whose runs are shown: of the data at hand, else of most runs, of as many the newest.
+
+    Args:
+        records: records of one kind of data, at least one.
+        here: the checksum of the data at hand; None if it is not known.
+    """
+    of_data = by_data(records)
+    newest = {data: max(record.finished for record in found) for data, found in of_data.items()}
+    return max(of_data, key=lambda data: (data == here, len(_runs(of_data[data])), newest[data], data))
+
+
+def by_data(records: Iterable[Record]) -> dict[str, list[Record]]:
+    """The records of each data, by its checksum."""
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        found.setdefault(record.data_sha256, []).append(record)
+    return found
+
+
+def warning(name: str, records: Sequence[Record], shown: str) -> str:
+    """A line that says which data the runs of a source are of, and which of them are shown.
+
+    Args:
+        name: name of the source.
+        records: its records.
+        shown: checksum of the data that is shown.
+    """
+    of_data = by_data(records)
+    others = [_in_words(data, of_data[data]) for data in sorted(of_data) if data != shown]
+    return (
+        f"{name}: {', '.join(others)}; shown are {_in_words(shown, of_data[shown])}, "
+        "as runs of different data are not compared"
+    )
+
+
+def _in_words(data: str, records: Sequence[Record]) -> str:
+    runs, rows = len(_runs(records)), ", ".join(sorted({record.row for record in records}))
+    return f"{runs} run{'s' * (runs != 1)} of data {data[:SHOWN_DIGITS]} ({rows})"
+
+
+def _runs(records: Iterable[Record]) -> set[Hashable]:
+    """Rows and seeds; a copy of a run counts once."""
+    return {(record.row, record.seed, record.fingerprint) for record in records}
