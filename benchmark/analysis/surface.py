@@ -5,8 +5,9 @@ overfits long before its last epoch, and its effect would be larger than anybody
 """
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -20,6 +21,8 @@ from benchmark.store.records import Record
 from benchmark.tasks.base import Metric
 from benchmark.tasks.language_modeling import LanguageModelConfig
 
+ROUNDED = 6
+"""Digits to which schedules are compared that are computed for a part of the text."""
 METRIC: Metric = LanguageModelConfig.validation_metric()
 
 
@@ -57,6 +60,8 @@ class Surface:
     source: str
     points: tuple[Point, ...]
     """By size, and within a size by part of the text."""
+    left_out: tuple[str, ...] = ()
+    """What was left out of it, a line each: runs of another text or of another configuration."""
 
     @cached_property
     def sizes(self) -> list[int]:
@@ -132,21 +137,74 @@ class Surface:
 def surfaces(records: Iterable[Record]) -> list[Surface]:
     """The surface of each data set, from runs on parts of its text, with and without dropout.
 
-    Runs of an older protocol are left out, and so are points without a run on one of the sides.
+    Runs of an older protocol are left out, and so are points without a run on one of the sides; a surface may have no
+    point. Its points are of one text and those of a size are of one configuration, the newest ones; a seed counts once.
     """
-    values: dict[tuple[str, int, float], dict[float, list[float]]] = {}
+    of_sources: dict[str, list[Record]] = {}
+    for record in sorted(records, key=lambda record: record.finished):
+        if record.task == LanguageModelConfig.task and record.protocol == LanguageModelConfig.protocol:
+            of_sources.setdefault(record.configuration["source"], []).append(record)
+    return [_surface(source, runs) for source, runs in sorted(of_sources.items())]
+
+
+def _surface(source: str, records: Sequence[Record]) -> Surface:
+    """The surface of a source's records, which are in the order of their ends."""
+    texts = {text for record in records if (text := _whole_text(record))}
+    shown = next((text for record in reversed(records) if (text := _whole_text(record))), "")
+    kinds = {record.configuration["hidden_size"]: _kind(record) for record in records if _whole_text(record) == shown}
+    newest: dict[tuple[int, float], str] = {}
     for record in records:
-        configuration = record.configuration
-        if record.task != LanguageModelConfig.task or record.protocol != LanguageModelConfig.protocol:
-            continue
-        key = (configuration["source"], configuration["hidden_size"], configuration["train_fraction"])
-        values.setdefault(key, {}).setdefault(configuration["dropout"], []).append(best_epoch(record))
-    points: dict[str, list[Point]] = {}
-    for (source, units, fraction), of_rates in sorted(values.items()):
-        if 0.0 in of_rates and len(of_rates) > 1:
-            samples = {rate: Sample(tuple(found)) for rate, found in sorted(of_rates.items())}
-            points.setdefault(source, []).append(Point(units, fraction, samples))
-    return [Surface(source, tuple(found)) for source, found in points.items()]
+        newest[_place(record)] = record.data_sha256
+    values: dict[tuple[int, float], dict[float, dict[int, float]]] = {}
+    left_out: Counter[str] = Counter()
+    for record in records:
+        of_text = _whole_text(record) == shown or (not _whole_text(record) and len(texts) < 2)
+        place, rate = _place(record), record.configuration["dropout"]
+        if not of_text or (not _whole_text(record) and record.data_sha256 != newest[place]):
+            left_out[f"of another text (data {record.data_sha256[:8]})"] += 1
+        elif _kind(record) != kinds.setdefault(place[0], _kind(record)):
+            left_out[f"of another configuration of {place[0]} units, {_differences(record, kinds[place[0]])}"] += 1
+        else:
+            values.setdefault(place, {}).setdefault(rate, {})[record.seed] = best_epoch(record)
+    points = [
+        Point(
+            *place, {rate: Sample(tuple(seeds[seed] for seed in sorted(seeds))) for rate, seeds in sorted(of.items())}
+        )
+        for place, of in sorted(values.items())
+        if 0.0 in of and len(of) > 1
+    ]
+    lines = [f"{count} run{'s' * (count != 1)} {reason}" for reason, count in left_out.items()]
+    return Surface(source, tuple(points), tuple(lines))
+
+
+def _place(record: Record) -> tuple[int, float]:
+    """Units and part of the text."""
+    return record.configuration["hidden_size"], record.configuration["train_fraction"]
+
+
+def _whole_text(record: Record) -> str:
+    """Checksum of the whole text; empty for older runs on a part of it, which do not keep it."""
+    return record.data_sha256 if record.configuration["train_fraction"] == 1 else record.whole_text_sha256
+
+
+def _kind(record: Record) -> LanguageModelConfig:
+    """What the runs of one size have in common: the configuration on the whole text, without dropout."""
+    config = LanguageModelConfig(**record.configuration)
+    fraction = config.train_fraction
+    return replace(
+        config,
+        dropout=0.0,
+        train_fraction=1.0,
+        epochs=max(1, round(config.epochs * fraction)),
+        flat_epochs=round(config.flat_epochs * fraction, ROUNDED),
+        decay=max(1.0, round(config.decay ** (1 / fraction), ROUNDED)),
+    )
+
+
+def _differences(record: Record, shown: LanguageModelConfig) -> str:
+    """The fields in which the kind of a run is not the one that is shown, with both values."""
+    own, other = asdict(_kind(record)), asdict(shown)
+    return ", ".join(f"{name} {own[name]} instead of {other[name]}" for name in own if own[name] != other[name])
 
 
 def best_epoch(record: Record) -> float:

@@ -1,6 +1,7 @@
 """Where dropout pays, as a table, in words and as a figure."""
 
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,11 +32,18 @@ SHADES = 0.75
 def files(store: Path, folder: Path) -> dict[Path, str]:
     """The table and the figures of the surfaces of a store, by path; nothing if it has none.
 
+    Runs that are left out are named in the table and on standard error.
+
     Raises:
         CorruptRecord: a record cannot be trusted.
     """
-    figures = {folder / f"{name}.svg": svg for name, svg in figures_of(store).items()}
-    return {folder / "surface.md": markdown(of_store(store)), **figures} if figures else {}
+    every = surfaces(Store(store / SURFACE).records())
+    for surface in every:
+        for line in surface.left_out:
+            print(f"rnnreg: left out: {surface.source}, runs on parts of the text: {line}", file=sys.stderr)
+    found = [surface for surface in every if surface.points]
+    figures = {folder / f"{figure_name(surface)}.svg": draw(surface) for surface in found}
+    return {folder / "surface.md": markdown(found), **figures} if figures else {}
 
 
 def figures_of(store: Path) -> dict[str, str]:
@@ -46,7 +54,7 @@ def figures_of(store: Path) -> dict[str, str]:
 
 def of_store(store: Path) -> list[Surface]:
     """The surface of each data set of which a store has runs on parts of the text."""
-    return surfaces(Store(store / SURFACE).records())
+    return [surface for surface in surfaces(Store(store / SURFACE).records()) if surface.points]
 
 
 def figure_names(found: Sequence[Surface]) -> list[str]:
@@ -61,6 +69,8 @@ def markdown(found: Sequence[Surface]) -> str:
         heading = as_markdown(figure.removesuffix("-surface"))
         parts += [f"## {heading}", in_words(surface), f"![Perplexity by part of the text]({figure}.svg)"]
         parts.append(as_table(surface).markdown())
+        if surface.left_out:
+            parts.append(f"Left out: {as_markdown('; '.join(surface.left_out))}.")
     return "\n\n".join(parts) + "\n"
 
 

@@ -118,6 +118,11 @@ class Record:
         return list(self.details.get("first_steps", ()))
 
     @property
+    def whole_text_sha256(self) -> str:
+        """Checksum of the whole text, for a run on a part of its training text; empty in older records."""
+        return str(self.details.get("whole_text_sha256", ""))
+
+    @property
     def trivial_baselines(self) -> dict[str, dict[str, float]]:
         """Metrics of baselines without a model, such as always naming the majority class, by the baseline's name."""
         return dict(self.details.get("baselines", {}))

@@ -117,9 +117,10 @@ class LanguageModelingData(TaskData):
         ends = (tokens == self.vocabulary.ids[EOS]).nonzero()[:, 0] + 1
         place = int(torch.searchsorted(ends, math.ceil(self.train_fraction * len(tokens))))
         self.tokens["train"] = tokens[: int(ends[place])]
-        self.sha256 = hashlib.sha256(f"{self.sha256} {len(self.tokens['train'])}".encode()).hexdigest()
+        whole = self.sha256
+        self.sha256 = hashlib.sha256(f"{whole} {len(self.tokens['train'])}".encode()).hexdigest()
         note = f"train: the first {len(self.tokens['train']):,} of {len(tokens):,} tokens are trained on"
-        self.read = {**self.read, "notes": [*self.read["notes"], note]}
+        self.read = {**self.read, "notes": [*self.read["notes"], note], "whole_text_sha256": whole}
 
     @property
     def details(self) -> dict[str, Any]:

@@ -143,3 +143,73 @@ def test_sources_whose_folders_have_one_name_have_a_figure_each() -> None:
 
 def test_parts_of_the_text_as_a_reader_writes_them() -> None:
     assert [as_text(part) for part in (0.125, 1 / 3, 0.3, 1.0)] == ["1/8", "1/3", "0.3", "1"]
+
+
+def runs_on_parts(
+    row=ROWS[0], seeds: int = 1, whole: str = "a" * 64, value: float = 100.0, day: int = 1
+) -> list[Record]:
+    """Runs on half of a text and all of it; with dropout perplexity is lower by a tenth."""
+    made = []
+    for run in runs_of([row], [0.5, 1.0], [0.0, 0.5], seeds, None):
+        config = run.row.config
+        part = config.train_fraction < 1
+        changes = {
+            "data_sha256": "5" + whole[1:] if part else whole,
+            "details": {"whole_text_sha256": whole} if part else {},
+            "finished": f"2026-01-{day:02}T00:00:00+00:00",
+        }
+        made.append(replace(record(run, value * (0.9 if config.dropout else 1)), **changes))
+    return made
+
+
+def shown(records: list[Record]) -> tuple[list[tuple[float, ...]], tuple[str, ...]]:
+    """The perplexities without dropout of each point, and what was left out."""
+    (found,) = surfaces(records)
+    return [point.without.values for point in found.points], found.left_out
+
+
+def test_the_runs_of_a_surface_are_of_one_text() -> None:
+    old, new = runs_on_parts(), runs_on_parts(whole="b" * 64, value=200.0, day=2)
+    lines = ("2 runs of another text (data 5aaaaaaa)", "2 runs of another text (data aaaaaaaa)")
+    for given in ([*old, *new], [*new, *old]):
+        assert shown(given) == ([(200.0,), (200.0,)], lines)
+    half = [one for one in new if one.configuration["train_fraction"] == 0.5]
+    assert shown([*old, *half]) == ([(200.0,)], lines)  # the whole of the old text is not beside half of the new one
+
+
+def test_a_text_with_runs_on_one_side_only_is_said_too(tmp_path, capsys) -> None:
+    new = [one for one in runs_on_parts(whole="b" * 64, day=2) if not one.configuration["dropout"]]
+    for one in [*runs_on_parts(), *new]:
+        Store(tmp_path / "surface").write(one, {})
+    assert report.files(tmp_path, tmp_path) == report.figures_of(tmp_path) == {}
+    assert "2 runs of another text (data aaaaaaaa)" in capsys.readouterr().err
+
+
+def test_older_runs_on_parts_do_not_tell_their_text() -> None:
+    records = [replace(one, details={}) for one in runs_on_parts()]
+    assert shown(records) == ([(100.0,), (100.0,)], ())
+    others = [replace(one, details={}) for one in runs_on_parts(whole="b" * 64, value=200.0, day=2)]
+    assert shown([*records, *others])[0] == [(200.0,)]  # which halves are of which text is not known
+
+
+def test_the_runs_of_a_size_are_of_one_configuration_and_a_seed_counts_once() -> None:
+    slow = ROWS[0].variant("slow", lr=0.5)
+    old, new = runs_on_parts(slow, 2), runs_on_parts(value=200.0, day=2)
+    values, left_out = shown([*old, *new])
+    assert values == [(200.0,), (200.0,)]
+    assert left_out == ("8 runs of another configuration of 64 units, lr 0.5 instead of 1.0",)
+    same = runs_on_parts(ROWS[0].variant("same"), value=150.0, day=3)
+    assert shown([*new, *same]) == ([(150.0,), (150.0,)], ())
+    longer = runs_on_parts(ROWS[0].variant("longer", epochs=9), day=4)
+    assert shown([*longer, *new])[1] == ("4 runs of another configuration of 64 units, epochs 8 instead of 9",)
+
+
+def test_what_is_left_out_of_a_surface_is_in_its_table_and_said(tmp_path, capsys) -> None:
+    for one in [*runs_on_parts(ROWS[0].variant("slow", lr=0.5)), *runs_on_parts(day=2)]:
+        Store(tmp_path / "surface").write(one, {})
+    text = report.files(tmp_path, tmp_path)[tmp_path / "surface.md"]
+    assert "Left out: 4 runs of another configuration of 64 units, lr 0.5 instead of 1.0." in text
+    assert capsys.readouterr().err == (
+        "rnnreg: left out: sotu, runs on parts of the text: 4 runs of another configuration of 64 units, "
+        "lr 0.5 instead of 1.0\n"
+    )
