@@ -1,6 +1,6 @@
 """What the trials of a row's settings show: the best one, and how good the best of fewer would have been."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.analysis import same_data
 from benchmark.store.records import Record, Store
 from benchmark.store.tunings import Tuning, read_tunings
 from benchmark.tasks import registry
@@ -129,6 +130,8 @@ def expected_best(values: np.ndarray, lower: bool) -> np.ndarray:
 def read_tuned(folder: Path, skipped: list[str] | None = None) -> list[Tuned]:
     """The tunings of a folder with the records of their trials; a folder that does not exist has none.
 
+    A trial's record is one of the data that the tuning is of, as the text may have been edited between two tunings.
+
     Args:
         folder: the folder of tunings, which is the store of their trials.
         skipped: a list to which a line is added for each corrupt file, which is skipped; None raises instead.
@@ -136,8 +139,22 @@ def read_tuned(folder: Path, skipped: list[str] | None = None) -> list[Tuned]:
     Raises:
         CorruptRecord: a file cannot be trusted and `skipped` is None.
     """
-    records = {record.fingerprint: record for record in Store(folder).records(skipped)}
-    return [
-        Tuned(tuning, {one: records[one] for one in tuning.fingerprints if one in records})
-        for tuning in read_tunings(folder, skipped)
-    ]
+    of_trials: dict[str, list[Record]] = {}
+    for record in sorted(Store(folder).records(skipped), key=lambda record: record.finished):
+        of_trials.setdefault(record.fingerprint, []).append(record)
+    return [Tuned(tuning, _records_of(tuning, of_trials)) for tuning in read_tunings(folder, skipped)]
+
+
+def _records_of(tuning: Tuning, of_trials: Mapping[str, Sequence[Record]]) -> dict[str, Record]:
+    """The record of each trial, by its fingerprint: that of the tuning's data, the newest of several."""
+    kind = registry.config_class(tuning.task)
+    keys = {one: kind(**of_trials[one][0].configuration).data_key for one in tuning.fingerprints if one in of_trials}
+    older: dict[tuple[Any, ...], list[Record]] = {}
+    for fingerprint, key in keys.items():
+        older.setdefault(key, []).extend(of_trials[fingerprint])
+    found: dict[str, Record] = {}
+    for fingerprint, key in keys.items():
+        data = tuning.data_of(fingerprint) or same_data.choose(older[key])
+        if own := [record for record in of_trials[fingerprint] if record.data_sha256 == data]:
+            found[fingerprint] = own[-1]
+    return found

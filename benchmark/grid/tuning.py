@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import qmc
 
-from benchmark.grid.grid import Run, run_grid
+from benchmark.grid.grid import Run, data_at_hand, run_grid
 from benchmark.grid.launchers.base import Launcher
 from benchmark.store.provenance import rebuild_command
 from benchmark.store.tunings import Tuning, read_tunings, write_tuning
@@ -63,7 +63,7 @@ def tune(
 ) -> tuple[list[Tuning], dict[str, int]]:
     """Run the trials that have no record yet, in the launcher's store.
 
-    A trial that diverged is not run again: it would diverge again.
+    A trial that diverged is not run again on the same data: it would diverge again.
 
     Args:
         studies: rows with their trials.
@@ -73,21 +73,44 @@ def tune(
 
     Returns:
         The tunings, with those of their trials that have diverged, and the other failures as `run_grid` gives them.
+
+    Raises:
+        UserError: a row has a tuning already which its trials do not go on from.
     """
     folder = launcher.options.store
-    before = {fingerprint for known in read_tunings(folder, skipped=[]) for fingerprint in known.diverged}
-    tunings = [_with_diverged(tuning, before) for _, tuning in studies]
-    for tuning in tunings:
-        write_tuning(tuning, folder)
-    runs = [run for row, tuning in studies for run in runs_of(row, tuning, rows_file) if run.fingerprint not in before]
+    known = list(read_tunings(folder, skipped=[]))
+    for _, tuning in studies:
+        _require_extension(tuning, known, folder)
+    studies = [(row, _with_data(row, tuning, launcher.options.data)) for row, tuning in studies]
+    before = {(one, data) for other in known for one in other.diverged if (data := other.data_of(one))}
+    for _, tuning in studies:
+        write_tuning(_with_diverged(tuning, before), folder)
+    trials = [(run, tuning) for row, tuning in studies for run in runs_of(row, tuning, rows_file)]
+    runs = [run for run, tuning in trials if (run.fingerprint, tuning.data_of(run.fingerprint)) not in before]
     failures = run_grid(runs, launcher, retries, rows_file)
-    diverged = {
-        run.fingerprint: line for run in runs for line in failures if line.startswith(f"{run.label}: {DIVERGED}")
-    }
-    tunings = [_with_diverged(tuning, before | diverged.keys()) for tuning in tunings]
-    for tuning in tunings:
-        write_tuning(tuning, folder)
-    return tunings, {line: count for line, count in failures.items() if line not in diverged.values()}
+    lines = {run.fingerprint: line for run in runs for line in failures if line.startswith(f"{run.label}: {DIVERGED}")}
+    tunings = []
+    for row, tuning in studies:
+        made = _with_data(row, tuning, launcher.options.data)  # once more, as the grid may have downloaded it
+        now = {(one, made.data_of(one)) for one in made.fingerprints if one in lines}
+        tunings.append(_with_diverged(made, before | now))
+        write_tuning(tunings[-1], folder)
+    return tunings, {line: count for line, count in failures.items() if line not in lines.values()}
+
+
+def _require_extension(tuning: Tuning, known: Sequence[Tuning], folder: Path) -> None:
+    """Refuse to replace a tuning by another draw, so that a tuning tells all the trials that its winner was best of.
+
+    Raises:
+        UserError: there is a tuning of the row whose trials are not the first ones of this one.
+    """
+    for other in known:
+        if other.row == tuning.row and tuning.settings[: len(other.settings)] != other.settings:
+            count = len(other.settings)
+            raise UserError(
+                f"{tuning.row} has a tuning of {count} trials with --seed {other.seed} in {folder}, which these do not "
+                f"go on from; take that seed and space with --trials {count} or more, or another --store"
+            )
 
 
 def runs_of(row: Row, tuning: Tuning, rows_file: Path | None) -> list[Run]:
@@ -112,5 +135,12 @@ def _trial(row: Row, settings: Mapping[str, Any], name: str) -> Row:
         raise UserError(f"{row.name}: its space gives what is not possible: {error}") from error
 
 
-def _with_diverged(tuning: Tuning, diverged: set[str]) -> Tuning:
-    return replace(tuning, diverged=[one for one in tuning.fingerprints if one in diverged])
+def _with_data(row: Row, tuning: Tuning, folder: Path) -> Tuning:
+    """A tuning of the data that its trials have in a folder now."""
+    checksum = data_at_hand(folder)
+    return replace(tuning, data=[checksum(_trial(row, settings, "")) or "" for settings in tuning.settings])
+
+
+def _with_diverged(tuning: Tuning, diverged: set[tuple[str, str]]) -> Tuning:
+    """A tuning with those of its trials that diverged on its data, of trials by fingerprint and data."""
+    return replace(tuning, diverged=[one for one in tuning.fingerprints if (one, tuning.data_of(one)) in diverged])

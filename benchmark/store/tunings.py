@@ -1,7 +1,7 @@
 """Tunings: which trials were drawn of a row's settings. Their records lie in a store of their own."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,12 @@ class Tuning:
     """Fingerprint of each trial's configuration, by which its record is found."""
     diverged: list[str]
     """Fingerprints of the trials that diverged, so that there is no record of them."""
+    data: list[str] = field(default_factory=list)
+    """Checksum of each trial's data, empty where they were not there; tunings until 0.1.0 have none."""
+
+    def data_of(self, fingerprint: str) -> str:
+        """Checksum of the data of a trial; empty if it is not known."""
+        return dict(zip(self.fingerprints, self.data, strict=False)).get(fingerprint, "")
 
 
 def write_tuning(tuning: Tuning, folder: Path) -> Path:

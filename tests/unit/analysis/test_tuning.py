@@ -101,3 +101,27 @@ def test_a_perplexity_of_many_digits_is_written_short_and_drawn_without_a_warnin
     lines = report.as_text(one, Path("tuning"), None).splitlines()
     assert max(map(len, lines)) < 200
     assert any("1e+81" in line.split() for line in lines)
+
+
+@pytest.mark.parametrize("data", ["a", "b"])
+def test_a_trials_record_is_of_the_tunings_data(tmp_path, data: str) -> None:
+    study = plan(ROW, SPACE, 2, 1)
+    for run in runs_of(ROW, study, None):
+        for letter, value in (("a", 110.0), ("b", 130.0)):
+            made = make_record(run.row, 0, metrics={"validation_perplexity": value}, data_sha256=64 * letter)
+            Store(tmp_path).write(made, {})
+    write_tuning(replace(study, data=[64 * data] * 2), tmp_path)
+    (found,) = read_tuned(tmp_path)
+    assert found.values == [{"a": 110.0, "b": 130.0}[data]] * 2
+    write_tuning(replace(study, data=[64 * "c"] * 2), tmp_path)
+    (found,) = read_tuned(tmp_path)
+    assert found.missing == 2
+
+
+def test_trials_of_an_older_tuning_are_of_one_data(tmp_path) -> None:
+    first, second = runs_of(ROW, study := plan(ROW, SPACE, 2, 1), None)
+    for run, letter in ((first, "a"), (second, "a"), (second, "b")):
+        Store(tmp_path).write(make_record(run.row, 0, data_sha256=64 * letter), {})
+    write_tuning(study, tmp_path)
+    (found,) = read_tuned(tmp_path)
+    assert {one.data_sha256 for one in found.records.values()} == {64 * "a"}

@@ -1,6 +1,7 @@
 """Trials: their draws, their identity, and what becomes of those that diverge."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +71,26 @@ def test_a_trial_that_diverged_is_kept_and_not_run_again(tiny_row, tmp_path, mon
     assert list(read_tunings(tmp_path)) == [found]
     tuning.tune([(tiny_row, study)], Launcher(), 0, None)
     assert asked[1] == ["tiny-trial-1", "tiny-trial-3", "tiny-trial-4"]
+    text = Path(tiny_row.config.source) / "valid.txt"
+    text.write_text(text.read_text() * 2)
+    tuning.tune([(tiny_row, study)], Launcher(), 0, None)
+    assert asked[2] == [f"tiny-trial-{number}" for number in range(1, 5)]  # on other data it may converge
+    (kept,) = read_tunings(tmp_path)
+    assert not set(kept.data) & set(found.data)
+
+
+def test_another_draw_does_not_replace_a_tuning(tiny_row, tmp_path, monkeypatch) -> None:
+    class Launcher:
+        options = Options(store=tmp_path)
+
+    monkeypatch.setattr(tuning, "run_grid", lambda *_: {})
+    for trials in (3, 3, 4):
+        tuning.tune([(tiny_row, plan(tiny_row, SPACE, trials, 1))], Launcher(), 0, None)
+    others = (plan(tiny_row, SPACE, 2, 1), plan(tiny_row, SPACE, 4, 2), plan(tiny_row, {"lr": SPACE["lr"]}, 4, 1))
+    for other in others:
+        with pytest.raises(UserError, match=r"tiny has a tuning of 4 trials with --seed 1 .* --trials 4 or more"):
+            tuning.tune([(tiny_row, other)], Launcher(), 0, None)
+    assert len(next(read_tunings(tmp_path)).settings) == 4
 
 
 def test_no_grid_of_rows_has_the_seed_of_trials() -> None:
