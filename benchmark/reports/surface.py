@@ -42,7 +42,8 @@ def files(store: Path, folder: Path) -> dict[Path, str]:
         for line in surface.left_out:
             print(f"rnnreg: left out: {surface.source}, runs on parts of the text: {line}", file=sys.stderr)
     found = [surface for surface in every if surface.points]
-    figures = {folder / f"{figure_name(surface)}.svg": draw(surface) for surface in found}
+    drawn = map(draw, found)
+    figures = {folder / f"{name}.svg": svg for name, svg in zip(figure_names(found), drawn, strict=True)}
     return {folder / "surface.md": markdown(found), **figures} if figures else {}
 
 
