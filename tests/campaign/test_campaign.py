@@ -21,10 +21,12 @@ LINE_SEPARATOR = "\u2028".encode()
 CONTENTS = (b"", b"\n", b"[]", b"{}", b"null", b"1", b'{"a": []}', b'[{"a": 1}]', b"\0" * 40, LINE_SEPARATOR)
 """What a file may hold in place of what is right."""
 ONE_TASK = ("language-modeling",)
+KILLED_AT_AN_OPERATION = 9
+"""A seed whose first kill is at an operation on files, which no run is fast enough to escape."""
 
 
 def test_a_moment_of_runs(tmp_path: Path) -> None:
-    found = campaign(tmp_path, 1, Budget(rounds=1), ["kills", "flips", "disks"], tmp_path / "faults", ONE_TASK)
+    found = campaign(tmp_path, KILLED_AT_AN_OPERATION, Budget(rounds=1), ["kills", "flips", "disks"], tmp_path / "faults", ONE_TASK)
     assert {kind: fault for driver in found for kind, fault in driver.faults.items()} == {}
     assert found[0].trials
     assert found[1].trials > READ_AT_ONCE
