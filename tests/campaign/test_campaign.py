@@ -26,7 +26,9 @@ KILLED_AT_AN_OPERATION = 9
 
 
 def test_a_moment_of_runs(tmp_path: Path) -> None:
-    found = campaign(tmp_path, KILLED_AT_AN_OPERATION, Budget(rounds=1), ["kills", "flips", "disks"], tmp_path / "faults", ONE_TASK)
+    found = campaign(
+        tmp_path, KILLED_AT_AN_OPERATION, Budget(rounds=1), ["kills", "flips", "disks"], tmp_path / "faults", ONE_TASK
+    )
     assert {kind: fault for driver in found for kind, fault in driver.faults.items()} == {}
     assert found[0].trials
     assert found[1].trials > READ_AT_ONCE
