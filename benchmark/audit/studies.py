@@ -65,17 +65,19 @@ def _evaluation(one: EvaluationRecord, name: str, records: Sequence[Record]) -> 
         yield f"the content gives the name {quoted(one.name)}"
     if not one.is_clean:
         yield f"ran from code that is not committed ({quoted(one.commit)}); evaluate again from a clean tree"
-    identity = (one.row, one.seed, one.fingerprint, one.data_sha256, one.log_probabilities_sha256)
-    known = {
-        (run.row, run.seed, run.fingerprint, run.data_sha256, run.log_probabilities_sha256): run for run in records
-    }
-    if identity not in known:
+    run = next((run for run in records if _identity(run) == _identity(one)), None)
+    if run is None:
         yield Gap("the very run that was evaluated is not in the store")
         return
     for metric, value in one.plain.items():
-        right = known[identity].metrics.get(metric, math.nan)
+        right = run.metrics.get(metric, math.nan)
         if value != right:
             yield f"its plain {quoted(metric)} is {value:.6g}; the record of the run has {right:.6g}"
+
+
+def _identity(one: Record | EvaluationRecord) -> tuple[str, int, str, str, str]:
+    """What tells a run, and the run of an evaluation, from all others."""
+    return one.row, one.seed, one.fingerprint, one.data_sha256, one.log_probabilities_sha256
 
 
 def _tuning(one: Tuning, name: str, records: Sequence[Record]) -> Iterator[str]:

@@ -250,7 +250,7 @@ def _show_results(chosen: Sequence[Row], every: Sequence[Row], store: Path, here
 
     shown = {row.name for row in (*chosen, *_trained(chosen, every))}
     results = read_store([row for row in every if row.name in shown], store, here=here)
-    write.write({**write.tables_and_figures(results, store, store), **write.page_alone(results, store, store)})
+    write.write(write.everything(results, store, store))
     print(tables.markdown(results))
     print(tables.claims_summary(results))
     print(f"\ntables: {store}/table.md, table.csv, claims.md; report: {store}/report.html")

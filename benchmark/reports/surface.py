@@ -42,20 +42,17 @@ def files(store: Path, folder: Path) -> dict[Path, str]:
         for line in surface.left_out:
             print(f"rnnreg: left out: {surface.source}, runs on parts of the text: {line}", file=sys.stderr)
     found = [surface for surface in every if surface.points]
-    drawn = map(draw, found)
-    figures = {folder / f"{name}.svg": svg for name, svg in zip(figure_names(found), drawn, strict=True)}
+    figures = {folder / f"{name}.svg": svg for name, svg in _drawn(found).items()}
     return {folder / "surface.md": markdown(found), **figures} if figures else {}
 
 
 def figures_of(store: Path) -> dict[str, str]:
     """The figure of each surface of a store, as SVG by name."""
-    found = of_store(store)
-    return {name: draw(surface) for name, surface in zip(figure_names(found), found, strict=True)}
+    return _drawn([surface for surface in surfaces(Store(store / SURFACE).records()) if surface.points])
 
 
-def of_store(store: Path) -> list[Surface]:
-    """The surface of each data set of which a store has runs on parts of the text."""
-    return [surface for surface in surfaces(Store(store / SURFACE).records()) if surface.points]
+def _drawn(found: Sequence[Surface]) -> dict[str, str]:
+    return dict(zip(figure_names(found), map(draw, found), strict=True))
 
 
 def figure_names(found: Sequence[Surface]) -> list[str]:

@@ -36,11 +36,16 @@ def tables_and_figures(table: Sequence[RowResults], store: Path, folder: Path) -
     return {**tables, **_figures(_draw(table, found, folder), folder), **others}
 
 
+def everything(table: Sequence[RowResults], store: Path, folder: Path) -> dict[Path, str]:
+    """The tables, the figures and the page of a folder, by path; each figure is drawn once."""
+    files = tables_and_figures(table, store, folder)
+    drawn = {path.stem: text for path, text in files.items() if path.suffix == ".svg"}
+    return {**files, **_page(table, drawn, folder)}
+
+
 def page_alone(table: Sequence[RowResults], store: Path, folder: Path) -> dict[Path, str]:
     """The page of a folder, by path; it shows the folder's pictures of captions, *-captions.png."""
-    drawn = {**_draw(table, atlases(table), folder), **surface.figures_of(store)}
-    pictures = {path.stem: path.read_bytes() for path in sorted(folder.glob("*-captions.png"))}
-    return {folder / PAGE: page(table, drawn, pictures)}
+    return _page(table, {**_draw(table, atlases(table), folder), **surface.figures_of(store)}, folder)
 
 
 def of_speed(folder: Path) -> dict[Path, str]:
@@ -72,6 +77,11 @@ def _tables(table: Sequence[RowResults], found: Sequence[Atlas], folder: Path) -
 
 def _figures(drawn: Mapping[str, str], folder: Path) -> dict[Path, str]:
     return {folder / f"{name}.svg": svg for name, svg in drawn.items()}
+
+
+def _page(table: Sequence[RowResults], drawn: Mapping[str, str], folder: Path) -> dict[Path, str]:
+    pictures = {path.stem: path.read_bytes() for path in sorted(folder.glob("*-captions.png"))}
+    return {folder / PAGE: page(table, drawn, pictures)}
 
 
 def readme(table: Sequence[RowResults], path: Path) -> dict[Path, str]:
