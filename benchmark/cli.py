@@ -14,8 +14,8 @@ from pathlib import Path
 from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 
 from benchmark.commands import COMMANDS
-from benchmark.commands.arguments import Group, add_arguments, collect, docstring
-from benchmark.commands.config_files import files_first
+from benchmark.commands.arguments import Group, add_arguments, collect, docstring, options_given
+from benchmark.commands.config_files import files_first, require_decimal
 from benchmark.files import ADVICE
 from benchmark.training.endings import KEPT, Interrupted, complete_environment, signals_raised
 from datamodules.errors import UserError, shortened
@@ -81,13 +81,16 @@ def _call(words: Sequence[str]) -> int:
         words = [*words[:1], *files_first(words[1:])]
         parser, groups = _parser(words)
         parsed = parser.parse_args(words)
-        _refuse_null_characters(vars(parsed[parsed.command]))
+        values = vars(parsed[parsed.command])
+        _refuse_null_characters(values)
+        require_decimal(words, values)
     except (ArgumentError, UserError) as error:
         return _fail(_readable(str(error), words), MISUSED)
     except (RecursionError, ValueError, OverflowError) as error:  # nested too deeply, too large
         return _fail(f"the command line cannot be understood: {type(error).__name__}: {error}", MISUSED)
     try:
-        code = COMMANDS[parsed.command](**collect(vars(parsed[parsed.command]), groups))
+        with options_given(words):
+            code = COMMANDS[parsed.command](**collect(values, groups))
     except SystemExit as error:  # a user's own module may call sys.exit()
         raise UserError(
             f"ended by sys.exit({error.code}) in code that it ran; what it was asked is not done"

@@ -37,15 +37,16 @@ _MARK = "\ufeff"
 def decode_lines(file: IO[bytes], place: Path | str) -> Iterator[str]:
     r"""Lines of a text without their ends, in Unicode's normal form C, with or without byte order marks.
 
-    A line ends at \n, \r\n or \r and nowhere else. A mark at the start of any line is dropped. The text is streamed.
+    A line ends at \n, \r\n or \r and nowhere else. A mark at the start of any line is dropped, and refused within one.
+    The text is streamed.
 
     Args:
         file: the open file.
         place: its name in messages.
 
     Raises:
-        DataError: it is not UTF-8 and has no mark of another encoding, a line is too long, or the file breaks off; the
-            message names the line.
+        DataError: it is not UTF-8 and has no mark of another encoding, a mark is within a line, a line is too long, or
+            the file breaks off; the message names the line.
     """
     number = 0
     with damaged(lambda: f"{place}, after line {number}"):
@@ -64,6 +65,7 @@ def decode_lines(file: IO[bytes], place: Path | str) -> Iterator[str]:
             if len(line) > LINE_CHARACTERS.most + 1:
                 LINE_CHARACTERS.refuse(f"{place}, line {number}")
             if line := line.lstrip(_MARK):  # a mark alone, at the end, is no line
+                _require_no_mark(line, f"{place}, line {number}")
                 yield composed(line.removesuffix("\n"))
         reader.detach()
 
@@ -72,7 +74,8 @@ def decode(content: bytes, place: Path | str) -> str:
     """A text that is not read by lines, in Unicode's normal form C, with or without byte order marks.
 
     Raises:
-        DataError: it is not UTF-8 and has no mark of another encoding; the message names the line.
+        DataError: it is not UTF-8 and has no mark of another encoding, or a mark is within a line; the message names
+            the line.
     """
     try:
         text = content.decode(_encoding(content))
@@ -80,7 +83,15 @@ def decode(content: bytes, place: Path | str) -> str:
         number = content.count(b"\n", 0, error.start) + 1
         raise DataError(f"{place}, line {number}: not UTF-8 ({error.reason}); save it as UTF-8") from error
     _require_text(text, place)
-    return composed(re.sub(rf"(?<![^\r\n]){_MARK}+", "", text))
+    text = re.sub(rf"(?<![^\r\n]){_MARK}+", "", text)
+    for number, line in enumerate(text.split("\n") if _MARK in text else (), 1):
+        _require_no_mark(line, f"{place}, line {number}")
+    return composed(text)
+
+
+def lines_of(text: str) -> list[str]:
+    r"""The lines of a text that is no file; as in files, they end at \n, \r\n or \r and nowhere else."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
 
 
 def composed(text: str) -> str:
@@ -98,6 +109,19 @@ def _require_text(text: str, place: Path | str) -> None:
         raise DataError(
             f"{place}: has the character U+{ord(found[0]):04X}, as UTF-16 or UTF-32 without a byte order mark has, or "
             "a file that is no text; save it as UTF-8"
+        )
+
+
+def _require_no_mark(line: str, place: Path | str) -> None:
+    """Refuse a byte order mark within a line, which nobody sees and which would make another word of a word.
+
+    Raises:
+        DataError: there is one; the message says what the file may be.
+    """
+    if at := line.find(_MARK) + 1:
+        raise DataError(
+            f"{place}: has a byte order mark (U+FEFF) as its character {at}, as where files are joined that do not end "
+            "with the end of a line; put one there, or remove the mark"
         )
 
 

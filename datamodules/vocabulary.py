@@ -57,3 +57,14 @@ def without_eos(line: str, place: str) -> tuple[str, bool]:
             f"{place}: {EOS} stands within the line; it ends a line: put each sentence on a line of its own"
         )
     return line[: line.rindex(EOS)].rstrip(), True
+
+
+def note_ends(ended: int, items: str, begin: str = "") -> list[str]:
+    """A note on lines that end in `<eos>` already, see `without_eos`; none for no line.
+
+    Args:
+        ended: their number.
+        items: what they are, such as "captions" or "of 100 lines".
+        begin: what stands before the note, such as the name of a split.
+    """
+    return [f"{begin}{ended:,} {items} end in {EOS}, which is not added again"] if ended else []

@@ -13,7 +13,7 @@ from datamodules.captioning.examples import words
 from datamodules.captioning.images import Picture, picture_file
 from datamodules.errors import UserError
 from datamodules.speech.features import LeftOut, log_mel, read_audio, statistics
-from datamodules.text import composed
+from datamodules.text import composed, lines_of
 from datamodules.translation.datamodule import collate
 from datamodules.translation.tokenization import tokenize
 from datamodules.vocabulary import EOS, UNK, Vocabulary, without_eos
@@ -59,8 +59,7 @@ class LoadedLanguageModel(Loaded):
         Words are separated by white space, and their letters are composed (NFC), as those of files are. A word that the
         vocabulary does not have in capitals is put in lower case, unless the vocabulary has any capitals.
         """
-        lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
-        return [word for line in lines for word in (*self.words(line), EOS)]
+        return [word for line in lines_of(text) for word in (*self.words(line), EOS)]
 
     def words(self, line: str) -> list[str]:
         """The words of a line as the vocabulary spells them."""
@@ -166,7 +165,7 @@ class LoadedTranslator(Loaded):
 
     def generate(self, text: str, beam: int | None = None, length_normalization: float | None = None) -> str:
         """The translation of a text, line by line."""
-        lines = [self.tokenize(line) for line in text.splitlines()]
+        lines = [self.tokenize(line) for line in lines_of(text)]
         return "\n".join(translate_sentences(self.model, lines, beam, length_normalization))
 
 

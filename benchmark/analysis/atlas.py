@@ -10,7 +10,8 @@ from typing import Literal
 from benchmark.analysis.effects import Effect, compare
 from benchmark.analysis.findings import of_interest
 from benchmark.analysis.intervals import CONFIDENCE, Component, seeds_and_items
-from benchmark.analysis.results import RowResults, Sample, data_set
+from benchmark.analysis.names import short_names
+from benchmark.analysis.results import RowResults, Sample, by_source, data_set
 from benchmark.analysis.tuning import Tuned, read_tuned
 from benchmark.analysis.verdicts import holm, p_of_difference, p_of_equivalence
 from benchmark.store.tunings import TUNING
@@ -67,7 +68,8 @@ class Atlas:
     """The methods of one data set and size, the best first."""
 
     data_set: DataSet
-    source: str
+    name: str
+    """Begins the names of its figures: that of the data set and the size."""
     size: Size
     metric: Metric
     methods: tuple[Method, ...]
@@ -90,10 +92,11 @@ def atlases(table: Sequence[RowResults]) -> list[Atlas]:
     groups: dict[tuple[str, Size], list[RowResults]] = {}
     for results in table:
         if "atlas" in results.row.profiles and results.records:
-            groups.setdefault((results.row.config.source, results.row.size), []).append(results)
+            groups.setdefault((results.row.config.data_set_name, results.row.size), []).append(results)
     stores = {results.store.root for results in table if results.store}
     tunings = [tuned for root in sorted(stores) for tuned in read_tuned(root / TUNING)] if groups else []
-    return [_atlas(group, tunings) for group in groups.values()]
+    names = short_names(by_source(table))
+    return [_atlas(group, tunings, f"{names[source]}-{size}") for (source, size), group in groups.items()]
 
 
 def not_run(table: Sequence[RowResults]) -> list[Row]:
@@ -108,7 +111,7 @@ def _method(row: Row) -> tuple[str, Size, str]:
     return row.config.source, row.size, row.label or row.name
 
 
-def _atlas(group: Sequence[RowResults], tunings: Sequence[Tuned]) -> Atlas:
+def _atlas(group: Sequence[RowResults], tunings: Sequence[Tuned], name: str) -> Atlas:
     metric = group[0].row.config.primary_metrics()[0]
     plain = [results for results in group if results.is_plain and results.sample(metric.name)]
     none = next((one for one in plain if not one.row.config.dropout), None)
@@ -126,8 +129,7 @@ def _atlas(group: Sequence[RowResults], tunings: Sequence[Tuned]) -> Atlas:
         if (sample := results.sample(metric.name))
     ]
     methods.sort(key=lambda one: one.sample.mean)
-    config = group[0].row.config
-    return Atlas(data_set(group), config.source, group[0].row.size, metric, tuple(methods), none, paper)
+    return Atlas(data_set(group), name, group[0].row.size, metric, tuple(methods), none, paper)
 
 
 def _against(reference: RowResults | None, group: Sequence[RowResults], metric: Metric) -> Mapping[str, Against]:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from benchmark.analysis import ensemble_findings, findings
 from benchmark.analysis.findings import Finding, Group
 from benchmark.analysis.intervals import CONFIDENCE
+from benchmark.analysis.names import short_names
 from benchmark.analysis.results import NOT_RUN, RowResults, by_source, data_set
 from benchmark.analysis.verdicts import Verdict
 from benchmark.tasks.base import DataSet, Profile
@@ -34,7 +34,9 @@ class Judgment:
 
     claim: Claim
     source: str
-    """Name of the data set."""
+    """Where the data set comes from."""
+    name: str
+    """Short name of the data set."""
     data_set: DataSet
     """Title and remark of the data set."""
     profiles: tuple[Profile, ...]
@@ -73,22 +75,22 @@ class Judgment:
     @property
     def in_short(self) -> str:
         """The verdict with the name of the data set and, unless all do, how many comparisons support the claim."""
-        name = Path(self.source).name
         if not self.is_decided_here:
-            return f"not decided on this data ({name})"
+            return f"not decided on this data ({self.name})"
         support = sum(finding.verdict == "reproduced" for finding in self.deciding)
         count = "" if support == len(self.deciding) else f": {support} of {len(self.deciding)}"
-        return f"{self.verdict} ({name}{count})"
+        return f"{self.verdict} ({self.name}{count})"
 
 
 def judge(table: Iterable[RowResults], confidence: float = CONFIDENCE) -> list[Judgment]:
     """Judge every claim on every source that has rows for it."""
     groups = by_source(table)
+    names = short_names(groups)
     judgments = []
     for claim in CLAIMS:
         for source, group in groups.items():
             if group[0].row.config.task == claim.task and (found := tuple(claim.findings(group, confidence))):
-                judgments.append(Judgment(claim, source, data_set(group), group[0].row.profiles, found))
+                judgments.append(Judgment(claim, source, names[source], data_set(group), group[0].row.profiles, found))
     return judgments
 
 

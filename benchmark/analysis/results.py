@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import statistics
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmark.analysis import same_data
+from benchmark.formatting import rounded
 from benchmark.tasks.base import Config, DataSet, Metric, Row, Size
 from benchmark.tasks.registry import DATA_SETS
 from datamodules.errors import UserError
@@ -42,8 +44,8 @@ class Sample:
 
     def show(self, digits: int) -> str:
         """Mean and standard deviation for a table cell."""
-        spread = "" if self.sd is None else f" ± {self.sd:.{digits}f}"
-        return f"{self.mean:.{digits}f}{spread}"
+        spread = "" if self.sd is None else f" ± {rounded(self.sd, digits)}"
+        return f"{rounded(self.mean, digits)}{spread}"
 
 
 @dataclass(frozen=True)
@@ -192,6 +194,8 @@ def read_store(
     folder: Path,
     corrupt: list[str] | None = None,
     here: Callable[[Row], str | None] | None = None,
+    *,
+    every_row: bool = False,
 ) -> list[RowResults]:
     """The rows with their records in a store; records that are left out are named on standard error.
 
@@ -200,6 +204,7 @@ def read_store(
         folder: folder of the records.
         corrupt: a list to which a line is added for each record that cannot be trusted.
         here: see `gather`.
+        every_row: whether these are all rows that there are, so that records of others are named too.
 
     Raises:
         UserError: there is no such folder.
@@ -210,11 +215,24 @@ def read_store(
         raise UserError(f"--store {folder}: there is no such folder; `rnnreg reproduce` makes one")
     corrupt = [] if corrupt is None else corrupt
     warnings: list[str] = []
-    store = Store(folder)
-    table = gather(rows, store.records(skipped=corrupt), warnings, store, here)
+    store, rows = Store(folder), list(rows)
+    records = list(store.records(skipped=corrupt))
+    table = gather(rows, records, warnings, store, here)
+    if every_row and (strangers := _strangers(rows, records)):
+        warnings.append(strangers)
     for warning in (*corrupt, *warnings):
         print(f"rnnreg: left out: {warning}", file=sys.stderr)
     return table
+
+
+def _strangers(rows: Iterable[Row], records: Iterable[Record]) -> str:
+    """A warning of records of no row, such as those of variants, and of a user's rows without their file."""
+    known = {row.name for row in rows}
+    counts = Counter(record.row for record in records if record.row not in known)
+    if not counts:
+        return ""
+    names = ", ".join(list(counts)[:3]) + (f" and {len(counts) - 3:,} more" if len(counts) > 3 else "")
+    return f"{_count(counts.total())} of what is no row here: {names}; rows of your own need --rows-file"
 
 
 def by_source(table: Iterable[RowResults]) -> dict[str, list[RowResults]]:

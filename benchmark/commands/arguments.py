@@ -16,7 +16,9 @@ Every command has besides `--config FILE` and `--print_config`, see benchmark/co
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -29,6 +31,9 @@ from datamodules.errors import UserError
 
 POSITIONAL = "positional"
 """Marks a parameter that is a positional argument although it has a default."""
+
+_GIVEN: ContextVar[frozenset[str]] = ContextVar("given", default=frozenset())
+"""Names of the options on the command line, whatever their values; those of a file are its business."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,17 @@ def collect(values: Mapping[str, Any], groups: Mapping[str, Group]) -> dict[str,
     return {**{name: value for name, value in values.items() if name not in taken}, **made}
 
 
+@contextmanager
+def options_given(words: Iterable[str]) -> Iterator[None]:
+    """Let `refuse_unused` know the options that stand on the command line, from its words."""
+    names = (word.lstrip("-").partition("=")[0] for word in words if word.startswith("--"))
+    token = _GIVEN.set(frozenset(name.removeprefix("no_") for name in names))
+    try:
+        yield
+    finally:
+        _GIVEN.reset(token)
+
+
 def refuse_unused(command: Callable[..., int], mode: str, **values: object) -> None:
     """Refuse options that a mode of a command has no use for, and that would be ignored in silence.
 
@@ -134,10 +150,12 @@ def refuse_unused(command: Callable[..., int], mode: str, **values: object) -> N
         values: the options' values, by their names.
 
     Raises:
-        UserError: one of them is not its default.
+        UserError: one of them is not its default, or stands on the command line.
     """
-    parameters = inspect.signature(command).parameters
-    if unused := [name for name, value in values.items() if value != parameters[name].default]:
+    defaults = {name: parameter.default for name, parameter in inspect.signature(command).parameters.items()}
+    for kind in filter(is_dataclass, list(defaults.values())):
+        defaults |= {field.name: getattr(kind, field.name) for field in fields(kind)}
+    if unused := [name for name, value in values.items() if value != defaults[name] or name in _GIVEN.get()]:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
         raise UserError(f"{options}: of no use {mode}; leave {'it' if len(unused) == 1 else 'them'} out")
 

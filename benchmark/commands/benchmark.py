@@ -6,6 +6,7 @@ from typing import Literal, TypeVar
 
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
+from benchmark.commands.arguments import refuse_unused
 from benchmark.training.options import Precision
 from datamodules.errors import UserError
 
@@ -38,11 +39,12 @@ def benchmark(
         accelerator: Device kind; auto takes a GPU if there is one.
         rounds: rounds of each contender, of which the median counts.
         seconds: time of a round.
-        quick: measure only the small size, on one core, in a few short rounds: about a minute.
+        quick: measure only the small size, on one core, in at most 3 rounds of at most half a second: about a minute.
         output: folder to write to.
     """
     chosen, precisions = _choices("sizes", sizes, SIZES), _choices("precision", precision, PRECISIONS)
     if quick:
+        refuse_unused(benchmark, "with --quick, which measures the small size", sizes=sizes)
         chosen, rounds, seconds = ["small"], min(rounds, 3), min(seconds, 0.5)
     import torch
 

@@ -163,7 +163,7 @@ def check(
         rows = references.rows_to_check(expected, only.split(",") if only else [], registry.load(rows_file))
         failures: dict[str, int] = {}
         if trained:
-            refuse_unused(check, "with --trained, which takes the runs that there are", **of_runs)
+            _refuse_others("with --trained, which takes the runs that there are", options, "store", **of_runs)
         else:  # in a new folder, so that no run of older code is compared
             now = datetime.datetime.now(datetime.UTC)
             options = replace(options, store=options.store / f"{now:%Y-%m-%dT%H%M%S.%f}")
@@ -174,9 +174,14 @@ def check(
 
 
 def _refuse_unused_of_speed(options: Options, **values: object) -> None:
-    refuse_unused(check, "with --speed", **values)
+    _refuse_others("with --speed", options, "data", "threads", **values)
     if options.threads not in (None, 1):
         raise UserError("--threads: of no use with --speed, which measures on one thread; leave it out")
+
+
+def _refuse_others(mode: str, options: Options, *used: str, **values: object) -> None:
+    """Refuse options of runs but for those that a mode uses, and other options that it does not."""
+    refuse_unused(check, mode, **{name: value for name, value in vars(options).items() if name not in used}, **values)
 
 
 def _conclude(code: int, failures: Mapping[str, int], store: Path) -> int:

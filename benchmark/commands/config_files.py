@@ -5,9 +5,10 @@ overrides the file wherever it names it, and what is wrong with a file is one li
 """
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -119,11 +120,7 @@ class ConfigFile:
             raise UserError(f"{self}: expected a line `option: value` for each option")
         if twice := next(_given_twice(node), None):
             raise UserError(f"{self}: {twice.value} is given twice, again on line {_line(twice)}")
-        if other := next(_not_decimal(node), None):
-            raise UserError(
-                f"{self}: {other.value} on line {_line(other)} is not read as a decimal number by YAML, which takes a "
-                "0 in front for octal and colons for base 60; write it in plain digits"
-            )
+        _require_decimal(node, str(self), with_line=True)
         return list(node.value)
 
     @cached_property
@@ -140,6 +137,32 @@ class ReadAsText(ActionConfigFile):
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
         """Add the file's options to those that were parsed."""
         self.apply_config(parser, cfg, self.dest, ConfigFile(Path(values)).text)
+
+
+def require_decimal(words: Sequence[str], values: Mapping[str, Any]) -> None:
+    """Refuse numbers on the command line that YAML reads as others than their digits say, as in {layers: 010}.
+
+    Args:
+        words: the words of a command.
+        values: what was made of its options, by their names; those of one number are not read by YAML alone.
+
+    Raises:
+        UserError: a mapping or a list has such a number.
+    """
+    for word, after in pairwise([*words, ""]):
+        option, equals, value = word.partition("=")
+        text, name = value if equals else after, option.removeprefix("--")
+        if option.startswith("--") and isinstance(values.get(name), dict | list):
+            _require_decimal(yaml.compose(text, Loader=yaml.SafeLoader), f"--{name.replace('_', '-')}")
+
+
+def _require_decimal(node: Any, place: str, *, with_line: bool = False) -> None:
+    if other := next(_not_decimal(node), None):
+        line = f" on line {_line(other)}" if with_line else ""
+        raise UserError(
+            f"{place}: {other.value}{line} is not read as a decimal number by YAML, which takes a 0 in front for octal "
+            "and colons for base 60; write it in plain digits"
+        )
 
 
 def _given_twice(node: Any) -> Iterator[Any]:

@@ -41,7 +41,7 @@ def export(
         accelerator: Device kind that evaluates it: auto takes a GPU if there is one.
         rows_file: Python file with rows of your own.
     """
-    from benchmark.sharing.card import require_runs
+    from benchmark.sharing.card import unreadable_runs
     from benchmark.sharing.evaluation import finished_record
     from benchmark.sharing.export import export as export_model
     from benchmark.tasks.trained import find_trained
@@ -50,7 +50,7 @@ def export(
         refuse_unused(export, "without --half, --onnx or --verify, since nothing is evaluated", accelerator=accelerator)
     registry.load(rows_file)
     trained = find_trained(model, seed, store)
-    for line in require_runs(finished_record(trained), records) if records else ():
+    for line in unreadable_runs(finished_record(trained), records or store, required=records is not None):
         print(f"rnnreg: left out of the card's means: {line}", file=sys.stderr)
     done = export_model(
         trained,

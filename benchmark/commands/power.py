@@ -34,7 +34,7 @@ def power(store: Path = Path("runs"), profile: Profile | None = None, rows_file:
         hours = hours_of([(registry.find(name, rows), count) for name, count in plan.missing.items()], records)
         table.append(
             (
-                Path(plan.judgment.source).name,
+                plan.judgment.name,
                 plan.finding.comparison,
                 f"{plan.finding.expected:.{digits}f}" if plan.finding.expected else "–",
                 "–" if plan.detectable is None else f"{plan.detectable:.{digits}f}",

@@ -157,6 +157,8 @@ def reproduce(
     from benchmark.grid.grid import data_at_hand, run_grid
 
     require_at_most("--seeds", seeds)
+    if only:
+        refuse_unused(reproduce, "with --only, which names the rows", profile=profile)
     if not until_decided:
         refuse_unused(reproduce, "without --until-decided", max_seeds=max_seeds)
     elif max_seeds < seeds:

@@ -27,7 +27,7 @@ def table(
     """
     from benchmark.reports import write
 
-    results = read_store(registry.load(rows_file), store)
+    results = read_store(registry.load(rows_file), store, every_row=True)
     folder = output or store
     files = write.tables_and_figures(results, store, folder)
     if readme:
@@ -49,7 +49,7 @@ def report(store: Path = Path("runs"), output: Path | None = None, rows_file: Pa
     """
     from benchmark.reports import write
 
-    files = write.page_alone(read_store(registry.load(rows_file), store), store, output or store)
+    files = write.page_alone(read_store(registry.load(rows_file), store, every_row=True), store, output or store)
     write.write(files)
     print(*(f"report: {path}" for path in files), sep="\n")
     return 0
@@ -65,7 +65,7 @@ def claims(store: Path = Path("runs"), profile: Profile | None = None, rows_file
     """
     from benchmark.analysis.claims import judge
 
-    for judgment in judge(read_store(registry.load(rows_file), store)):
+    for judgment in judge(read_store(registry.load(rows_file), store, every_row=True)):
         if profile is None or profile in judgment.profiles:
             verdict = judgment.verdict if judgment.is_decided_here else "not decided on this data"
             print(f"{verdict.upper()}: {judgment.claim.statement} (section {judgment.claim.section})")
@@ -93,7 +93,7 @@ def collect(store: Path = Path("runs"), into: Path = Path("results/records")) ->
     from benchmark.analysis import collection
 
     corrupt: list[str] = []
-    outcome = collection.collect(read_store(registry.ROWS, store, corrupt), store, into)
+    outcome = collection.collect(read_store(registry.ROWS, store, corrupt, every_row=True), store, into)
     for record in outcome.unclean:
         commits = ", ".join(dict.fromkeys(record.uncommitted))
         print(f"rnnreg: left out: {record.run}: ran from uncommitted code ({commits})", file=sys.stderr)

@@ -67,7 +67,7 @@ def show_open_comparisons(rows: Sequence[Row], store: Path, max_seeds: int) -> i
     records = _records(store)
     for one in comparisons:
         hours = _hours(one, records, rows)
-        name = Path(one.judgment.source).name
+        name = one.judgment.name
         cost = "?" if hours is None else f"{hours:.2f}"
         table.append((name, one.finding.comparison, f"{one.look} seeds", str(len(one.missing)), cost))
     planned = ", ".join(map(str, sequential.looks(max_seeds)))

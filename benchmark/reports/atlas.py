@@ -1,11 +1,10 @@
 """The atlas as Markdown: what each method of regularization is worth, in words and in tables."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from benchmark.analysis.atlas import Against, Atlas, Method, Standing, Tested
 from benchmark.formatting import Table, as_markdown
-from benchmark.tasks.base import Row, Size
+from benchmark.tasks.base import Row
 
 HOW_TO_READ = (
     "Methods are tuned by trials, drawn quasi-randomly from the space that is declared with each and judged on the "
@@ -39,7 +38,7 @@ def markdown(found: Sequence[Atlas], waiting: Sequence[Row]) -> str:
         return ""
     parts = ["# The atlas: ways to regularize an LSTM", HOW_TO_READ]
     for atlas in found:
-        name = figure_name(atlas.source, atlas.size)
+        name = atlas.name
         parts += [f"## {as_markdown(f'{atlas.data_set.title}, {atlas.size} size')}", budget(atlas), *in_words(atlas)]
         parts += [f"![Test metric of each method]({name}-atlas.svg)", methods_table(atlas).markdown()]
         if any(method.tuned for method in atlas.methods):
@@ -47,11 +46,6 @@ def markdown(found: Sequence[Atlas], waiting: Sequence[Row]) -> str:
     if waiting:
         parts.append(f"Not run yet: {'; '.join(as_markdown(_not_run(row)) for row in waiting)}.")
     return "\n\n".join(parts) + "\n"
-
-
-def figure_name(source: str, size: Size) -> str:
-    """Begin of the names of the figures of an atlas, that of a data set at a size."""
-    return f"{Path(source).name}-{size}"
 
 
 def budget(atlas: Atlas) -> str:

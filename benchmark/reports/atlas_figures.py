@@ -9,7 +9,6 @@ from benchmark.analysis.atlas import Atlas, Method
 from benchmark.analysis.findings import RELATIVE_INTEREST
 from benchmark.analysis.intervals import Interval
 from benchmark.reports import tuning_figure
-from benchmark.reports.atlas import figure_name
 from benchmark.reports.figures import INK, PAPER, STYLE, WITH, WITHOUT, as_svg
 
 COLORS = {"better": WITH, "worse": WITHOUT, "equivalent": INK, "undecided": INK}
@@ -20,14 +19,13 @@ def draw(found: Sequence[Atlas]) -> dict[str, str]:
     """Every figure of the atlas, as SVG by name; the same records give the same bytes."""
     drawn = {}
     for atlas in found:
-        name = figure_name(atlas.source, atlas.size)
-        drawn[f"{name}-atlas"] = methods(atlas)
+        drawn[f"{atlas.name}-atlas"] = methods(atlas)
         tunings = {method.tuned.tuning.row: method.tuned for method in atlas.methods if method.tuned}
         if tunings:
             references = [
                 method.tuned for method in atlas.methods if method.tuned and method.results in (atlas.none, atlas.paper)
             ]
-            drawn[f"{name}-tuning"] = tuning_figure.draw(list(tunings.values()), references)
+            drawn[f"{atlas.name}-tuning"] = tuning_figure.draw(list(tunings.values()), references)
     return drawn
 
 

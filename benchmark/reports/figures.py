@@ -4,7 +4,6 @@ import io
 import statistics
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -13,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from benchmark.analysis.effects import Effect, Pair, dropout_effects, pairs
+from benchmark.analysis.names import short_names
 from benchmark.analysis.results import RowResults, by_source, data_set, model_name, sizes
-from benchmark.reports.names import short_names
 from benchmark.tasks.base import Metric
 
 matplotlib.use("Agg")
@@ -111,9 +110,11 @@ def _seeds(pair: Pair) -> str:
 def effects_of_dropout(table: Sequence[RowResults]) -> Figure | None:
     """The effect of dropout on each source at each size, with 95 % intervals: a panel per kind of metric."""
     panels: dict[str, list[tuple[str, Effect]]] = {}
-    for source, group in by_source(table).items():
+    groups = by_source(table)
+    names = short_names(groups)
+    for source, group in groups.items():
         for pair, effect in dropout_effects(group):
-            name = Path(source).name + (f", {pair.size}" if len(sizes(group)) > 1 else "")
+            name = names[source] + (f", {pair.size}" if len(sizes(group)) > 1 else "")
             panels.setdefault(effect.metric.label, []).append((name, effect))
     if not panels:
         return None

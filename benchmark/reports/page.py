@@ -12,12 +12,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from benchmark.analysis.claims import judge
+from benchmark.analysis.names import short_names
 from benchmark.analysis.results import RowResults, by_source, data_set
 from benchmark.reports import tables
-from benchmark.reports.atlas import figure_name
 from benchmark.reports.figures import INK, PAPER
 from benchmark.reports.footnotes import footnote
-from benchmark.reports.names import short_names
 from benchmark.store.records import Record
 
 SAMPLES_SHOWN = 5
@@ -67,7 +66,7 @@ def _source(
         "atlases": [
             (size, svg[f"{begin}-atlas"], svg.get(f"{begin}-tuning"))
             for size in dict.fromkeys(results.row.size for results in group)
-            if f"{(begin := figure_name(source, size))}-atlas" in svg
+            if f"{(begin := f'{name}-{size}')}-atlas" in svg
         ],
         "surface": svg.get(f"{name}-surface"),
         "picture": base64.b64encode(picture).decode() if picture else None,

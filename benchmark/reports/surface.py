@@ -9,10 +9,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from benchmark.analysis.names import short_names
 from benchmark.analysis.surface import METRIC, Point, Surface, as_text, surfaces
 from benchmark.formatting import Table, as_markdown
 from benchmark.reports.figures import INK, STYLE, WITH, WITHOUT, as_svg
-from benchmark.reports.names import short_names
 from benchmark.store.records import Store
 from benchmark.store.tunings import SURFACE
 

@@ -131,14 +131,19 @@ def runs_like(mine: Record, store: Path, skipped: list[str]) -> Iterator[Record]
             yield record
 
 
-def require_runs(mine: Record, store: Path) -> list[str]:
-    """Refuse a store without a run that a card's means could be of; a line for each record that cannot be read.
+def unreadable_runs(mine: Record, store: Path, *, required: bool) -> list[str]:
+    """A line for each record of a store that a card's means should be of and that cannot be read.
+
+    Args:
+        mine: the record of the card's model.
+        store: the store.
+        required: whether a store without a run that the means could be of is refused.
 
     Raises:
-        UserError: there is none.
+        UserError: it is refused.
     """
     skipped: list[str] = []
-    if not list(runs_like(mine, store, skipped)):
+    if not list(runs_like(mine, store, skipped)) and required:
         wrong = f"has no run of {mine.row} with the exported one's configuration and data"
         raise UserError(
             f"{store} {wrong if store.is_dir() else 'is missing'}; name the store of its runs with --records, or leave "

@@ -17,6 +17,7 @@ from benchmark.files import replacing
 from benchmark.sharing.card import Card, card
 from benchmark.sharing.evaluation import Accelerator, comparison, final_evaluation, finished_record, own_data
 from benchmark.sharing.graphs import GRAPHS, export_graphs
+from benchmark.store.leftovers import idle, leftover
 from benchmark.store.records import LOG_PROBABILITIES, Record
 from benchmark.tasks.trained import Trained
 from datamodules.errors import UserError
@@ -40,6 +41,9 @@ from models.loading import (
 CARD = "README.md"
 SUITE = "rnnreg"
 """Begins the name of the suite and its version in the configuration of every export."""
+
+LEFT_MINUTES = 10
+"""Minutes after which a scratch folder in which nothing has changed is of an export that was killed."""
 
 TOLERANCE = 0.01
 """Largest difference of a figure from the record's, for weights in half precision."""
@@ -146,6 +150,9 @@ def _replacing_model(folder: Path) -> Iterator[Path]:
     is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(f"{PREFIX}*"):
+            if left.is_dir() and idle(leftover(left), LEFT_MINUTES):  # by an export that was killed
+                shutil.rmtree(left)
         scratch = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from error

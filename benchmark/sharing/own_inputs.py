@@ -25,7 +25,7 @@ from datamodules.translation.datamodule import PairBatches, words_of_pairs
 from datamodules.translation.encoded_pairs import WithoutEos
 from datamodules.translation.sources import AlignedFiles, Pairs, read_parallel_text
 from datamodules.translation.tokenization import detokenize
-from datamodules.vocabulary import EOS, UNK, Vocabulary, without_eos
+from datamodules.vocabulary import EOS, UNK, Vocabulary, note_ends, without_eos
 from models.captioner import caption
 from models.evaluation_methods import Method
 from models.inputs import picture_vectors
@@ -54,8 +54,7 @@ def read_text(path: Path, running: bool = False) -> tuple[str, list[str]]:
         lines = [" ".join(words) for words in sentences("\n".join(lines))]
     if not any(line.strip() for line in lines):
         raise UserError(f"{path} holds no word; expected one sentence a line")
-    remark = f"{ended:,} of {len(pairs):,} lines end in {EOS}, which is not added again"
-    return "".join(f"{line}\n" for line in lines), [remark] * bool(ended)
+    return "".join(f"{line}\n" for line in lines), note_ends(ended, f"of {len(pairs):,} lines")
 
 
 def text_of(source: str, data: Path) -> tuple[str, list[str]]:
@@ -145,9 +144,7 @@ def evaluate_pairs(loaded: LoadedTranslator, pairs: Pairs, name: str) -> Outcome
         )
         for place in order
     ]
-    notes = [f"BLEU: {outcome.details['bleu_signature']}"]
-    if stripped.ended:
-        notes.append(f"{stripped.ended:,} lines end in {EOS}, which is not counted among their words")
+    notes = [f"BLEU: {outcome.details['bleu_signature']}", *note_ends(stripped.ended, "lines")]
     for side, (vocabulary, language) in enumerate(zip(vocabularies, model.languages, strict=True)):
         own = [word for pair in words for word in pair[side]]
         notes += _unknown(Counter(word for word in own if word not in vocabulary.ids), len(own), f"{language}: ")

@@ -36,7 +36,7 @@ def leftovers(store: Path, data: Path) -> Iterator[Leftover]:
     """
     for lock in sorted((store / UNDER_WAY).glob("*.lock")):
         if not _is_held(lock):
-            yield from (_leftover(path, 0.0) for path in (lock, lock.with_suffix(".json")) if path.exists())
+            yield from (leftover(path, 0.0) for path in (lock, lock.with_suffix(".json")) if path.exists())
     places = (
         (store, ""), (store / UNDER_WAY, ""), (store, "*/*/"), *((cache, "") for cache in user_cache()),
         (data, "*/"), (data / "features", "**/"), (Path(tempfile.gettempdir()), ""),
@@ -44,7 +44,7 @@ def leftovers(store: Path, data: Path) -> Iterator[Leftover]:
     for path in sorted({path for folder, above in places for path in folder.glob(f"{above}{PREFIX}*")}):
         kind = FOLDER if path.is_dir() else FILE
         if kind.fullmatch(path.name) and not path.is_symlink():
-            yield _leftover(path)
+            yield leftover(path)
 
 
 def idle(found: Leftover, minutes: float) -> bool:
@@ -75,7 +75,8 @@ def _is_held(path: Path) -> bool:
         return True
 
 
-def _leftover(path: Path, changed: float | None = None) -> Leftover:
+def leftover(path: Path, changed: float | None = None) -> Leftover:
+    """What is at a path, with what is in it."""
     states = []
     for one in (path, *path.rglob("*")):
         with suppress(FileNotFoundError):  # its process lives, after all

@@ -16,7 +16,7 @@ from datamodules.captioning.sources import SPLITS
 from datamodules.errors import DataError, damaged
 from datamodules.lists import NamedFiles, header_fields
 from datamodules.text import cells, note_lone_marks, read_json, read_lines
-from datamodules.vocabulary import EOS, without_eos
+from datamodules.vocabulary import note_ends, without_eos
 
 # Flickr8k, as its authors publish it and as it is passed on.
 _PICTURES = ("Images", "images", "Flicker8k_Dataset", "Flickr8k_Dataset")
@@ -234,9 +234,7 @@ def _caption_set(
         ended += sum(had for _, had in pairs)
         left_out["captions without a word"] += len(pairs) - len(kept)
         texts[name] = kept
-    notes = details["notes"]
-    if ended:
-        notes.append(f"{ended:,} captions end in {EOS}, which is not added again")
+    details["notes"] += note_ends(ended, "captions")
     with ThreadPoolExecutor(cores()) as pool:  # all of them are read for their checksums
         pictures = dict(zip(texts, pool.map(lambda name: picture_file(files[name], name), texts), strict=True))
     splits: dict[str, list[Example]] = {split: [] for split in SPLITS}
@@ -246,7 +244,9 @@ def _caption_set(
     for name, picture in pictures.items():
         of_content[picture.stamp].append(name)
     if shared := [names for names in of_content.values() if len({where[name] for name in names}) > 1]:
-        notes.append(f"{len(shared):,} pictures are in several splits, such as {' and '.join(shared[0][:2])}")
+        details["notes"].append(
+            f"{len(shared):,} pictures are in several splits, such as {' and '.join(shared[0][:2])}"
+        )
     details["left_out"] = {reason: count for reason, count in left_out.items() if count}
     details["left_out_pictures"] = dict(list(names.items())[:KEPT_NAMES])
     return CaptionSet({split: tuple(examples) for split, examples in splits.items()}, details)

@@ -9,7 +9,7 @@ from typing import Any
 from datamodules.errors import DataError
 from datamodules.sources import Source, SourceFile, read_members
 from datamodules.text import read_text
-from datamodules.vocabulary import EOS, UNK, Vocabulary, without_eos
+from datamodules.vocabulary import EOS, UNK, Vocabulary, note_ends, without_eos
 
 SPLITS = ("train", "validation", "test")
 STEMS = dict(zip(SPLITS, ("train", "valid", "test"), strict=True))
@@ -147,8 +147,7 @@ def read_folder(folder: Path, prefix: str = "") -> Corpus:
         pairs = [without_eos(line, f"{path}, line {at}") for at, line in enumerate(read_text(path, right), 1)]
         if not any(line.strip() for line, _ in pairs):
             raise DataError(f"{path} is empty; expected one sentence a line")
-        if ended := sum(had for _, had in pairs):
-            notes.append(f"{split}: {ended:,} of {len(pairs):,} lines end in {EOS}, which is not added again")
+        notes += note_ends(sum(had for _, had in pairs), f"of {len(pairs):,} lines", f"{split}: ")
         text[split] = "".join(f"{line}\n" for line, _ in pairs)
     return Corpus(text, tuple(notes))
 

@@ -2,7 +2,7 @@
 
 import struct
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 UNKNOWN_LENGTH = 0x7FFF0000
 """Lengths from here on are written by programs that did not know the length, such as those that write to a pipe."""
@@ -17,12 +17,36 @@ KILOBITS = (
 """Bit rate by the index in a frame's header, of MPEG-2 and MPEG-1; 0 where it is not fixed."""
 
 
+class Chunks(NamedTuple):
+    """How a file is made of chunks."""
+
+    head: str
+    """Layout of a chunk's name and size."""
+    first: int = 12
+    """Where the first chunk begins."""
+    align: int = 2
+    """Bytes of which chunks fill a multiple."""
+    counts_head: bool = False
+    """Whether a chunk's size includes its name and size."""
+
+
+CHUNKED = {
+    b"RIFF": Chunks("<4sI"),
+    b"RF64": Chunks("<4sI"),
+    b"RIFX": Chunks(">4sI"),
+    b"FORM": Chunks(">4sI"),
+    b"caff": Chunks(">4sQ", first=8, align=1),
+    b"riff": Chunks("<16sQ", first=40, align=8, counts_head=True),
+}
+"""Files of WAV, AIFF, CAF and W64 by their first four bytes."""
+
+
 def missing_end(path: Path, named: int, read: int) -> str:
     """What tells that a recording breaks off, or nothing.
 
-    A WAV or AIFF file is compared with the length in its header, the last page of an Ogg file is to be whole and to end
-    the stream, and an MP3 file is compared with its header; without one its bit rate must be constant, as its length is
-    written nowhere. Files of FLAC that break off cannot be read at all.
+    A WAV, AIFF, AU, CAF or W64 file is compared with the length in its header, the last page of an Ogg file is to be
+    whole and to end the stream, and an MP3 file is compared with its header; without one its bit rate must be constant,
+    as its length is written nowhere. Files of FLAC that break off cannot be read at all.
 
     Args:
         path: the recording.
@@ -31,8 +55,11 @@ def missing_end(path: Path, named: int, read: int) -> str:
     """
     with path.open("rb") as file:
         start = file.read(4)
-        if start in (b"RIFF", b"RIFX", b"FORM"):
-            return _missing_chunk(file, "<" if start == b"RIFF" else ">", path.stat().st_size)
+        if form := CHUNKED.get(start):
+            return _missing_chunk(file, form, path.stat().st_size)
+        if start == b".snd":  # AU, whose header has no chunks
+            begin, size = struct.unpack(">2I", file.read(8).ljust(8, b"\0"))
+            return _missing_bytes(path.stat().st_size - begin, size)
         if start == b"OggS":
             return _missing_pages(file, path.stat().st_size)
         if start[:3] == b"ID3" or start[:1] == b"\xff":
@@ -44,17 +71,29 @@ def _count(read: int, named: int) -> str:
     return f"{read:,} of its {named:,} samples are there"
 
 
-def _missing_chunk(file: BinaryIO, order: str, length: int) -> str:
+def _missing_chunk(file: BinaryIO, form: Chunks, length: int) -> str:
     """Compare the length that a chunk of samples names with what is left of the file."""
-    file.seek(12)
-    while len(head := file.read(8)) == 8:
-        name, size = struct.unpack(f"{order}4sI", head)
-        left = length - file.tell()
-        if name in (b"data", b"SSND"):
-            is_cut = left < size < UNKNOWN_LENGTH
-            return f"{left:,} of the {size:,} bytes that its header names are there" if is_cut else ""
-        file.seek(size + size % 2, 1)
+    file.seek(form.first)
+    long_size = 0
+    width = struct.calcsize(form.head)
+    while len(head := file.read(width)) == width:
+        name, size = struct.unpack(form.head, head)
+        size -= width if form.counts_head else 0
+        if name == b"ds64":  # RF64 has the length here, since the chunk of samples has no room for it
+            long_size = struct.unpack("<8xQ", file.read(16).ljust(16, b"\0"))[0]
+            file.seek(-16, 1)
+        elif name[:4] in (b"data", b"SSND"):
+            is_short = width == 8 and not long_size
+            return _missing_bytes(length - file.tell(), long_size or size, UNKNOWN_LENGTH if is_short else 2**63)
+        if not 0 <= size < length:
+            break
+        file.seek(size + -size % form.align, 1)
     return ""
+
+
+def _missing_bytes(left: int, named: int, unknown: int = UNKNOWN_LENGTH) -> str:
+    """What is missing of bytes of samples; from `unknown` on, the header does not know how many there are."""
+    return f"{left:,} of the {named:,} bytes that its header names are there" if left < named < unknown else ""
 
 
 def _missing_pages(file: BinaryIO, length: int) -> str:

@@ -25,7 +25,7 @@ from datamodules.translation.encoded_pairs import (
     tokenize_pairs,
 )
 from datamodules.translation.sources import BIBLE, MULTI30K, PHRASES, ParallelText, read_parallel_text
-from datamodules.vocabulary import EOS, UNK, Vocabulary
+from datamodules.vocabulary import EOS, UNK, Vocabulary, note_ends
 
 POOL = 100_000
 """Sentence pairs shuffled at once: a corpus up to this size is kept encoded, a larger one streams through."""
@@ -135,8 +135,7 @@ class TranslationData(TaskData):
 
     def _note(self, split: str, pairs: Sequence[Words] | None, ended: int) -> None:
         """Note what was not taken as it stands, and pairs that are trained on as well."""
-        if ended:
-            self.notes.append(f"{split}: {ended:,} lines end in {EOS}, which is not added again")
+        self.notes += note_ends(ended, "lines", f"{split}: ")
         if pairs and (shared := self.training.count_of(pairs)):
             self.notes.append(f"{split}: {shared:,} of {len(pairs):,} pairs are in the training text too")
 

@@ -1,6 +1,8 @@
 """Where `rnnreg export` may write, and what a refused export leaves as it was."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,30 @@ def test_an_earlier_export_is_replaced_and_what_is_beside_it_stays(trained, rnnr
     assert {path.name for path in folder.iterdir()} == {
         "README.md", "config.json", "model.safetensors", "notes.onnx", "record.json", "vocabularies.json",
     }  # fmt: skip
+
+
+def test_what_a_killed_export_has_left_is_removed_and_what_is_still_written_is_not(trained, rnnreg, tmp_path) -> None:
+    folder = tmp_path / "model"
+    left, written = folder / ".rnnreg-ab12_cd3", folder / ".rnnreg-ef45_gh6"
+    for scratch in (left, written):
+        scratch.mkdir(parents=True)
+        (scratch / "model.safetensors").write_text("half")
+    for path in (left, left / "model.safetensors"):
+        os.utime(path, (0, 0))
+    assert rnnreg("export", "lm", folder, *trained.places)[0] == 0
+    assert (left.exists(), written.exists()) == (False, True)
+
+
+def test_a_record_that_the_cards_means_lack_is_named(trained, rnnreg, tmp_path) -> None:
+    store = tmp_path / "runs"
+    shutil.copytree(trained.store / "lm", store / "lm")
+    (run,) = (store / "lm").iterdir()
+    shutil.copytree(run, store / "lm" / "seed-2-0123abcd")
+    (store / "lm" / "seed-2-0123abcd" / "record.json").write_text("{}")
+    code, _, err = rnnreg("export", run, tmp_path / "model", "--store", store)
+    assert code == 0
+    assert err.startswith(f"rnnreg: left out of the card's means: {store}/lm/seed-2-0123abcd/record.json ")
+    assert err.count("\n") == 1
 
 
 def test_a_refused_export_leaves_the_earlier_one(trained, rnnreg, tmp_path, monkeypatch) -> None:

@@ -60,7 +60,7 @@ def test_what_ends_a_sentence_already_is_no_word_of_it(trained, rnnreg, tmp_path
     record = trained.records["translation"].metrics
     for name in ("perplexity", "bleu"):
         assert float(table_of(out)[name][0]) == pytest.approx(record[f"test_{name}"], abs=1e-4)
-    assert f"rnnreg: {2 * len(lines)} lines end in <eos>, which is not counted among their words\n" in err
+    assert f"rnnreg: {2 * len(lines)} lines end in <eos>, which is not added again\n" in err
     assert "unk" not in err
 
     translator = load(next(trained.store.glob("pairs/seed-*")))

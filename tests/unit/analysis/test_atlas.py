@@ -13,6 +13,7 @@ from benchmark.analysis.results import RowResults, gather
 from benchmark.analysis.verdicts import holm, p_of_difference, p_of_equivalence
 from benchmark.reports import atlas as report
 from benchmark.reports import atlas_figures
+from benchmark.reports.page import identifier, page
 from benchmark.tasks import registry
 
 NONE, PAPER = registry.find("sotu-none"), registry.find("sotu-dropout")
@@ -118,3 +119,15 @@ def test_a_method_is_not_missing_once_it_has_run_with_other_settings() -> None:
     other = NONE.variant("sotu-none-tuned", lr=0.7)
     table = gather([NONE, other], [make_record(other)])
     assert not_run(table) == []
+
+
+def test_sources_whose_folders_have_one_name_have_their_own_figures() -> None:
+    rows = [NONE.variant(f"none-{place}", source=f"{place}/text") for place in "ab"]
+    table = gather(rows, [make_record(row, seed) for row in rows for seed in (1, 2)])
+    found = atlases(table)
+    drawn = atlas_figures.draw(found)
+    text = report.markdown(found, [])
+    assert len(drawn) == 2
+    assert all(f"({name}.svg)" in text for name in drawn)
+    shown = page(table, drawn, {})
+    assert all(f'id="{identifier(name)}-' in shown for name in drawn)

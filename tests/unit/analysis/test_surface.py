@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 from support.factories import make_record
 
+from benchmark.analysis.names import short_names
 from benchmark.analysis.results import gather
 from benchmark.analysis.surface import Surface, as_text, surfaces
 from benchmark.grid.surface import changes_for, runs_of
 from benchmark.reports import figures
 from benchmark.reports import surface as report
-from benchmark.reports.names import short_names
 from benchmark.store.records import Record, Store
 from benchmark.tasks import registry
 from datamodules.errors import UserError

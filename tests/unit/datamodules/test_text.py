@@ -44,6 +44,20 @@ def test_files_that_are_joined_lose_the_mark_of_each(tmp_path: Path, encoding: s
     assert text.decode((tmp_path / "a").read_bytes(), "a") == "".join(parts)
 
 
+def test_a_mark_within_a_line_is_refused(tmp_path: Path) -> None:
+    """As the last word of one file and the first of the next would be one word, to the eye and to the model."""
+    (tmp_path / "a").write_bytes(b"the dog\nthe cat" + "sat\n".encode("utf-8-sig"))
+    message = r"a, line 2: has a byte order mark \(U\+FEFF\) as its character 8, as where files are joined that do not"
+    with pytest.raises(DataError, match=message):
+        read_text(tmp_path / "a")
+    with pytest.raises(DataError, match=message):
+        text.decode((tmp_path / "a").read_bytes(), "a")
+
+
+def test_text_that_is_no_file_has_the_same_lines() -> None:
+    assert text.lines_of("a\u2028b\x85c\r\nd\re\n\nf\n") == ["a\u2028b\x85c", "d", "e", "", "f"]
+
+
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 def test_other_encodings_without_their_mark_are_refused(tmp_path: Path, encoding: str) -> None:
     """Their bytes are valid UTF-8, in which every letter has a null character beside it."""

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from support.factories import make_record
 
-from benchmark.analysis.results import NOT_RUN, gather
+from benchmark.analysis.results import NOT_RUN, Sample, gather, read_store
 from benchmark.reports import figures, tables, write
+from benchmark.store.records import Store
 from benchmark.tasks import language_modeling, registry
 from benchmark.tasks.base import NOT_IN_PAPER, Row
 from datamodules.errors import UserError
@@ -60,6 +61,21 @@ def test_only_a_rows_own_records_count() -> None:
     of_configuration, of_data = notes
     assert of_configuration == "ptb-small: 1 record of another configuration or protocol"
     assert of_data.startswith("ptb: 1 run of data ffffffff (ptb-small); shown are 2 runs of data dddddddd (ptb-small)")
+
+
+def test_records_of_no_row_are_named(tmp_path: Path, capsys) -> None:
+    own = [SMALL.variant(name) for name in ("mine", "yours", "ptb-small+lr=2", "theirs")]
+    for row in (SMALL, *own, own[-1].variant("theirs", epochs=2)):
+        Store(tmp_path).write(make_record(row, 1), {})
+    assert len(read_store([SMALL], tmp_path)[0].records) == 1
+    assert not capsys.readouterr().err
+    read_store([SMALL], tmp_path, every_row=True)
+    warning = "5 records of what is no row here: mine, ptb-small+lr=2, theirs and 1 more; rows of your own need"
+    assert capsys.readouterr().err.startswith(f"rnnreg: left out: {warning}")
+
+
+def test_a_figure_that_would_fill_the_page_is_rounded() -> None:
+    assert Sample((1e81, 3e81)).show(1) == "2e+81 ± 1e+81"
 
 
 def test_rows_that_the_paper_lacks_say_so() -> None:

@@ -1,4 +1,4 @@
-"""The names that data sets have in files of figures."""
+"""The names that data sets have in figures and their files."""
 
 from collections import Counter
 from collections.abc import Iterable
