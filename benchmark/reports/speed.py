@@ -67,7 +67,7 @@ def _bars(axis: Axes, speeds: Speeds) -> None:
     axis.axhline(1, color=INK, linewidth=0.8)
     axis.set_xticks(range(len(groups)), [f"{size}\n{precision}" for size, precision in groups])
     axis.set_ylabel("x plain loop in 32")
-    axis.set_title(speeds.device)
+    axis.set_title(f"{speeds.device}, one process, one thread")
 
 
 def _multiple(speeds: Speeds, one: Measurement) -> float:
