@@ -9,7 +9,7 @@ from benchmark.analysis import ensembles
 from benchmark.analysis.results import RowResults
 from benchmark.store.evaluations import EvaluationRecord, read_evaluations, write_evaluation
 from benchmark.store.records import ITEMS, LOG_PROBABILITIES, RECORD, Record, Store
-from benchmark.store.tunings import SURFACE, TUNING, read_tunings, write_tuning
+from benchmark.store.tunings import STUDIES, read_tunings, write_tuning
 from benchmark.tasks import registry
 
 
@@ -49,7 +49,7 @@ def collect(table: Iterable[RowResults], store: Path, into: Path) -> Collected:
         else:
             write_evaluation(evaluation, into)
             outcome.evaluations.append(evaluation)
-    for folder in (TUNING, SURFACE):
+    for folder in STUDIES:
         _copy(Store(store / folder).records(outcome.corrupt), store / folder, into / folder, outcome)
         for tuning in read_tunings(store / folder, outcome.corrupt):
             write_tuning(tuning, into / folder)

@@ -11,7 +11,7 @@ from benchmark.audit.entries import content_of, parse, quoted
 from benchmark.store.evaluations import EVALUATIONS, EvaluationRecord, read_evaluation
 from benchmark.store.records import Record
 from benchmark.store.sealed import CorruptRecord
-from benchmark.store.tunings import SURFACE, TUNING, Tuning, read_tuning
+from benchmark.store.tunings import STUDIES, Tuning, read_tuning
 from datamodules.errors import UserError
 
 
@@ -35,7 +35,7 @@ def verify_studies(root: Path, records: Sequence[Record]) -> dict[str, dict[str,
         root: the store, which need not be one's own. One of trials, within another store, has tunings.
         records: its records that can be read.
     """
-    is_of_trials = root.name in (TUNING, SURFACE)
+    is_of_trials = root.name in STUDIES
     paths = {
         "evaluations": sorted((root / EVALUATIONS).glob("*.json")),
         "tunings": sorted(root.glob("*.json")) if is_of_trials else [],

@@ -20,7 +20,7 @@ from benchmark.audit.entries import Entry, quoted, read_entries
 from benchmark.audit.history import History
 from benchmark.audit.studies import verify_studies
 from benchmark.store.records import RECORD, checksum_arrays, run_name
-from benchmark.store.tunings import SURFACE, TUNING
+from benchmark.store.tunings import STUDIES
 from benchmark.tasks.base import Row
 from datamodules.errors import UserError
 
@@ -110,8 +110,7 @@ def verify(root: Path, rows: Iterable[Row], history: History, data: Path | None 
     """
     known = {row.name: row for row in rows}
     parts = {
-        part: read_entries(root / part) if any((root / part).glob(f"*/*/{RECORD}")) else []
-        for part in ("", TUNING, SURFACE)
+        part: read_entries(root / part) if any((root / part).glob(f"*/*/{RECORD}")) else [] for part in ("", *STUDIES)
     }
     if not any(parts.values()):
         read_entries(root)  # which says that there are none

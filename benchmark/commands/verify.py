@@ -19,10 +19,10 @@ def verify(
 ) -> int:
     """Recompute all that can be recomputed of a store's records, and name what is not as it should be.
 
-    The trials of `rnnreg tune` and the runs of `rnnreg surface` are verified with the store that they lie in, and so
-    are its evaluations and tunings. Nothing is trained, and nothing in the store is executed, so that a store sent by
-    somebody else can be verified. The exit code is 0 if everything is as it should be and 1 if something is not. If
-    GITHUB_STEP_SUMMARY is set, the table is added to the job summary.
+    The trials of `rnnreg tune`, the runs of `rnnreg surface` and those in another precision are verified with the store
+    that they lie in, and so are its evaluations and tunings. Nothing is trained, and nothing in the store is executed,
+    so that a store sent by somebody else can be verified. The exit code is 0 if everything is as it should be and 1 if
+    something is not. If GITHUB_STEP_SUMMARY is set, the table is added to the job summary.
 
     Args:
         store: folder that holds the records, or a certificate that `rnnreg certify` wrote.

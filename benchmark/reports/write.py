@@ -5,8 +5,9 @@ from pathlib import Path
 
 from benchmark.analysis.atlas import Atlas, atlases, not_run
 from benchmark.analysis.evaluations import by_method
+from benchmark.analysis.precision import comparisons
 from benchmark.analysis.results import RowResults
-from benchmark.reports import atlas, atlas_figures, figures, speed, surface, tables
+from benchmark.reports import atlas, atlas_figures, figures, precision, speed, surface, tables
 from benchmark.reports import evaluations as evaluation_table
 from benchmark.reports.page import page
 from benchmark.store.evaluations import read_evaluations
@@ -32,7 +33,7 @@ def tables_and_figures(table: Sequence[RowResults], store: Path, folder: Path) -
     """
     found = atlases(table)
     tables = _tables(table, found, folder)
-    others = {**evaluations(store, folder), **surface.files(store, folder)}
+    others = {**evaluations(store, folder), **surface.files(store, folder), **_of_precision(table, store, folder)}
     return {**tables, **_figures(_draw(table, found, folder), folder), **others}
 
 
@@ -57,6 +58,12 @@ def evaluations(store: Path, folder: Path) -> dict[Path, str]:
     """The table of a store's evaluations by other methods, by path; nothing if the store has none."""
     found = by_method(read_evaluations(store))
     return {folder / "evaluations.md": evaluation_table.markdown(found)} if found else {}
+
+
+def _of_precision(table: Sequence[RowResults], store: Path, folder: Path) -> dict[Path, str]:
+    """The table of a store's runs in another precision, by path; nothing if the store has none."""
+    text = precision.markdown(comparisons(table, store))
+    return {folder / "precision.md": text} if text else {}
 
 
 def _draw(table: Sequence[RowResults], found: Sequence[Atlas], folder: Path) -> dict[str, str]:

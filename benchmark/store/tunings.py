@@ -14,6 +14,12 @@ TUNING = "tuning"
 SURFACE = "surface"
 """Folder of a store that is the store of runs on parts of the training text."""
 
+PRECISION = "precision"
+"""Folder of a store that is the store of runs in another precision, to be compared with those of the store."""
+
+STUDIES = (TUNING, SURFACE, PRECISION)
+"""The stores within a store, whose runs are in no table of rows."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning:

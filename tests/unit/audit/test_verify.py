@@ -87,14 +87,14 @@ def test_records_as_they_were_written_have_no_faults(store: Path) -> None:
 
 def test_trials_and_parts_of_the_text_are_verified_with_their_store(store: Path, tmp_path: Path) -> None:
     outer = tmp_path / "outer"
-    for part in ("tuning", "surface"):
+    for part in ("tuning", "surface", "precision"):
         shutil.copytree(store, outer / part)
     alone = audit(outer)  # a store of trials alone is one
-    assert len(alone.runs) == 12
+    assert len(alone.runs) == 18
     shutil.copytree(store, outer, dirs_exist_ok=True)
     change(outer / "tuning", LM, lambda content: content["metrics"].update(test_perplexity=90.0))
     outcome = audit(outer)
-    assert len(outcome.runs) == 18
+    assert len(outcome.runs) == 24
     (fault,) = outcome.faults
     assert fault.run.startswith("tuning/sotu-small/seed-")
     assert fault.check == "perplexity"

@@ -1,0 +1,64 @@
+"""Whether training in another precision gives the perplexity that training in float32 gives."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from benchmark.analysis.effects import Effect, compare
+from benchmark.analysis.findings import of_interest
+from benchmark.analysis.results import RowResults, gather
+from benchmark.store.records import Store
+from benchmark.store.tunings import PRECISION
+
+FLOAT32 = "32"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A row's runs in another precision beside those in float32."""
+
+    row: str
+    precision: str
+    """The other precision, by Lightning's name."""
+    effect: Effect
+    """What the other precision changes in a metric of the test set."""
+
+    @property
+    def smallest(self) -> float:
+        """The smallest difference of interest, in units of the metric."""
+        return of_interest(self.effect.metric, self.effect.before.mean)
+
+    @property
+    def verdict(self) -> Literal["equivalent", "different", "undecided"]:
+        """Equivalent where the whole interval over seeds is within the smallest difference of interest."""
+        if (found := self.effect.interval) is None:
+            return "undecided"
+        low, high = found
+        if -self.smallest < low and high < self.smallest:
+            return "equivalent"
+        return "different" if low > 0 or high < 0 else "undecided"
+
+
+def comparisons(table: Sequence[RowResults], store: Path) -> list[Comparison]:
+    """Every row whose runs in another precision a store has, by each of its primary metrics.
+
+    Args:
+        table: the rows with their records, of which those in float32 are compared with.
+        store: the store of these records, in whose folder `precision` the others are.
+
+    Raises:
+        CorruptRecord: a record cannot be trusted.
+    """
+    records = list(Store(store / PRECISION).records())
+    found = []
+    for precision in dict.fromkeys(record.precision for record in records):
+        others = gather([results.row for results in table], [one for one in records if one.precision == precision])
+        for before, after in zip(table, others, strict=True):
+            in_32 = tuple(record for record in before.records if record.precision == FLOAT32)
+            data = {record.data_sha256 for record in in_32}
+            same = tuple(record for record in after.records if record.data_sha256 in data)
+            one, other = RowResults(before.row, in_32), RowResults(before.row, same)
+            effects = (compare(one, other, metric) for metric in before.row.config.primary_metrics())
+            found += [Comparison(before.row.name, precision, effect) for effect in effects if effect]
+    return found
