@@ -18,7 +18,8 @@ _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 _layer_norm_backward = torch.ops.aten.native_layer_norm_backward.default
 _OF_X = [True, False, False]
-_MINUS_ONE = torch.tensor(-1.0)  # operations with a tensor start sooner than those with a number of Python's
+_MINUS_ONE = torch.tensor(-1.0, device="cpu")
+"""Operations with a tensor start sooner than those with a number of Python's."""
 
 
 class Masks(NamedTuple):

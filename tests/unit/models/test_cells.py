@@ -1,5 +1,6 @@
 """The layers that step outside autograd and the masks of dropout, against PyTorch's own."""
 
+import importlib.util
 import math
 
 import pytest
@@ -115,3 +116,14 @@ def test_masks_in_float32_are_pytorchs() -> None:
     own = Dropout(0.3)(values)
     torch.manual_seed(3)
     assert torch.equal(own, nn.Dropout(0.3)(values))
+
+
+def test_the_loops_run_on_a_cpu_wherever_they_were_imported() -> None:
+    """`rnnreg verify` counts parameters on the device "meta", and may be the first to import them."""
+    spec = importlib.util.find_spec("models.loops")
+    module = importlib.util.module_from_spec(spec)
+    with torch.device("meta"):
+        spec.loader.exec_module(module)
+    out = torch.empty(1)
+    module._tanh(torch.ones(1), out)
+    torch.testing.assert_close(out, torch.ones(1).tanh())
