@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from lightning import Trainer
 
 
+RESULTS = "results"
+"""Folder of the project, in its top folder, that holds what was found and nothing that decides a number."""
+
+
 def keep_freed_memory() -> None:
     """Make glibc keep the large blocks that each step frees, instead of giving them back to the system.
 
@@ -92,11 +96,15 @@ def describe_processor() -> str:
 
 
 def describe_commit() -> str:
-    """The suite's own Git commit, with "-dirty" if its working tree has changes; "unknown" outside a checkout."""
+    """The suite's own Git commit, with "-dirty" if its working tree has changes; "unknown" outside a checkout.
+
+    Changes in results/ do not count: no number comes from there, and records that are collected are such changes.
+    """
     git = ["git", "-C", str(Path(__file__).parent)]
+    status = [*git, "status", "--porcelain", "--", ":(top)", f":(top,exclude){RESULTS}"]
     try:
         commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+        changed = subprocess.run(status, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return commit + ("-dirty" if changed.strip() else "")
