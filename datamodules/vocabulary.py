@@ -68,3 +68,14 @@ def note_ends(ended: int, items: str, begin: str = "") -> list[str]:
         begin: what stands before the note, such as the name of a split.
     """
     return [f"{begin}{ended:,} {items} end in {EOS}, which is not added again"] if ended else []
+
+
+def note_blank(lines: Sequence[str], begin: str = "") -> list[str]:
+    """A note on lines of a text that are blank, which are predicted too; none for no line.
+
+    Args:
+        lines: all lines.
+        begin: what stands before the note, such as the name of a split.
+    """
+    blank = sum(not line.split() for line in lines)
+    return [f"{begin}{blank:,} lines are blank, each a sentence of {EOS} alone"] if blank else []

@@ -9,9 +9,10 @@ import torch
 from PIL.Image import Image
 from torch import Tensor, nn
 
+from datamodules.captioning.decoder import as_shown
 from datamodules.captioning.examples import words
 from datamodules.captioning.images import Picture, picture_file
-from datamodules.errors import UserError
+from datamodules.errors import UserError, damaged
 from datamodules.speech.features import LeftOut, log_mel, read_audio, statistics
 from datamodules.text import composed, lines_of
 from datamodules.translation.datamodule import collate
@@ -54,12 +55,14 @@ class LoadedLanguageModel(Loaded):
         self.has_capitals = any(word != word.lower() for word in self.vocabulary.words if word not in NEVER_DRAWN)
 
     def tokenize(self, text: str) -> list[str]:
-        """The words of a text as the vocabulary spells them, with `<eos>` after each line.
+        """The words of a text as the vocabulary spells them, with one `<eos>` after each line.
 
         Words are separated by white space, and their letters are composed (NFC), as those of files are. A word that the
         vocabulary does not have in capitals is put in lower case, unless the vocabulary has any capitals.
         """
-        return [word for line in lines_of(text) for word in (*self.words(line), EOS)]
+        spelled = [" ".join(self.words(line)) for line in lines_of(text)]
+        lines = [without_eos(line, f"line {number}")[0] for number, line in enumerate(spelled, 1)]
+        return [word for line in lines for word in (*line.split(), EOS)]
 
     def words(self, line: str) -> list[str]:
         """The words of a line as the vocabulary spells them."""
@@ -177,13 +180,18 @@ class LoadedCaptioner(Loaded):
     """Folder of the data, which takes the weights of the network that looks at photographs."""
 
     def tokenize(self, text: str) -> list[str]:
-        """The words of a caption."""
-        return words(composed(text)).split()
+        """The words of a caption, without an `<eos>` at its end."""
+        return words(without_eos(composed(text), "the caption")[0]).split()
 
     def picture(self, picture: str | PathLike[str] | Image) -> Picture:
-        """A picture from a file, or one that is open already."""
+        """A picture from a file, or one that is open already, which is read as its file would be.
+
+        Raises:
+            DataError: there is no such file, or the open picture is broken or has gray values of 32 bits.
+        """
         if isinstance(picture, Image):
-            opened = picture.convert("RGB")
+            with damaged("the open picture"):
+                opened = as_shown(picture)
             return Picture("picture", "", lambda: opened)
         return picture_file(Path(picture))
 

@@ -20,12 +20,13 @@ from datamodules.speech.datamodule import Utterances
 from datamodules.speech.preparation import prepare
 from datamodules.speech.recorded import open_corpus
 from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, SAMROMUR, SPLITS, Split
+from datamodules.text import lines_of
 from datamodules.text import read_text as text_lines
 from datamodules.translation.datamodule import PairBatches, words_of_pairs
 from datamodules.translation.encoded_pairs import WithoutEos
 from datamodules.translation.sources import AlignedFiles, Pairs, read_parallel_text
 from datamodules.translation.tokenization import detokenize
-from datamodules.vocabulary import EOS, UNK, Vocabulary, note_ends, without_eos
+from datamodules.vocabulary import EOS, UNK, Vocabulary, note_blank, note_ends, without_eos
 from models.captioner import caption
 from models.evaluation_methods import Method
 from models.inputs import picture_vectors
@@ -54,7 +55,8 @@ def read_text(path: Path, running: bool = False) -> tuple[str, list[str]]:
         lines = [" ".join(words) for words in sentences("\n".join(lines))]
     if not any(line.strip() for line in lines):
         raise UserError(f"{path} holds no word; expected one sentence a line")
-    return "".join(f"{line}\n" for line in lines), note_ends(ended, f"of {len(pairs):,} lines")
+    notes = [*note_ends(ended, f"of {len(pairs):,} lines"), *note_blank(lines)]
+    return "".join(f"{line}\n" for line in lines), notes
 
 
 def text_of(source: str, data: Path) -> tuple[str, list[str]]:
@@ -79,7 +81,7 @@ def evaluate_text(loaded: LoadedLanguageModel, text: str, notes: Sequence[str], 
     ids = torch.tensor(loaded.vocabulary.encode(tokens))
     log_probabilities = method.log_probabilities(loaded.model, ids) if len(ids) > 1 else torch.empty(0)
     unknown = Counter(loaded.unknown(tokens))
-    known = torch.tensor([token in loaded.vocabulary.ids for token in tokens[1:]])
+    known = ids[1:] != loaded.vocabulary.ids[UNK]  # as in records, a word that is written `<unk>` is none
     metrics = {
         "perplexity": perplexity(log_probabilities),
         "perplexity_of_known_words": perplexity(log_probabilities[known]),
@@ -96,8 +98,8 @@ def _lines(loaded: LoadedLanguageModel, text: str, log_probabilities: Tensor) ->
     """For each line its number, predicted tokens, unknown words, log-probability, perplexity and text."""
     found: list[tuple[str, ...]] = [("line", "tokens", "unknown", "log_probability", "perplexity", "text")]
     place = 0
-    for number, line in enumerate(text.replace("\r\n", "\n").removesuffix("\n").split("\n"), 1):
-        words = [*loaded.words(line), EOS]
+    for number, line in enumerate(lines_of(text), 1):
+        words = loaded.tokenize(line)
         own = log_probabilities[max(0, place - 1) : place + len(words) - 1].double()
         place += len(words)
         figures = (f"{own.sum():.4f}", f"{perplexity(own):.4f}") if len(own) else ("0.0000", "")

@@ -21,16 +21,27 @@ REPLY = struct.Struct("<?IIQ")
 
 
 def decode(content: bytes, most_pixels: int) -> Any:
-    """A picture in RGB as a viewer shows it: upright, transparent parts white, of 16 bits the upper 8.
+    """A picture as `as_shown` has it.
 
     Raises:
         Exception: it is no picture, or has too many pixels.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     image: Image.Image = Image.open(io.BytesIO(content))
     if image.width * image.height > most_pixels:
         raise ValueError(f"{image.width * image.height:,} pixels; at most {most_pixels:,} are read")
+    return as_shown(image)
+
+
+def as_shown(image: Any) -> Any:
+    """An open picture in RGB as a viewer shows it: upright, transparent parts white, of 16 bits the upper 8.
+
+    Raises:
+        Exception: it is broken, or its gray values have 32 bits.
+    """
+    from PIL import Image, ImageOps
+
     image.load()
     image = _eight_bits(image)
     with suppress(Exception):  # a broken tag turns no viewer away

@@ -48,8 +48,12 @@ class StreamWindows(Dataset[tuple[Tensor, Tensor]]):
 
     def __init__(self, tokens: Tensor, streams: int, window: int, keep_partial: bool) -> None:
         length = len(tokens) // streams
-        if length < 2 or (not keep_partial and length - 1 < window):
-            raise DataError(f"{len(tokens)} tokens are too few for {streams} streams of one window of {window}")
+        least = streams * (2 if keep_partial else window + 1)
+        if len(tokens) < least:
+            raise DataError(
+                f"{len(tokens):,} tokens are too few for {streams} streams (batch_size) of one window of {window} "
+                f"(unroll), which need {least:,}"
+            )
         starts = [math.floor(stream * len(tokens) / streams + 0.5) for stream in range(streams)]
         self.streams = torch.stack([tokens[start : start + length] for start in starts], dim=1)
         self.window = window
@@ -98,7 +102,12 @@ class LanguageModelingData(TaskData):
                 source.fetch(self.data)
 
     def setup(self, stage: str | None = None) -> None:
-        """Read and encode the text; once."""
+        """Read and encode the text; once.
+
+        Raises:
+            DataError: see read_corpus; also if a split is too short for the windows that are read of it, of which those
+                of the final evaluation would else be missed when the training is done.
+        """
         if self.tokens:
             return
         corpus = read_corpus(self.source, self.data)
@@ -110,6 +119,8 @@ class LanguageModelingData(TaskData):
         self.tokens = {split: torch.tensor(self.vocabulary.encode(corpus.tokens(split))) for split in SPLITS}
         if self.train_fraction < 1:
             self._cut()
+        for split in ("train", "validation"):
+            self._parallel(split)
 
     def _cut(self) -> None:
         """Keep the first sentences of the training text, up to the end of the one that completes the fraction."""
@@ -137,9 +148,18 @@ class LanguageModelingData(TaskData):
     def _exact(self, split: str) -> DataLoader[tuple[Tensor, Tensor]]:
         return _loader(StreamWindows(self.tokens[split], streams=1, window=EVALUATION_WINDOW, keep_partial=True))
 
+    def _parallel(self, split: str) -> StreamWindows:
+        """A text in whole windows of parallel streams, as the training text is read and the authors read validation."""
+        try:
+            return StreamWindows(self.tokens[split], self.batch_size, self.unroll, keep_partial=False)
+        except DataError as error:
+            raise DataError(
+                f"{self.source}, {split}: {error}; take a longer text, or smaller values of these"
+            ) from error
+
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         """Windows in the order of the text."""
-        return _loader(StreamWindows(self.tokens["train"], self.batch_size, self.unroll, keep_partial=False))
+        return _loader(self._parallel("train"))
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         """The whole validation text as one stream, nothing dropped at the end."""
@@ -147,7 +167,7 @@ class LanguageModelingData(TaskData):
 
     def test_dataloader(self) -> list[DataLoader[Any]]:
         """The final evaluation: validation and test exactly, the training text, validation as the authors window it."""
-        convention = StreamWindows(self.tokens["validation"], self.batch_size, self.unroll, keep_partial=False)
+        convention = self._parallel("validation")
 
         def with_divisor(window: Any) -> ConventionBatch:
             return ConventionBatch(window[0], window[1], convention.predictions)

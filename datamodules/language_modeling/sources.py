@@ -9,7 +9,7 @@ from typing import Any
 from datamodules.errors import DataError
 from datamodules.sources import Source, SourceFile, read_members
 from datamodules.text import read_text
-from datamodules.vocabulary import EOS, UNK, Vocabulary, note_ends, without_eos
+from datamodules.vocabulary import EOS, UNK, Vocabulary, note_blank, note_ends, without_eos
 
 SPLITS = ("train", "validation", "test")
 STEMS = dict(zip(SPLITS, ("train", "valid", "test"), strict=True))
@@ -93,8 +93,7 @@ class Corpus:
         for split in SPLITS:
             lines = self._lines(split)
             read[split] = {"sentences": len(lines), "words": len(self.text[split].split())}
-            if blank := lines.count(""):
-                notes.append(f"{split}: {blank:,} lines are blank, each a sentence of {EOS} alone")
+            notes += note_blank(lines, f"{split}: ")
             if split != "train" and (shared := sum(line in training for line in lines if line)):
                 notes.append(f"{split}: {shared:,} of {len(lines):,} sentences are in the training text too")
         return {"read": read, "notes": notes}

@@ -3,13 +3,15 @@
 import csv
 import shutil
 
+import numpy as np
 import pytest
 import soundfile
 import torch
+from PIL import Image
 from support.corpora import RATE, spoken
 from support.trained import table_of
 
-from datamodules.errors import UserError
+from datamodules.errors import DataError, UserError
 from models import load
 
 
@@ -105,6 +107,14 @@ def test_loaded_models_take_sentences_pictures_and_audio(trained, tmp_path) -> N
     picture = trained.folder / "pictures" / "Images" / "000.png"
     assert len(captioner.log_probabilities(picture, "A red box.")) == 4
     assert captioner.generate(picture) == captioner.generate(captioner.picture(picture).read())
+    words = captioner.log_probabilities(picture, "A red box.")
+    assert torch.equal(captioner.log_probabilities(picture, "A red box <eos>"), words)
+    gray = Image.fromarray(np.arange(0, 64_000, 1_000, dtype=np.uint16).reshape(8, 8))
+    for name, image in {"clear.png": Image.new("RGBA", (8, 8), (0, 0, 0, 0)), "gray.png": gray}.items():
+        image.save(tmp_path / name)
+        assert torch.equal(captioner.vector(image), captioner.vector(tmp_path / name))
+    with pytest.raises(DataError, match=r"the open picture: cannot be read \(its gray values have 32 bits"):
+        captioner.vector(Image.new("F", (8, 8)))
 
     listener = loaded("frames")
     soundfile.write(tmp_path / "own.wav", spoken("abca"), RATE)

@@ -172,6 +172,24 @@ def test_unknown_words_are_said_and_left_out_of_the_second_figure(trained, rnnre
     assert "you." not in err
 
 
+def test_marked_words_are_not_known_and_blank_lines_are_said(trained, rnnreg, tmp_path) -> None:
+    """`<unk>` in a text counts as in the records of PTB; every line's `<eos>` counts once, in capitals too."""
+    (tmp_path / "own.txt").write_text("the <unk> sees you <EOS>\n\n \nthe cat <eos>\n")
+    code, out, err = rnnreg(
+        "evaluate", "lm", "--text", tmp_path / "own.txt", "--output", tmp_path / "own.tsv", *trained.places
+    )
+    assert code == 0, err
+    assert "rnnreg: 2 lines are blank, each a sentence of <eos> alone" in err
+    found = load(next(trained.store.glob("lm/*"))).log_probabilities("the <unk> sees you\n\n\nthe cat", after="")
+    known = found[[1, 2, 3, 4, 5, 6, 7, 8]].double()
+    assert table_of(out)["perplexity_of_known_words"] == [f"{torch.exp(-known.mean()):.4f}"]
+    assert table_of(out)["predictions"] == ["9"]
+    with (tmp_path / "own.tsv").open() as file:
+        lines = list(csv.DictReader(file, delimiter="\t"))
+    assert [line["tokens"] for line in lines] == ["4", "1", "1", "3"]
+    assert sum(float(line["log_probability"]) for line in lines) == pytest.approx(float(found.sum()), abs=1e-3)
+
+
 @pytest.mark.parametrize("method", ["mc-dropout", "temperature", "neural-cache", "dynamic"])
 def test_a_method_is_kept_apart_from_the_run(trained, rnnreg, tmp_path, method) -> None:
     store = tmp_path / "runs"

@@ -61,6 +61,20 @@ def test_too_short_a_text_is_refused() -> None:
         StreamWindows(torch.arange(7), streams=4, window=2, keep_partial=False)
 
 
+@pytest.mark.parametrize("split", ["train", "valid"])
+def test_too_short_a_split_is_refused_before_the_training(tmp_path: Path, split: str) -> None:
+    """Validation is read in parallel streams at the end of a run, too; 4 streams of 2 steps need 12 tokens."""
+    for name in ("train", "valid", "test"):
+        (tmp_path / f"{name}.txt").write_text("a b\n" * (3 if name == split else 4))
+    with pytest.raises(DataError, match=r", (train|validation): 9 tokens are too few for 4 streams .* need 12; take"):
+        LanguageModelingData(str(tmp_path), tmp_path, batch_size=4, unroll=2).setup()
+    (tmp_path / f"{split}.txt").write_text("a b\n" * 4)
+    (tmp_path / "test.txt").write_text("a\n")
+    data = LanguageModelingData(str(tmp_path), tmp_path, batch_size=4, unroll=2)
+    data.setup()
+    assert [len(list(loader)) for loader in data.test_dataloader()] == [1, 1, 1, 1]
+
+
 def test_vocabulary_orders_by_frequency_and_maps_the_unknown() -> None:
     vocabulary = Vocabulary.build(["b", "a", "b", "c", "<eos>", "b", "a", "<eos>"], min_count=2)
     assert vocabulary.words == ["b", EOS, "a", UNK]

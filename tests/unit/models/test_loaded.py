@@ -47,6 +47,13 @@ def test_words_are_put_in_lower_case_only_where_the_vocabulary_has_no_capitals(m
     assert with_capitals.words("The DOG the") == ["The", "DOG", "the"]
 
 
+def test_an_eos_that_a_line_ends_in_is_not_added_again(model) -> None:
+    assert model.tokenize("the dog <eos>\nbarks <EOS>\n") == ["the", "dog", "<eos>", "barks", "<eos>"]
+    assert torch.equal(model.log_probabilities("the dog <eos>"), model.log_probabilities("the dog"))
+    with pytest.raises(UserError, match="line 2: <eos> stands within the line"):
+        model.tokenize("the\ndog <eos> barks")
+
+
 def test_each_token_has_a_log_probability_after_the_words_before_it(model) -> None:
     ids = torch.tensor([0, 3, 4, 5, 0])
     with torch.no_grad():
