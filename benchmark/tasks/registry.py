@@ -76,9 +76,13 @@ def load(path: Path | None) -> tuple[Row, ...]:
     spec = _spec_of(path, folders[0])
     sys.path[:] = dict.fromkeys((*map(str, folders), *sys.path))
     try:
-        own = tuple(_import(spec).ROWS)
+        own = _import(spec).ROWS
     except Exception as error:  # anything can go wrong in a user's file
         raise UserError(f"--rows_file {path}: {type(error).__name__}: {error}") from error
+    if not isinstance(own, list | tuple):  # a generator has rows for the first who asks only
+        raise UserError(
+            f"--rows_file {path}: its ROWS is of type {type(own).__name__}; make it a list or a tuple of rows"
+        )
     if others := [item for item in own if not isinstance(item, Row)]:
         raise UserError(f"--rows_file {path}: its ROWS has {others[0]!r}, which is no benchmark.tasks.base.Row")
     names = [row.name for row in (*ROWS, *own)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmark.store.checkpoints import read_checkpoint
 from benchmark.store.records import CHECKPOINT, RECORD, Record, read_record
 from benchmark.tasks import registry
-from benchmark.tasks.base import Row
+from benchmark.tasks.base import Config, Row
 from datamodules.base import TaskData
 from datamodules.errors import UserError
 from models.base import TaskModel
@@ -26,10 +26,16 @@ def build_model(row: Row, data: TaskData) -> TaskModel:
     """The row's untrained model.
 
     Raises:
-        UserError: the row's backbone cannot be loaded, or is not called as RegularizedLSTM is.
+        UserError: the row's backbone cannot be loaded, is not called as RegularizedLSTM is, or fails its trial, see
+            models.own_backbones.
     """
     try:
-        return row.config.model(data)
+        model = row.config.model(data)
+        if row.config.backbone != Config.backbone:
+            from models.own_backbones import try_backbones  # late: it needs the models of all tasks
+
+            try_backbones(model)
+        return model
     except (ValueError, TypeError) as error:
         raise UserError(f"{row.name}: cannot build the model: {error}") from error
 

@@ -49,6 +49,7 @@ def test_own_rows_come_after_the_shipped_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("ROWS = (row for row in ())", "its ROWS is of type generator; make it a list or a tuple of rows"),
         ("ROWS = [1]", "its ROWS has 1, which is no benchmark.tasks.base.Row"),
         ("ROW = []", "AttributeError: .* has no attribute 'ROWS'"),
         ("1 / 0", "ZeroDivisionError"),
