@@ -1,5 +1,6 @@
 """One vector per picture from a frozen network, extracted once, kept in a memory-mapped file, or read from a user's."""
 
+import hashlib
 import logging
 import zipfile
 from collections import Counter
@@ -169,7 +170,7 @@ def read_feature_file(path: Path) -> Features:
     of the same name beside it.
 
     Raises:
-        DataError: it is not such a file.
+        DataError: it is not such a file, or a value is none of single precision.
     """
     right = (
         "expected an .npz with ids [n], features [n, size] and network, an .npy of features with ids and network in a "
@@ -177,8 +178,10 @@ def read_feature_file(path: Path) -> Features:
     )
     with damaged(path, right, "not a file of features"):
         ARRAY_BYTES.check(path.stat().st_size, path)
+        sha256 = sha256_of(path)
         if path.suffix == ".npy":
             labels = read_json(path.with_suffix(".json"), right)
+            sha256 = hashlib.sha256(f"{sha256} {sha256_of(path.with_suffix('.json'))}".encode()).hexdigest()
             ids, network = np.array(labels["ids"], str), str(labels["network"])
             table = np.load(path, mmap_mode="r", allow_pickle=False)
         else:
@@ -186,11 +189,22 @@ def read_feature_file(path: Path) -> Features:
                 ARRAY_BYTES.check(sum(member.file_size for member in archive.infolist()), path)
             with np.load(path, allow_pickle=False) as file:
                 ids, table, network = file["ids"], file["features"], str(file["network"])
-        if table.ndim != 2 or ids.shape != table.shape[:1] or not np.isfinite(table).all():
-            raise ValueError(f"ids {ids.shape}, features {table.shape}: expected [n] and [n, size], all finite")
+        if table.ndim != 2 or ids.shape != table.shape[:1] or not table.size:
+            raise ValueError(f"ids {ids.shape}, features {table.shape}: expected [n] and [n, size], size at least 1")
+        if ids.dtype.kind == "S":
+            ids = np.char.decode(ids, "utf-8")
+        if table.dtype.kind not in "fiub" or not _is_finite(table):
+            raise ValueError(f"features of {table.dtype}: expected real numbers, all finite in single precision")
         if twice := [id for id, count in Counter(map(str, ids)).items() if count > 1]:
             raise ValueError(f"{twice[0]!r} is among its ids twice")
-    return Features(network, sha256_of(path), table, {str(id): row for row, id in enumerate(ids)})
+    return Features(network, sha256, table, {str(id): row for row, id in enumerate(ids)})
+
+
+def _is_finite(table: np.ndarray) -> bool:
+    """Whether all values are numbers of single precision; looked at in blocks, as a file may be larger than memory."""
+    with np.errstate(over="ignore"):
+        blocks = (table[begin : begin + ROWS].astype(np.float32) for begin in range(0, len(table), ROWS))
+        return all(bool(np.isfinite(block).all()) for block in blocks)
 
 
 def features_of(pictures: Sequence[Picture], source: str, data: Path, name: str) -> Features:
@@ -219,5 +233,8 @@ def given_features(pictures: Sequence[Picture], source: Path) -> Features:
     """
     found = read_feature_file(source)
     if lacking := [picture.id for picture in pictures if picture.id not in found.rows]:
-        raise DataError(f"{source} has no features of {lacking[0]!r} ({len(lacking)} of {len(pictures)} are missing)")
+        raise DataError(
+            f"{source} has no features of {lacking[0]!r} ({len(lacking)} of {len(pictures)} are missing); its ids are "
+            f"such as {next(iter(found.rows))!r}"
+        )
     return found

@@ -180,7 +180,7 @@ def test_a_users_own_features(picture_folder: Path, tmp_path: Path) -> None:
     assert again.sha256 != first
 
     np.savez(path, ids=ids[:50], features=np.ones((50, 2)), network="my net")
-    with pytest.raises(DataError, match=r"own.npz has no features of '\d+.png' \(10 of 60 are missing\)"):
+    with pytest.raises(DataError, match=r"own.npz has no features of '\d+.png' \(10 of 60 .*ids are such as '000.png'"):
         CaptionData(str(picture_folder), tmp_path, 4, str(path), 1).prepare_data()
     for content in ({"ids": ids}, {"ids": ids, "features": np.ones((3, 2)), "network": "n"}):
         np.savez(path, **content)
@@ -188,6 +188,29 @@ def test_a_users_own_features(picture_folder: Path, tmp_path: Path) -> None:
             features_of(pictures_in(picture_folder), str(path), tmp_path, "x")
     with pytest.raises(DataError, match="or one of efficientnet-lite0, descriptor, googlenet"):
         features_of(pictures_in(picture_folder), "resnet", tmp_path, "x")
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (np.full((60, 2), 1e300), "features of float64: expected real numbers, all finite in single precision"),
+        (np.full((60, 2), np.nan), "features of float64"),
+        (np.full((60, 2), 1 + 1j), "features of complex128"),
+        (np.full((60, 2), "1"), "features of <U1"),
+        (np.ones((60, 0)), r"features \(60, 0\): expected \[n\] and \[n, size\], size at least 1"),
+    ],
+)
+def test_features_that_single_precision_does_not_hold_are_refused(features, message, tmp_path: Path) -> None:
+    np.savez(tmp_path / "own.npz", ids=np.arange(60), features=features, network="my net")
+    with pytest.raises(DataError, match=message):
+        features_of([], str(tmp_path / "own.npz"), tmp_path, "x")
+
+
+def test_ids_may_be_bytes_as_older_files_have_them(picture_folder: Path, tmp_path: Path) -> None:
+    ids = np.array([picture.id for picture in pictures_in(picture_folder)], "S")
+    np.savez(tmp_path / "own.npz", ids=ids, features=np.arange(120).reshape(60, 2), network="my net")
+    found = features_of(pictures_in(picture_folder), str(tmp_path / "own.npz"), tmp_path, "x")
+    assert found.of(["002.png"]).tolist() == [[4, 5]]
 
 
 def test_a_users_own_features_from_an_array_and_its_labels(picture_folder: Path, tmp_path: Path) -> None:
@@ -199,6 +222,8 @@ def test_a_users_own_features_from_an_array_and_its_labels(picture_folder: Path,
     assert isinstance(found.table, np.memmap)
     assert found.of(["002.png", "000.png"]).tolist() == [[4, 5], [0, 1]]
     assert found.network == "my net"
+    labels.write_text(json.dumps({"ids": ids[::-1], "network": "my net"}))  # other vectors of the same pictures
+    assert features_of(pictures_in(picture_folder), str(path), tmp_path, "x").sha256 != found.sha256
 
     labels.write_text(json.dumps({"ids": ids[:-1], "network": "my net"}))
     with pytest.raises(DataError, match=r"own.npy: not a file of features \(ids \(59,\), features \(60, 2\)"):
