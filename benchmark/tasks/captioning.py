@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from benchmark.tasks import picture_data
 from benchmark.tasks.base import BLEU_FLOOR, Config, Metric, Profile, Published, Row
 from datamodules.captioning.sources import EFFICIENTNET_LITE0, FLICKR8K, FLICKR8K_PART, MSCOCO, OPENMOJI, SCENES
+from models.requests import LARGEST_BEAM, LARGEST_LENGTH_NORMALIZATION
 
 if TYPE_CHECKING:
     from datamodules.captioning.datamodule import CaptionData
@@ -57,10 +58,12 @@ class CaptionConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("min_count", "beam", "max_length"):
+        for name in ("min_count", "max_length"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         self._require("folds", 1 <= self.folds <= 20, "1 to 20")
-        self._require("length_normalization", self.length_normalization >= 0, "at least 0")
+        self._require("beam", 1 <= self.beam <= LARGEST_BEAM, f"1 to {LARGEST_BEAM}")
+        most = LARGEST_LENGTH_NORMALIZATION
+        self._require("length_normalization", 0 <= self.length_normalization <= most, f"from 0 to {most}")
 
     @property
     def data_set_name(self) -> str:

@@ -69,6 +69,9 @@ class Audio:
 BEYOND = 16.0
 """Peak, full scale being 1, from which on samples are of another scale rather than too loud."""
 
+CANCELED = 0.01
+"""Peak of the mean of all channels, that of the loudest one being 1, below which they cancel each other."""
+
 
 def read_audio(path: Path) -> Audio:
     """Read any file that libsndfile can, channels mixed down: decoded in floating point, then clamped to 16 bits.
@@ -76,7 +79,8 @@ def read_audio(path: Path) -> Audio:
     Decoded as integers, a file of floating-point samples, whose scale is from -1 to 1, would become silence.
 
     Raises:
-        LeftOut: it is missing, empty, not audio, without its end, beyond the bounds, or of another scale.
+        LeftOut: it is missing, empty, not audio, without its end, beyond the bounds, of another scale, or its channels
+            cancel each other.
     """
     try:
         with damaged(path), soundfile.SoundFile(path) as file:
@@ -96,6 +100,8 @@ def read_audio(path: Path) -> Audio:
         raise LeftOut("audio has samples that are no numbers")
     if (peak := np.abs(mixed).max()) > BEYOND * 32768:
         raise LeftOut("audio is not on the scale from -1 to 1", f"its peak is {peak / 32768:,.0f}")
+    if peak < CANCELED * 32768 * np.abs(samples).max():
+        raise LeftOut("audio's channels cancel each other", "give it one of them")
     whole = np.rint(mixed).clip(-32768, 32767).astype(np.int16)
     return Audio(whole, rate, clamped=bool(peak > 32768))
 

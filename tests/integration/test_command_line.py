@@ -115,7 +115,7 @@ def test_data_lists_and_verifies(rnnreg, tmp_path) -> None:
         (["run", "ptb-small", "--nope", "1"], 2, "unrecognized arguments: --nope 1"),
         (["run", "ptb-small", "--seed", "-1"], 2, "--seed: expected a whole number >=0, got -1"),
         (["run", "ptb-small", "--backbone", "no.Such", "--source", "TEXT"], 1, "backbone: cannot load 'no.Such'"),
-        (["run", "ptb-small", "--backbone", "torch.nn.ReLU", "--source", "TEXT"], 1, "cannot build the model"),
+        (["run", "ptb-small", "--backbone=torch.nn.ReLU", "--source=TEXT", "--unroll=2"], 1, "cannot build the model"),
         (["run", "ptb-small", "--source", "EMPTY"], 1, "train.txt is missing; a text folder holds"),
         (["run", "ptb-small", "--store", "FILE/runs", "--source", "TEXT"], 1, "cannot write to"),
         (
@@ -141,6 +141,8 @@ def test_data_lists_and_verifies(rnnreg, tmp_path) -> None:
         (["list", "--task", "chess"], 1, "--task chess: there is no such task; there are language-modeling, speech, "),
         (["list", "--rows_file", "ROWS"], 1, "its ROWS has 1, which is no benchmark.tasks.base.Row"),
         (["sample", "/etc"], 1, "/etc holds no model: neither last.ckpt, "),
+        (["run", "multi30k-small", "--beam", "101"], 1, "beam: 101 is out of range, must be 1 to 100"),
+        (["run", "scenes", "--length-normalization", "99"], 1, "length_normalization: 99.0 is out of range"),
         (["run", "ptb-small", "--lr", ".inf"], 1, "lr: inf is out of range, must be finite"),
         (
             ["run", "ptb-small", "--source", "TEXT", "--seed", "1" * 30],

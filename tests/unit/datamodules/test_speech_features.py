@@ -6,7 +6,7 @@ import soundfile
 import torch
 from support.corpora import RATE, spoken
 
-from datamodules.speech.features import FEATURES, HOP_MS, MELS, Audio, log_mel, read_audio
+from datamodules.speech.features import FEATURES, HOP_MS, MELS, Audio, LeftOut, log_mel, read_audio
 
 
 def test_features_have_a_frame_every_10_ms_and_tell_tones_apart() -> None:
@@ -51,3 +51,8 @@ def test_any_rate_and_number_of_channels_is_read_as_one_channel_at_the_rate_aske
 def test_channels_are_averaged(tmp_path) -> None:
     soundfile.write(tmp_path / "a.wav", np.array([[100, 300], [-50, 50]], np.int16), 8000)
     assert read_audio(tmp_path / "a.wav").samples.tolist() == [200, 0]
+    soundfile.write(tmp_path / "silence.wav", np.zeros((4, 2)), 8000)
+    assert read_audio(tmp_path / "silence.wav").samples.tolist() == [0, 0, 0, 0]
+    soundfile.write(tmp_path / "opposite.wav", np.array([[1000, -1000], [-500, 501]], np.int16), 8000)
+    with pytest.raises(LeftOut, match="audio's channels cancel each other: give it one of them"):
+        read_audio(tmp_path / "opposite.wav")
