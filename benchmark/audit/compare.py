@@ -46,23 +46,31 @@ class Comparison:
     def verdict(self) -> str:
         """Whether and by how much the sides differ, in a sentence."""
         evidence = self.evidence
+        if evidence.is_identical and self._lone_seeds:
+            return "The runs of the seeds that both sides have agree to the last bit; the others are of one side only."
         if evidence.is_identical:
             runs = "The runs of the same seeds agree" if len(evidence.pairs) > 1 else "The runs agree"
             return f"A and B are identical. {runs} to the last bit in metrics, curves and log-probabilities."
         if not evidence.metrics:
             return "A and B have no metric in common."
         if evidence.by_chance and evidence.pairs:
-            return "A and B differ by less than seeds do, although their seeds are the same."
+            same = "" if self._lone_seeds else ", although their seeds are the same"
+            return f"A and B differ by less than seeds do{same}."
         if evidence.by_chance:
             return "A and B differ by chance: no metric differs by more than seeds do."
         return "A and B differ by more than seeds do."
 
     @property
     def notes(self) -> list[str]:
-        """What of a published log is compared and how, where it is not all of it with the end of a run."""
+        """What of the sides is compared and how, where it is not all of either with all of the other."""
         a, b, epoch = self.evidence.a, self.evidence.b, self.evidence.last_epoch
         if b.records:
-            return []
+            if not (self.evidence.pairs and self._lone_seeds):
+                return []
+            both = ", ".join(map(str, sorted({record.seed for record, _ in self.evidence.pairs})))
+            return [
+                f"Metrics are those of all runs; curves, steps and tokens are compared where both have a seed: {both}."
+            ]
         found = list(b.notes)
         if epoch is None:
             found.append("A has no learning curve: its final metrics are compared with the last epoch of B.")
@@ -72,6 +80,13 @@ class Comparison:
         if others := [name for name in b.curve[0] if name not in used]:
             found.append(f"Not compared: {quoted(', '.join(others))} of B.")
         return found
+
+    @property
+    def _lone_seeds(self) -> bool:
+        """Whether a seed is of one side only."""
+        return {record.seed for record in self.evidence.a.records} != {
+            record.seed for record in self.evidence.b.records
+        }
 
     @property
     def curves(self) -> list[str]:

@@ -30,6 +30,11 @@ def test_identical_runs_are_said_to_be_identical_and_seeds_to_differ_by_chance(b
     assert first == "seed"
     whole, _ = bench.first_cause("planted/seed-1", "planted")
     assert whole.evidence.metrics[0].runs == (1, 3)
+    assert whole.verdict.startswith("The runs of the seeds that both sides have agree to the last bit; the others")
+    assert whole.notes == [
+        "Metrics are those of all runs; curves, steps and tokens are compared where both have a seed: 1."
+    ]
+    assert comparison.notes == []
 
 
 def test_the_command_writes_text_markdown_and_a_page(bench: Bench, rnnreg, tmp_path: Path) -> None:

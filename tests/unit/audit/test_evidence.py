@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from support.factories import make_record
 
-from benchmark.audit.compare import RUN_BY_ALL, RUN_BY_TASK
+from benchmark.audit.compare import RUN_BY_ALL, RUN_BY_TASK, Comparison
 from benchmark.audit.entries import Entry
 from benchmark.audit.evidence import Evidence, chance
 from benchmark.audit.sides import Side
@@ -42,6 +42,21 @@ def test_seeds_of_one_row_are_rarely_said_to_differ_by_more_than_chance() -> Non
             one, other, reference = (generator.normal(100, 1, count).tolist() for count in (*counts, 5))
             found.append(abs(np.mean(other) - np.mean(one)) > chance(one, other, reference))
     assert np.mean(found) < 0.02
+
+
+def test_seeds_are_said_to_be_the_same_only_where_all_are() -> None:
+    def runs(factor: float, *seeds: int) -> Side:
+        return side(*(make_record(seed=seed, metrics={"test_perplexity": factor * (100 + seed)}) for seed in seeds))
+
+    same = Comparison(Evidence(runs(1, 0, 5), runs(1.01, 0, 5)), (), ())
+    assert same.verdict == "A and B differ by less than seeds do, although their seeds are the same."
+    assert same.notes == []
+    unequal = Comparison(Evidence(runs(1, 0, 1, 5), runs(1.01, 0, 2)), (), ())
+    assert unequal.verdict == "A and B differ by less than seeds do."
+    note = "Metrics are those of all runs; curves, steps and tokens are compared where both have a seed: 0."
+    assert unequal.notes == [note]
+    none = Comparison(Evidence(runs(1, 0, 1), runs(1.01, 2, 3)), (), ())
+    assert none.notes == []
 
 
 def test_settings_tell_threads_from_the_device() -> None:
