@@ -141,4 +141,4 @@ def test_every_field_is_an_option_of_run(translation_folder: Path, rnnreg, tmp_p
     assert json.loads(path.read_text())["configuration"]["decay_every"] == 0.5
     code, _, err = rnnreg("run", "multi30k-small", "--beam", 0)
     assert code == 1
-    assert "beam: 0 is out of range, must be at least 1" in err
+    assert "beam: 0 is out of range, must be 1 to 100" in err
