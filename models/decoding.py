@@ -181,7 +181,7 @@ def sample(
         The id of each word, as soon as it is drawn.
     """
     model.eval()
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(int(seed))
     device = next(model.parameters()).device
     tokens, state = torch.tensor(prompt, device=device)[:, None], None
     for _ in range(count):

@@ -1,6 +1,7 @@
 """What a user may ask of a trained model: settings of drawing and of beam search, checked before the work begins."""
 
 import math
+from numbers import Integral, Real
 
 from datamodules.errors import UserError
 
@@ -17,7 +18,7 @@ def require_whole(name: str, value: object, least: int, most: float = math.inf) 
     Raises:
         UserError: it is not; the message names the setting and says what would be right.
     """
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+    if not isinstance(value, Integral) or isinstance(value, bool) or not least <= int(value) <= most:
         upper = "" if most == math.inf else f" to {most}"
         raise UserError(f"{name} is {value!r}; expected a whole number from {least}{upper}")
 
@@ -28,7 +29,7 @@ def require_number(name: str, value: object, least: float, most: float) -> None:
     Raises:
         UserError: see require_whole.
     """
-    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
+    if not isinstance(value, Real) or isinstance(value, bool) or not least <= float(value) <= most:
         raise UserError(f"{name} is {value!r}; expected a number from {least:g} to {most:g}")
 
 

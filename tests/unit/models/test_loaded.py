@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -99,6 +100,12 @@ def test_a_text_is_drawn_from_the_likeliest_words_only(model) -> None:
     assert len({model.generate("the", words=4, exclude=(), seed=seed) for seed in range(5)}) > 1
     cold = model.generate("the", words=4, temperature=1e-4, exclude=())
     assert cold in greedy
+
+
+def test_numbers_of_numpy_are_numbers(model) -> None:
+    """As where settings come from an array."""
+    own = {"words": np.int64(3), "temperature": np.float32(1.0), "top_k": np.int32(2), "seed": np.int64(1)}
+    assert model.generate("the", **own) == model.generate("the", words=3, top_k=2, seed=1)
 
 
 @pytest.mark.parametrize(
