@@ -7,7 +7,7 @@ from benchmark.audit.verify import verify
 from benchmark.tasks import registry
 
 RECORDS = Path(__file__).parents[2] / "results" / "records"
-STORES = ("records", "tuning", "surface")
+STORES = ("records", "tuning", "surface", "precision")
 
 
 def test_no_committed_record_has_a_fault() -> None:
