@@ -34,6 +34,11 @@ LARGEST_FIGURE = 1e9
 """Size from which on a figure is written with an exponent, as the perplexity of a run that diverged may have."""
 
 
+def count(number: int, noun: str) -> str:
+    """A number of things in words: 1 run, 1,234 runs."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def rounded(value: float, digits: int) -> str:
     """A figure with so many decimals: 114.5, or 1e+81 where it would be many digits wide."""
     return f"{value:.{digits}f}" if abs(value) < LARGEST_FIGURE else f"{value:.0e}"

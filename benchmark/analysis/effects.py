@@ -20,6 +20,7 @@ from benchmark.analysis.intervals import (
     seeds_and_items,
 )
 from benchmark.analysis.results import RowResults, Sample, plain, sizes
+from benchmark.formatting import count
 from benchmark.tasks.base import Metric, Size
 
 
@@ -80,7 +81,7 @@ class Effect:
         before, after = len(self.before.values), len(self.after.values)
         if before != after:
             return f"{before} and {after} runs"
-        return f"{before} run{'s' * (before != 1)} each"
+        return f"{count(before, 'run')} each"
 
     def show(self) -> str:
         """The change and its interval over seeds, for a table cell."""

@@ -27,7 +27,7 @@ class Plan:
             return f"{self.needed} of each row"
         if self.detectable is not None:
             return f"more than {MOST_RUNS:,} of each row"
-        return "unknown before each row has 2" if self.finding.is_of_two_rows else "unknown"
+        return "unknown before each row has 2" if self.finding.is_of_two_rows else "not known of ensembles"
 
     @property
     def missing(self) -> dict[str, int]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmark.analysis import same_data
-from benchmark.formatting import rounded
+from benchmark.formatting import count, rounded
 from benchmark.tasks.base import Config, DataSet, Metric, Row, Size
 from benchmark.tasks.registry import DATA_SETS
 from datamodules.errors import UserError
@@ -179,14 +179,10 @@ def _own(row: Row, records: Sequence[Record], warnings: list[str] | None) -> lis
     kept = {(record.seed, record.data_sha256): record for record in own}
     if warnings is not None:
         if others := len(records) - len(own):
-            warnings.append(f"{row.name}: {_count(others)} of another configuration or protocol")
+            warnings.append(f"{row.name}: {count(others, 'record')} of another configuration or protocol")
         if copies := len(own) - len(kept):
-            warnings.append(f"{row.name}: {_count(copies)} of a seed that has a newer one")
+            warnings.append(f"{row.name}: {count(copies, 'record')} of a seed that has a newer one")
     return list(kept.values())
-
-
-def _count(records: int) -> str:
-    return f"{records} record{'s' * (records != 1)}"
 
 
 def read_store(
@@ -232,7 +228,7 @@ def _strangers(rows: Iterable[Row], records: Iterable[Record]) -> str:
     if not counts:
         return ""
     names = ", ".join(list(counts)[:3]) + (f" and {len(counts) - 3:,} more" if len(counts) > 3 else "")
-    return f"{_count(counts.total())} of what is no row here: {names}; rows of your own need --rows-file"
+    return f"{count(counts.total(), 'record')} of what is no row here: {names}; rows of your own need --rows-file"
 
 
 def by_source(table: Iterable[RowResults]) -> dict[str, list[RowResults]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterable, Sequence
 
+from benchmark.formatting import count
 from benchmark.store.records import Record
 
 SHOWN_DIGITS = 8
@@ -46,7 +47,7 @@ def warning(name: str, records: Sequence[Record], shown: str) -> str:
 
 def _in_words(data: str, records: Sequence[Record]) -> str:
     runs, rows = len(_runs(records)), ", ".join(sorted({record.row for record in records}))
-    return f"{runs} run{'s' * (runs != 1)} of data {data[:SHOWN_DIGITS]} ({rows})"
+    return f"{count(runs, 'run')} of data {data[:SHOWN_DIGITS]} ({rows})"
 
 
 def _runs(records: Iterable[Record]) -> set[Hashable]:

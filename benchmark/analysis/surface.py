@@ -17,6 +17,7 @@ from benchmark.analysis.findings import RELATIVE_INTEREST
 from benchmark.analysis.intervals import Component, Interval, interval
 from benchmark.analysis.results import Sample
 from benchmark.analysis.verdicts import decide
+from benchmark.formatting import count
 from benchmark.store.records import Record
 from benchmark.tasks.base import Metric
 from benchmark.tasks.language_modeling import LanguageModelConfig
@@ -98,7 +99,7 @@ class Surface:
         if self.spread is None:
             return None
         runs = [len(point.without.values), len(point.samples[point.rate].values)]
-        error = Component(self.spread.variance * sum(1 / count for count in runs), self.spread.degrees)
+        error = Component(self.spread.variance * sum(1 / each for each in runs), self.spread.degrees)
         return interval(point.change, error)
 
     def pays(self, point: Point) -> bool | None:
@@ -173,7 +174,7 @@ def _surface(source: str, records: Sequence[Record]) -> Surface:
         for place, of in sorted(values.items())
         if 0.0 in of and len(of) > 1
     ]
-    lines = [f"{count} run{'s' * (count != 1)} {reason}" for reason, count in left_out.items()]
+    lines = [f"{count(runs, 'run')} {reason}" for reason, runs in left_out.items()]
     return Surface(source, tuple(points), tuple(lines))
 
 

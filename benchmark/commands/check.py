@@ -4,12 +4,14 @@ import datetime
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from jsonargparse.typing import OpenUnitInterval, PositiveInt
 
 from benchmark.commands.arguments import POSITIONAL, refuse_unused
+from benchmark.formatting import count
 from benchmark.tasks import registry
 from benchmark.training.options import Options, require_at_most
 from datamodules.errors import UserError
@@ -191,7 +193,7 @@ def _conclude(code: int, failures: Mapping[str, int], store: Path) -> int:
     print(f"runs: {store}")
     print(VERDICTS[code])
     if failed := sum(failures.values()):
-        print(f"that is of the other runs only: {failed} run{'s' * (failed != 1)} failed, see above")
+        print(f"that is of the other runs only: {count(failed, 'run')} failed, see above")
     return FAILED if failed else code
 
 
@@ -219,17 +221,19 @@ def _train(
 
 def _check_speed(only: str, speeds: Path, options: Options, junit: Path | None, rows_file: Path | None) -> int:
     """Measure the rows' speeds, and compare them with the committed ones."""
-    from benchmark.analysis.steadiness import compare_speed, exit_code, read_speed
+    from benchmark.analysis.steadiness import SpeedComparison, compare_speed, confirmed, exit_code, read_speed
     from benchmark.reports.check import speed_junit, speed_markdown
     from benchmark.reports.outcome import publish
     from benchmark.speed.steady import measure
     from benchmark.store.provenance import describe_processor
 
     known, every = read_speed(speeds), registry.load(rows_file)
-    found = []
-    for name in only.split(",") if only else known:
+
+    def compare(name: str) -> SpeedComparison:
         step = measure(registry.find(name, every), replace(options, threads=1))
-        found.append(compare_speed(name, step.ratio, step.error, describe_processor(), known))
+        return compare_speed(name, step.ratio, step.error, describe_processor(), known)
+
+    found = [confirmed(partial(compare, name)) for name in (only.split(",") if only else known)]
     publish("rnnreg check --speed", speed_markdown(found), speed_junit(found), junit)
     return exit_code(found)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmark.analysis.results import read_store
-from benchmark.formatting import print_columns
+from benchmark.formatting import count, print_columns
 from benchmark.tasks import registry
 from benchmark.tasks.base import Profile
 
@@ -44,5 +44,6 @@ def power(store: Path = Path("runs"), profile: Profile | None = None, rows_file:
         )
     if found:
         print_columns(table)
-    print(f"{len(found)} comparisons are undecided" if found else "every comparison is decided")
+    are = "is" if len(found) == 1 else "are"
+    print(f"{count(len(found), 'comparison')} {are} undecided" if found else "every comparison is decided")
     return 0

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.formatting import print_columns
+from benchmark.formatting import count, print_columns
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
 from benchmark.training.options import Options
@@ -71,7 +71,8 @@ def show_open_comparisons(rows: Sequence[Row], store: Path, max_seeds: int) -> i
         cost = "?" if hours is None else f"{hours:.2f}"
         table.append((name, one.finding.comparison, f"{one.look} seeds", str(len(one.missing)), cost))
     planned = ", ".join(map(str, sequential.looks(max_seeds)))
-    print(f"\nuntil decided: {len(comparisons)} comparisons are open; looks at {planned} seeds of each row")
+    are = "is" if len(comparisons) == 1 else "are"
+    print(f"\nuntil decided: {count(len(comparisons), 'comparison')} {are} open; looks at {planned} seeds of each row")
     if comparisons:
         print_columns(table)
     return 0

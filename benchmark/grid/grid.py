@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.files import writable
+from benchmark.formatting import count
 from benchmark.grid.estimates import shares
 from benchmark.grid.launchers.base import Launcher
 from benchmark.grid.progress import View, headline
@@ -281,5 +282,5 @@ def prepare(grid: Sequence[Run], options: Options) -> tuple[list[Run], dict[str,
         raise DataError("; ".join(failed.values()))
     affected = {f"{key[1]}: {line}": sum(run.source == key for run in grid) for key, line in failed.items()}
     for line, runs in affected.items():
-        print(f"FAILED, {runs} run{'s' * (runs != 1)} on {line}", flush=True)
+        print(f"FAILED, {count(runs, 'run')} on {line}", flush=True)
     return usable, affected

@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from benchmark.analysis.effects import Effect, Pair, dropout_effects, pairs
 from benchmark.analysis.names import short_names
 from benchmark.analysis.results import RowResults, by_source, data_set, model_name, sizes
+from benchmark.formatting import count
 from benchmark.tasks.base import Metric
 
 matplotlib.use("Agg")
@@ -104,7 +105,7 @@ def _seeds(pair: Pair) -> str:
     """The number of runs of a pair, in words."""
     first, *others = [len(results.records) for results in (pair.without, pair.regularized) if results]
     with_dropout = f", {others[0]} with dropout" if others and others[0] != first else ""
-    return f"{first} seed{'s' * (first != 1)}{with_dropout}"
+    return f"{count(first, 'seed')}{with_dropout}"
 
 
 def effects_of_dropout(table: Sequence[RowResults]) -> Figure | None:

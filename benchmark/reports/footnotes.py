@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from benchmark.analysis.results import RowResults
+from benchmark.formatting import count
 from benchmark.store.records import Record
 from datamodules.vocabulary import NOTED_UNKNOWN_SHARE
 
@@ -57,4 +58,4 @@ def _devices(records: Sequence[Record]) -> Iterator[str]:
         here = [record for record in trained if (record.device, record.precision) == (device, precision)]
         hours = sum(record.wall_seconds for record in here) / 3600
         arithmetic = f" in {precision}" if precision != "32" else ""
-        yield f"{len(here)} run{'s' * (len(here) != 1)} on {device}{arithmetic}: {hours:.1f} h in total."
+        yield f"{count(len(here), 'run')} on {device}{arithmetic}: {hours:.1f} h in total."

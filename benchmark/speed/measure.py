@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from benchmark.formatting import count
 from benchmark.speed.rounds import CONTENDERS, ROWS, WORDS, Round, peak_flops, run_round
 from benchmark.store.provenance import describe_commit, describe_versions, name_of_device
 from benchmark.store.speeds import Case, Measurement, Speeds, name_of_peak
@@ -134,8 +135,8 @@ def _measure_group(group: Sequence[Case], lanes: Lanes, rounds: int, seconds: fl
     peak = 0.0
     for _ in range(rounds):
         peak = max(peak, *lanes.call(group[0].contender, 1, peak_flops, group[0]))
-        for case, count, taken in zip(group, steps, found, strict=True):
-            taken.append(_round(case, count, lanes))
+        for case, number, taken in zip(group, steps, found, strict=True):
+            taken.append(_round(case, number, lanes))
     return [_measurement(case, taken) for case, taken in zip(group, found, strict=True)], peak
 
 
@@ -162,5 +163,5 @@ def _measurement(case: Case, rounds: Sequence[Round]) -> Measurement:
 
 def _line(one: Measurement) -> str:
     case = one.case
-    how = f"{case.threads} thread{'s' * (case.threads > 1)}" + (f", {case.processes} processes" * (case.processes > 1))
+    how = f"{count(case.threads, 'thread')}" + (f", {case.processes} processes" * (case.processes > 1))
     return f"{case.size}, {case.precision}, {how}, {case.contender}: {one.tokens_per_second:,.0f} tokens/s"

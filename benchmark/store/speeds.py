@@ -8,6 +8,7 @@ from statistics import median
 from typing import Literal
 
 from benchmark.files import replacing
+from benchmark.formatting import count
 from datamodules.errors import UserError, damaged
 
 
@@ -84,7 +85,7 @@ class Speeds:
 
 def name_of_peak(case: Case) -> str:
     """Name under which Speeds.peaks holds the peak of a case's processes."""
-    return f"{case.precision}, {case.threads} thread{'s' * (case.threads > 1)}"
+    return f"{case.precision}, {count(case.threads, 'thread')}"
 
 
 def write(speeds: Speeds, path: Path) -> None:

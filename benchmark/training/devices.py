@@ -21,6 +21,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from benchmark.files import replacing
+from benchmark.formatting import count
 from benchmark.training.endings import Interrupted
 from benchmark.training.processes import begin, changed_environment, context
 from datamodules.errors import UserError
@@ -72,8 +73,7 @@ def check_gpus(devices: int, accelerator: str) -> None:
     gpus = torch.cuda.device_count()
     if gpus < devices and (gpus or accelerator == "gpu") and accelerator != "cpu":
         raise UserError(
-            f"--devices {devices}: this machine has {gpus} GPU{'s' * (gpus != 1)}; --accelerator cpu takes CPU "
-            "processes"
+            f"--devices {devices}: this machine has {count(gpus, 'GPU')}; --accelerator cpu takes CPU processes"
         )
 
 

@@ -24,7 +24,7 @@ def here(tmp_path, text_folder) -> list[object]:
 def test_seeds_are_added_until_the_claim_is_decided(rnnreg, here, tmp_path: Path) -> None:
     code, out, err = rnnreg(*here, "--seeds", 1, "--until-decided", "--dry-run")
     assert code == 0, err
-    assert "until decided: 1 comparisons are open; looks at 3, 5, 8, 12, 20 seeds of each row" in out
+    assert "until decided: 1 comparison is open; looks at 3, 5, 8, 12, 20 seeds of each row" in out
     assert not (tmp_path / "runs").exists()
 
     code, out, err = rnnreg(*here, "--seeds", 1, "--until-decided", "--max-seeds", 4)

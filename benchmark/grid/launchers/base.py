@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+from benchmark.formatting import count
 from benchmark.training.options import Options
 
 Work = Callable[[Any], Any]
@@ -39,4 +40,4 @@ class Launcher(ABC):
 
 def threads_each(threads: int) -> str:
     """The threads of each run, in words."""
-    return f"{threads} CPU thread{'s' * (threads != 1)} each"
+    return f"{count(threads, 'CPU thread')} each"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.analysis.steadiness import compare_speed, exit_code, read_speed
+from benchmark.analysis.steadiness import compare_speed, confirmed, exit_code, read_speed
 from benchmark.speed.steady import relative_error
 from datamodules.errors import UserError
 
@@ -22,6 +22,18 @@ def test_a_slow_down_of_a_fifth_is_found_and_noise_is_not(ratio: float, error: f
     assert found.outcome == outcome
     assert found.change == pytest.approx(ratio - 1)
     assert exit_code([found]) == code
+
+
+@pytest.mark.parametrize(
+    ("ratios", "outcome", "counted"),
+    [((1.05,), "passed", 1.05), ((0.7,), "faster", 0.7), ((1.3, 1.0, 1.05), "passed", 1.05),
+     ((1.2, 1.0, 1.19), "slower", 1.19)],
+)  # fmt: skip
+def test_an_alarm_has_to_be_confirmed(ratios: tuple[float, ...], outcome: str, counted: float) -> None:
+    measured = iter(ratios)
+    found = confirmed(lambda: compare_speed("row", next(measured), 0.01, "cpu", KNOWN))
+    assert (found.outcome, found.ratio) == (outcome, counted)
+    assert next(measured, None) is None  # no more than were needed
 
 
 def test_another_processor_or_row_is_undecided() -> None:
