@@ -61,7 +61,7 @@ def parts(comparison: Comparison) -> list[Part]:
             (group.kind, group.name, f"{group.share:.1%}", f"{group.change:+.4f}", f"{group.part:+.0%}")
             for group in comparison.groups
         ]
-        of_groups = ("test tokens by", "group", "of the tokens", "B worse by (nats)", "of the difference")
+        of_groups = ("test tokens by", "group", "of the tokens", "B worse by (nats)", "of all change")
         found.append(("Tokens", Table(of_groups, tuple(groups))))
     return found
 
@@ -148,7 +148,7 @@ def draw(comparison: Comparison) -> str | None:
             axis.barh([group.name for group in groups], [100 * group.part for group in groups], color=WITH)
             axis.axvline(0, color=INK, linewidth=0.8)
             axis.invert_yaxis()
-            axis.set_xlabel("% of the difference (right: B is worse)")
+            axis.set_xlabel("% of all change, up or down (right: B is worse)")
             axis.set_title(f"test tokens by {kind}")
         _legend(figure, axes[0][0], bool(metrics))
         return as_svg(figure)
