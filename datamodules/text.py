@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from datamodules.bounds import LINE_CHARACTERS, LIST_ROWS, NESTING, TEXT_BYTES
-from datamodules.errors import DataError, damaged, in_one_line, require_file
+from datamodules.errors import DataError, UserError, damaged, in_one_line, require_file
 
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -90,13 +90,28 @@ def decode(content: bytes, place: Path | str) -> str:
 
 
 def lines_of(text: str) -> list[str]:
-    r"""The lines of a text that is no file; as in files, they end at \n, \r\n or \r and nowhere else."""
+    r"""The lines of a text that is no file; as in files, they end at \n, \r\n or \r and nowhere else.
+
+    Raises:
+        UserError: it is no string.
+    """
+    _require_string(text)
     return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
 
 
 def composed(text: str) -> str:
-    """A text in Unicode's normal form C, as every reader gives it, so that equal words are equal strings."""
+    """A text in Unicode's normal form C, as every reader gives it, so that equal words are equal strings.
+
+    Raises:
+        UserError: it is no string.
+    """
+    _require_string(text)
     return unicodedata.normalize("NFC", text)
+
+
+def _require_string(text: object) -> None:
+    if not isinstance(text, str):
+        raise UserError(f"a text is of type {type(text).__name__}, must be a string; join several lines with \\n")
 
 
 def _require_text(text: str, place: Path | str) -> None:

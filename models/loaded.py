@@ -187,13 +187,13 @@ class LoadedCaptioner(Loaded):
         """A picture from a file, or one that is open already, which is read as its file would be.
 
         Raises:
-            DataError: there is no such file, or the open picture is broken or has gray values of 32 bits.
+            UserError: there is no such file, it is no path, or the open picture is broken or has 32 bits of gray.
         """
         if isinstance(picture, Image):
             with damaged("the open picture"):
                 opened = as_shown(picture)
             return Picture("picture", "", lambda: opened)
-        return picture_file(Path(picture))
+        return picture_file(_path(picture, "a picture", "PIL.Image.fromarray makes one of an array"))
 
     def vector(self, picture: str | PathLike[str] | Image) -> Tensor:
         """The vector [1, size] of a picture."""
@@ -234,11 +234,12 @@ class LoadedAcousticModel(Loaded):
         The features are normalized over this file alone, where training normalizes over all that a speaker says.
 
         Raises:
-            UserError: it is no audio or shorter than a frame, or the run's sample rate is not known.
+            UserError: it is no path, no audio or shorter than a frame, or the run's sample rate is not known.
         """
+        path = _path(audio, "a recording", "soundfile.write makes a file of an array")
         try:
             rate = int(self.saved.record["configuration"]["sample_rate"])
-            features = log_mel(read_audio(Path(audio)), rate)
+            features = log_mel(read_audio(path), rate)
         except LeftOut as problem:
             raise UserError(f"{audio}: {problem}") from problem
         except (KeyError, TypeError) as error:
@@ -253,6 +254,17 @@ class LoadedAcousticModel(Loaded):
     def generate(self, audio: str | PathLike[str]) -> list[str]:
         """The likeliest state of every frame of an audio file, [frames]."""
         return [self.states[state] for state in self.log_probabilities(audio).argmax(dim=-1).tolist()]
+
+
+def _path(place: object, what: str, right: str) -> Path:
+    """The path of a user's file.
+
+    Raises:
+        UserError: it is something else, such as an array; the message says what would be right.
+    """
+    if isinstance(place, str | PathLike):
+        return Path(place)
+    raise UserError(f"{what} is of type {type(place).__name__}, must be the path of a file; {right}")
 
 
 WRAPPERS: dict[type[TaskModel], type[Loaded]] = {

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from datamodules.errors import UserError
 from datamodules.sources import sha256_of
 from models import load
 from models.language_model import LanguageModel
-from models.loaded import LoadedLanguageModel
+from models.loaded import LoadedAcousticModel, LoadedCaptioner, LoadedLanguageModel
 
 WORDS = ["<eos>", "<unk>", "N", "the", "dog", "barks"]
 ARGUMENTS = {
@@ -53,6 +54,20 @@ def test_an_eos_that_a_line_ends_in_is_not_added_again(model) -> None:
     assert torch.equal(model.log_probabilities("the dog <eos>"), model.log_probabilities("the dog"))
     with pytest.raises(UserError, match="line 2: <eos> stands within the line"):
         model.tokenize("the\ndog <eos> barks")
+
+
+@pytest.mark.parametrize("text", [["the", "dog"], b"the dog", None, 3])
+def test_what_is_no_string_is_refused_in_one_line(model, text: object) -> None:
+    for method in (model.tokenize, model.words, model.log_probabilities, model.generate):
+        with pytest.raises(UserError, match=f"of type {type(text).__name__}, must be a string"):
+            method(text)
+    assert model.tokenize(np.str_("the dog")) == ["the", "dog", "<eos>"]
+
+
+@pytest.mark.parametrize("kind", [LoadedCaptioner.picture, LoadedAcousticModel.log_probabilities])
+def test_an_array_in_place_of_a_file_is_refused_in_one_line(kind: Callable[[object, object], object]) -> None:
+    with pytest.raises(UserError, match="of type ndarray, must be the path of a file"):
+        kind(object(), np.zeros(4))
 
 
 def test_each_token_has_a_log_probability_after_the_words_before_it(model) -> None:
