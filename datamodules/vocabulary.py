@@ -1,5 +1,6 @@
 """Words and their ids."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -9,6 +10,12 @@ EOS = "<eos>"
 """Ends every line."""
 UNK = "<unk>"
 """Stands for every word outside the vocabulary."""
+
+_INVISIBLE = re.compile(
+    "[\x01-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u180e\u200b\u200e\u200f"
+    "\u202a-\u202e\u2060-\u206f\u2800\u3164\uffa0\ufff9-\ufffb]"
+)
+"""Characters that nobody sees and that are no white space, but for the joiners of Persian and of Indic scripts."""
 
 NOTED_UNKNOWN_SHARE = 0.05
 """Share of unknown words among a split's tokens from which perplexity is measured without them too."""
@@ -79,3 +86,23 @@ def note_blank(lines: Sequence[str], begin: str = "") -> list[str]:
     """
     blank = sum(not line.split() for line in lines)
     return [f"{begin}{blank:,} lines are blank, each a sentence of {EOS} alone"] if blank else []
+
+
+def invisible(text: str) -> Counter[str]:
+    """Invisible characters, such as zero-width spaces, by the number of words between white space that have them."""
+    if not _INVISIBLE.search(text):
+        return Counter()
+    return Counter(
+        f"U+{ord(character):04X}" for word in text.split() for character in sorted(set(_INVISIBLE.findall(word)))
+    )
+
+
+def note_invisible(found: Mapping[str, int], begin: str = "") -> list[str]:
+    """A note on words that look like others and are not; none for no character.
+
+    Args:
+        found: what `invisible` has found.
+        begin: what stands before the note, such as the name of a split.
+    """
+    each = [f"{name} in {count:,} {'word' if count == 1 else 'words'}" for name, count in sorted(found.items())]
+    return [f"{begin}invisible characters make other words of words: {', '.join(each)}"] if each else []

@@ -26,7 +26,7 @@ from datamodules.translation.datamodule import PairBatches, words_of_pairs
 from datamodules.translation.encoded_pairs import WithoutEos
 from datamodules.translation.sources import AlignedFiles, Pairs, read_parallel_text
 from datamodules.translation.tokenization import detokenize
-from datamodules.vocabulary import EOS, UNK, Vocabulary, note_blank, note_ends, without_eos
+from datamodules.vocabulary import EOS, UNK, Vocabulary, invisible, note_blank, note_ends, note_invisible, without_eos
 from models.captioner import caption
 from models.evaluation_methods import Method
 from models.inputs import picture_vectors
@@ -55,8 +55,9 @@ def read_text(path: Path, running: bool = False) -> tuple[str, list[str]]:
         lines = [" ".join(words) for words in sentences("\n".join(lines))]
     if not any(line.strip() for line in lines):
         raise UserError(f"{path} holds no word; expected one sentence a line")
-    notes = [*note_ends(ended, f"of {len(pairs):,} lines"), *note_blank(lines)]
-    return "".join(f"{line}\n" for line in lines), notes
+    text = "".join(f"{line}\n" for line in lines)
+    notes = [*note_ends(ended, f"of {len(pairs):,} lines"), *note_blank(lines), *note_invisible(invisible(text))]
+    return text, notes
 
 
 def text_of(source: str, data: Path) -> tuple[str, list[str]]:
@@ -147,6 +148,7 @@ def evaluate_pairs(loaded: LoadedTranslator, pairs: Pairs, name: str) -> Outcome
         for place in order
     ]
     notes = [f"BLEU: {outcome.details['bleu_signature']}", *note_ends(stripped.ended, "lines")]
+    notes += note_invisible(stripped.invisible)
     for side, (vocabulary, language) in enumerate(zip(vocabularies, model.languages, strict=True)):
         own = [word for pair in words for word in pair[side]]
         notes += _unknown(Counter(word for word in own if word not in vocabulary.ids), len(own), f"{language}: ")

@@ -16,7 +16,7 @@ from datamodules.captioning.sources import SPLITS
 from datamodules.errors import DataError, damaged
 from datamodules.lists import NamedFiles, header_fields
 from datamodules.text import cells, note_lone_marks, read_json, read_lines
-from datamodules.vocabulary import note_ends, without_eos
+from datamodules.vocabulary import invisible, note_ends, note_invisible, without_eos
 
 # Flickr8k, as its authors publish it and as it is passed on.
 _PICTURES = ("Images", "images", "Flicker8k_Dataset", "Flickr8k_Dataset")
@@ -60,7 +60,7 @@ def read_flickr(folder: Path, limit: int | None = None) -> CaptionSet:
     there = NamedFiles(pictures)
     for place, written, caption in _caption_lines(path, notes):
         if not written or not caption.strip():
-            raise DataError(f"{place}: expected image,caption")
+            raise DataError(f"{place}: expected image,caption, has no {'caption' if written else 'image'}")
         name = str(PurePosixPath(written))
         if name not in files:
             files[name] = there.find(written, place)
@@ -223,7 +223,8 @@ def _caption_set(
     left_out: Counter[str] = Counter()
     names: dict[str, str] = {}
     texts: dict[str, tuple[str, ...]] = {}
-    ended = 0
+    unseen: Counter[str] = Counter()
+    ended = repeated = 0
     for name in sorted(captions):
         pairs = [without_eos(caption, f"{path}, {name}") for caption in captions[name]]
         kept = tuple(text for caption, _ in pairs if (text := words(caption)))
@@ -232,9 +233,13 @@ def _caption_set(
             left_out[names[name]] += 1
             continue
         ended += sum(had for _, had in pairs)
+        repeated += len(kept) - len(set(kept))
+        unseen.update(invisible("\n".join(captions[name])))
         left_out["captions without a word"] += len(pairs) - len(kept)
         texts[name] = kept
-    details["notes"] += note_ends(ended, "captions")
+    details["notes"] += note_ends(ended, "captions") + note_invisible(unseen)
+    if repeated:
+        details["notes"].append(f"{repeated:,} captions repeat another one of their picture, and count once more each")
     with ThreadPoolExecutor(cores()) as pool:  # all of them are read for their checksums
         pictures = dict(zip(texts, pool.map(lambda name: picture_file(files[name], name), texts), strict=True))
     splits: dict[str, list[Example]] = {split: [] for split in SPLITS}

@@ -9,7 +9,7 @@ from typing import Any
 from datamodules.errors import DataError
 from datamodules.sources import Source, SourceFile, read_members
 from datamodules.text import read_text
-from datamodules.vocabulary import EOS, UNK, Vocabulary, note_blank, note_ends, without_eos
+from datamodules.vocabulary import EOS, UNK, Vocabulary, invisible, note_blank, note_ends, note_invisible, without_eos
 
 SPLITS = ("train", "validation", "test")
 STEMS = dict(zip(SPLITS, ("train", "valid", "test"), strict=True))
@@ -93,7 +93,7 @@ class Corpus:
         for split in SPLITS:
             lines = self._lines(split)
             read[split] = {"sentences": len(lines), "words": len(self.text[split].split())}
-            notes += note_blank(lines, f"{split}: ")
+            notes += note_blank(lines, f"{split}: ") + note_invisible(invisible(self.text[split]), f"{split}: ")
             if split != "train" and (shared := sum(line in training for line in lines if line)):
                 notes.append(f"{split}: {shared:,} of {len(lines):,} sentences are in the training text too")
         return {"read": read, "notes": notes}

@@ -19,13 +19,14 @@ from datamodules.translation.encoded_pairs import (
     Chunk,
     Encoded,
     EncodedPairs,
+    Survey,
     WithoutEos,
     Words,
     encoded_pairs,
     tokenize_pairs,
 )
 from datamodules.translation.sources import BIBLE, MULTI30K, PHRASES, ParallelText, read_parallel_text
-from datamodules.vocabulary import EOS, UNK, Vocabulary, note_ends
+from datamodules.vocabulary import EOS, UNK, Vocabulary, note_ends, note_invisible
 
 POOL = 100_000
 """Sentence pairs shuffled at once: a corpus up to this size is kept encoded, a larger one streams through."""
@@ -104,7 +105,7 @@ class TranslationData(TaskData):
         self.left_out = {**text.left_out, **survey.left_out}
         self.source_vocabulary = Vocabulary(survey.source_words)
         self.target_vocabulary = Vocabulary(survey.target_words)
-        self._note("train", None, survey.ended)
+        self._note("train", None, survey)
         digest = hashlib.sha256(survey.sha256.encode())
         for split in ("validation", "test"):
             stripped = WithoutEos(text.splits[split], f"{text.name}, {split}")
@@ -112,7 +113,7 @@ class TranslationData(TaskData):
             for pair in pairs:
                 digest.update("\t".join(pair).encode() + b"\n")
             words = words_of_pairs(pairs, self.languages, f"{text.name}: {split}")
-            self._note(split, words, stripped.ended)
+            self._note(split, words, stripped)
             self.sentences[split] = [
                 (self.source_vocabulary.encode(source), self.target_vocabulary.encode(target))
                 for source, target in words
@@ -133,9 +134,9 @@ class TranslationData(TaskData):
             raise DataError("translation data is used before setup()")
         return self._training
 
-    def _note(self, split: str, pairs: Sequence[Words] | None, ended: int) -> None:
+    def _note(self, split: str, pairs: Sequence[Words] | None, read: Survey | WithoutEos) -> None:
         """Note what was not taken as it stands, and pairs that are trained on as well."""
-        self.notes += note_ends(ended, "lines", f"{split}: ")
+        self.notes += note_ends(read.ended, "lines", f"{split}: ") + note_invisible(read.invisible, f"{split}: ")
         if pairs and (shared := self.training.count_of(pairs)):
             self.notes.append(f"{split}: {shared:,} of {len(pairs):,} pairs are in the training text too")
 

@@ -21,13 +21,13 @@ from datamodules.sources import sha256_of
 from datamodules.text import read_json
 from datamodules.translation.sources import AlignedFiles, Pairs
 from datamodules.translation.tokenization import rules, tokenize
-from datamodules.vocabulary import UNK, Vocabulary, without_eos
+from datamodules.vocabulary import UNK, Vocabulary, invisible, without_eos
 from datamodules.words import require_words
 
 MIN_COUNT = 2
 """Training occurrences below which a word becomes `<unk>`, so that `<unk>` is met in training."""
 
-VERSION = 4
+VERSION = 5
 """Version of the preparation, to be raised with any change here that alters its result."""
 CHUNK = 2_000
 """Pairs tokenized at once."""
@@ -63,6 +63,8 @@ class Survey:
     """Words of either side."""
     ended: int
     """Sides that ended in `<eos>`, which is not added again."""
+    invisible: dict[str, int]
+    """Invisible characters by the number of words that have them."""
 
 
 class EncodedPairs:
@@ -229,12 +231,13 @@ def encode(
         sha256=digest.hexdigest(),
         read={"source words": source, "target words": target},
         ended=stripped.ended,
+        invisible=dict(stripped.invisible),
     )
     (folder / ABOUT).write_text(json.dumps(asdict(survey)), encoding="utf-8")
 
 
 class WithoutEos:
-    """Pairs whose sides lose the `<eos>` that they end in already; each iteration begins anew.
+    """Pairs whose sides lose the `<eos>` that they end in already; each iteration begins, and counts, anew.
 
     Args:
         pairs: the pairs.
@@ -245,13 +248,14 @@ class WithoutEos:
     """
 
     def __init__(self, pairs: Pairs, name: str) -> None:
-        self.pairs, self.name, self.ended = pairs, name, 0
+        self.pairs, self.name, self.ended, self.invisible = pairs, name, 0, Counter[str]()
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        self.ended = 0
+        self.ended, self.invisible = 0, Counter()
         for number, pair in enumerate(self.pairs, 1):
             (source, one), (target, other) = (without_eos(side, f"{self.name} pair {number}") for side in pair)
             self.ended += one + other
+            self.invisible.update(invisible(f"{source}\n{target}"))
             yield source, target
 
 

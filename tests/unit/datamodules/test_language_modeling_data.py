@@ -195,6 +195,14 @@ def test_what_was_read_is_counted(text_folder) -> None:
     assert "test: 1 of 4 sentences are in the training text too" in data.details["notes"]
 
 
+def test_words_with_characters_that_nobody_sees_are_counted(text_folder) -> None:
+    (text_folder / "test.txt").write_text("the\u200bzebra sees you\n\u200b a d\xadog \u0645\u06cc\u200c\u062e \n")
+    data = saved(text_folder, str.encode)
+    note = "test: invisible characters make other words of words: U+00AD in 1 word, U+200B in 2 words"
+    assert note in data.details["notes"]
+    assert note in data.summary
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [("a <eos> b\n", "train.txt, line 1: <eos> stands within the line"), ("夏天一个女人\n" * 9, "not told apart")],

@@ -128,6 +128,18 @@ def test_captions_need_no_header_and_a_lone_quotation_mark_ends_with_its_line(pi
     )
 
 
+def test_captions_that_are_blank_repeated_or_hold_invisible_characters_are_said(picture_folder: Path) -> None:
+    path = picture_folder / "captions.txt"
+    path.write_text(path.read_text() + 2 * "000.png,A cat that sleeps\n" + "000.png,A do\u200bg\n")
+    assert read_flickr(picture_folder).details["notes"][:2] == [
+        "invisible characters make other words of words: U+200B in 1 word",
+        "1 captions repeat another one of their picture, and count once more each",
+    ]
+    path.write_text(path.read_text() + "000.png, \n")
+    with pytest.raises(DataError, match="expected image,caption, has no caption"):
+        read_flickr(picture_folder)
+
+
 def test_pictures_in_several_splits_or_in_none_are_said(picture_folder: Path) -> None:
     for name, numbers in (("train", range(40)), ("dev", range(40, 50)), ("test", range(50, 58))):
         listing = "\n".join(f"{number:03d}.png" for number in numbers)

@@ -71,6 +71,16 @@ def test_pairs_that_are_trained_on_as_well_are_counted(translation_folder: Path)
     assert data.details["unknown_words"]["test"] > 0
 
 
+def test_words_with_characters_that_nobody_sees_are_counted(translation_folder: Path) -> None:
+    path = translation_folder / "train.fr"
+    path.write_text(path.read_text().replace("chat", "ch\u200bat", 3))
+    (translation_folder / "test.en").write_text((translation_folder / "test.en").read_text().replace(" ", "\xad ", 1))
+    for _ in range(2):  # the second time from the text that is prepared
+        notes = data_of(translation_folder).details["notes"]
+        assert "train: invisible characters make other words of words: U+200B in 3 words" in notes
+        assert "test: invisible characters make other words of words: U+00AD in 1 word" in notes
+
+
 def test_chinese_is_split_as_for_its_bleu() -> None:
     assert tokenize("我爱 PyTorch 2.0。", "zh") == ["我", "爱", "PyTorch", "2.0", "。"]
     assert detokenize(["我", "爱", "the", "sea", "。"], "zh-CN") == "我爱the sea。"
