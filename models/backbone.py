@@ -5,7 +5,11 @@ This file is the only place that knows where dropout goes (paper section 3.2, fi
 
 import importlib
 import inspect
+import re
+import sys
+from contextlib import suppress
 from itertools import pairwise
+from types import FunctionType
 from typing import Any, Literal, Unpack
 
 import torch
@@ -171,6 +175,34 @@ def load_backbone(class_path: str) -> type[nn.Module]:
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise ValueError(f"backbone: {class_path!r} is not a torch.nn.Module class")
     return found
+
+
+def sources(kind: type) -> dict[str, Any]:
+    """The source code of a class, and what it uses by name of its own file or package, as a fingerprint covers them.
+
+    These are functions, classes, numbers and strings, and whatever they use in turn.
+
+    Raises:
+        OSError: the class has no source code.
+    """
+    own = inspect.getsource(kind)
+    found: dict[str, str] = {}
+    pending: list[tuple[type | FunctionType, str]] = [(kind, own)]
+    package = kind.__module__.partition(".")[0]
+    while pending:
+        user, source = pending.pop()
+        scope = vars(sys.modules[user.__module__])
+        for name in set(re.findall(r"\b(?!__)\w+", source)) & scope.keys():
+            used, place = scope[name], f"{user.__module__}.{name}"
+            if place in found or used is kind:
+                continue
+            if isinstance(used, bool | int | float | str | None):
+                found[place] = repr(used)
+            elif isinstance(used, type | FunctionType) and str(used.__module__).partition(".")[0] == package:
+                with suppress(OSError, TypeError):
+                    found[place] = inspect.getsource(used)
+                    pending.append((used, found[place]))
+    return {"backbone_source": own, **({"backbone_uses": found} if found else {})}
 
 
 def build_backbone(input_size: int, **arguments: Unpack[BackboneArguments]) -> nn.Module:

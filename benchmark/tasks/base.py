@@ -243,12 +243,12 @@ class Config(ABC):
 
     def _of_backbone(self) -> dict[str, Any]:
         """Source and options of a backbone of the user's own, as the fingerprint covers them."""
-        from models.backbone import load_backbone
+        from models.backbone import load_backbone, sources
 
         try:
             kind = load_backbone(self.backbone)
             options = own_options(kind, self.backbone_options)
-            source = {} if self.backbone.startswith("models.") else {"backbone_source": inspect.getsource(kind)}
+            source = {} if self.backbone.startswith("models.") else sources(kind)
         except (ValueError, OSError) as error:
             raise UserError(str(error)) from error
         return {**source, **({"backbone_options": options} if options else {})}

@@ -1,6 +1,10 @@
 """Records: what they hold, what makes two runs the same, and what is refused."""
 
+import importlib
 import json
+import linecache
+import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,3 +87,25 @@ def test_fingerprint_covers_the_code_of_a_users_backbone(tmp_path: Path, monkeyp
         with pytest.raises(UserError, match=r"cannot load 'first_idea\.Gone'"):
             replace(config, backbone="first_idea.Gone").fingerprint()
     assert len(set(prints)) == 2
+
+
+def test_fingerprint_covers_what_a_users_backbone_uses_of_its_own_file(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    code = (
+        "from torch import nn\nGAIN = 1.0\nOTHER = 1\ndef scale(x):\n    return GAIN * x\n"
+        "class Base(nn.Module):\n    def forward(self, x):\n        return scale(x)\nclass Mine(Base):\n    pass\n"
+    )
+    config = replace(language_modeling.PTB_SMALL.config, backbone="ideas.Mine")
+
+    def fingerprint(change: tuple[str, str]) -> str:
+        (tmp_path / "ideas.py").write_text(code.replace(*change))
+        monkeypatch.delitem(sys.modules, "ideas", raising=False)
+        importlib.invalidate_caches()
+        linecache.clearcache()
+        shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
+        return config.fingerprint()
+
+    before = fingerprint(("", ""))
+    assert fingerprint(("OTHER = 1", "OTHER = 2\nROWS = []")) == before
+    changes = [("GAIN = 1.0", "GAIN = 2.0"), ("GAIN * x", "GAIN + x"), ("scale(x)\nclass", "-scale(x)\nclass")]
+    assert len({before, *map(fingerprint, changes)}) == 4
