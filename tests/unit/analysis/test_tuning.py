@@ -56,6 +56,15 @@ def test_the_best_trial_and_its_cost() -> None:
     assert [number for number, _ in one.expected] == [1, 2, 4]
 
 
+def test_trials_of_another_precision_are_said() -> None:
+    one = tuned([120.0, 110.0, 115.0])
+    assert "precision" not in report.in_words(one)
+    first = one.tuning.fingerprints[0]
+    mixed = {first: replace(one.records[first], precision="bf16-mixed")}
+    said = report.in_words(replace(one, records={**one.records, **mixed}))
+    assert said.startswith("3 trials, 1 of them in precision bf16-mixed, 1.50 core hours; ")
+
+
 def test_a_diverged_trial_counts_as_the_worst_and_wins_nothing() -> None:
     one = tuned([None, 110.0, 130.0])
     assert one.best == 1
