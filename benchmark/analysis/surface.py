@@ -7,7 +7,7 @@ overfits long before its last epoch, and its effect would be larger than anybody
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -63,6 +63,8 @@ class Surface:
     """By size, and within a size by part of the text."""
     left_out: tuple[str, ...] = ()
     """What was left out of it, a line each: runs of another text or of another configuration."""
+    precisions: Mapping[str, int] = field(default_factory=dict)
+    """Number of runs in each precision but 32."""
 
     @cached_property
     def sizes(self) -> list[int]:
@@ -157,6 +159,7 @@ def _surface(source: str, records: Sequence[Record]) -> Surface:
     for record in records:
         newest[_place(record)] = record.data_sha256
     values: dict[tuple[int, float], dict[float, dict[int, float]]] = {}
+    precisions: dict[tuple[tuple[int, float], float, int], str] = {}
     left_out: Counter[str] = Counter()
     for record in records:
         of_text = _whole_text(record) == shown or (not _whole_text(record) and len(texts) < 2)
@@ -167,6 +170,7 @@ def _surface(source: str, records: Sequence[Record]) -> Surface:
             left_out[f"of another configuration of {place[0]} units, {_differences(record, kinds[place[0]])}"] += 1
         else:
             values.setdefault(place, {}).setdefault(rate, {})[record.seed] = best_epoch(record)
+            precisions[place, rate, record.seed] = record.precision
     points = [
         Point(
             *place, {rate: Sample(tuple(seeds[seed] for seed in sorted(seeds))) for rate, seeds in sorted(of.items())}
@@ -175,7 +179,8 @@ def _surface(source: str, records: Sequence[Record]) -> Surface:
         if 0.0 in of and len(of) > 1
     ]
     lines = [f"{count(runs, 'run')} {reason}" for reason, runs in left_out.items()]
-    return Surface(source, tuple(points), tuple(lines))
+    others = Counter(precision for precision in precisions.values() if precision != "32")
+    return Surface(source, tuple(points), tuple(lines), dict(sorted(others.items())))
 
 
 def _place(record: Record) -> tuple[int, float]:

@@ -73,7 +73,7 @@ def markdown(found: Sequence[Surface]) -> str:
 
 
 def in_words(surface: Surface) -> str:
-    """At which sizes dropout pays on each part of the text."""
+    """At which sizes dropout pays on each part of the text, and how many runs are not in precision 32."""
     lines = []
     for fraction in surface.fractions:
         paying = surface.pays_at(fraction)
@@ -82,6 +82,8 @@ def in_words(surface: Surface) -> str:
         others = [str(units) for units in surface.sizes if units not in tried]
         not_run = f"; {' and '.join(others)} units were not run on it" if others else ""
         lines.append(f"- On {text} dropout {_where(paying, tried)}{not_run}.")
+    for precision, count in surface.precisions.items():
+        lines.append(f"- {count} of the runs {'is' if count == 1 else 'are'} in precision {precision}.")
     return "\n".join(lines)
 
 

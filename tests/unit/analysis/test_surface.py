@@ -100,6 +100,13 @@ def test_the_spread_is_pooled_over_all_points_and_decides() -> None:
     assert report.in_words(found) == "- On the whole text dropout starts to pay at 256 units."
 
 
+def test_runs_of_another_precision_are_said() -> None:
+    runs = runs_of(ROWS[:1], [1.0], [0.0, 0.5], 1, None)
+    records = [record(run, 100.0) for run in runs]
+    (found,) = surfaces([records[0], replace(records[1], precision="bf16-mixed")])
+    assert report.in_words(found).endswith("\n- 1 of the runs is in precision bf16-mixed.")
+
+
 def test_words_are_of_the_sizes_that_were_run_on_that_part() -> None:
     found = surface({
         (64, 0.5, 0.0): [100.0], (64, 0.5, 0.5): [120.0],
