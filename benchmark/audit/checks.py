@@ -220,11 +220,12 @@ def parameters(case: Case) -> Iterator[str]:
 
 
 def commit(case: Case) -> Iterator[str]:
-    """The commit of each sitting is in the history, clean, and not younger than the run."""
+    """The commits of the run and of each sitting are in the history, clean, and not younger than the run."""
     if not case.history.commits:
         yield Gap("no history to look for the commit in, outside a checkout")
         return
-    for found in dict.fromkeys(str(sitting["commit"]) for sitting in case.record.stretches):
+    record = case.record
+    for found in dict.fromkeys([record.commit, *(str(sitting["commit"]) for sitting in record.stretches)]):
         yield from _one_commit(case, found)
 
 
@@ -244,8 +245,11 @@ def _one_commit(case: Case, found: str) -> Iterator[str]:
 
 
 def provenance(case: Case) -> Iterator[str]:
-    """Device, time, versions and the kind of processor are named."""
+    """Device, time, versions and the kind of processor are named, and are those of the last sitting."""
     record = case.record
+    for name in ("commit", "versions", "device", "precision") if record.sittings else ():
+        if record.sittings[-1].get(name) != getattr(record, name):
+            yield f"its {name} is not that of its last sitting"
     if missing := [name for name in REQUIRED_VERSIONS if not record.versions.get(name)]:
         yield f"does not name the version of {', '.join(missing)}"
     if not record.versions.get("processor"):

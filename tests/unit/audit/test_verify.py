@@ -190,6 +190,7 @@ FAULTS: list[tuple[str, str, Callable[[Content], Any], str]] = [
     (LM, "commit", lambda c: c.update(sittings=[{"commit": "4" * 40}, {"commit": c["commit"]}]), "commit 444444444444"),
     (LM, "commit", lambda c: c.update(finished="2020-01-01T00:00:00+00:00"), "before its commit"),
     (LM, "provenance", lambda c: c["versions"].pop("torch"), "does not name the version of torch"),
+    (LM, "provenance", lambda c: c.update(precision="bf16-mixed"), "its precision is not that of its last sitting"),
     (LM, "provenance", lambda c: c["versions"].pop("processor"), "does not name its processor"),
     (LM, "provenance", lambda c: c.update(device="NVIDIA H100"), "does not name the version of CUDA"),
     (LM, "provenance", lambda c: c.update(finished="yesterday"), "which is no time with its zone"),
