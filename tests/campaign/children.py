@@ -1,5 +1,6 @@
 """Functions called in forked processes, which have everything imported already and may die of whatever is tried."""
 
+import gc
 import io
 import os
 import resource
@@ -43,8 +44,10 @@ class Child:
         log.write_bytes(b"")  # the process may be killed before it opens it
         sys.stdout.flush()
         sys.stderr.flush()
+        gc.collect()
         self.process = os.fork()
         if not self.process:
+            gc.freeze()  # what waits for threads as it is collected, which are not here, would wait for ever
             _be(function, log)
         self._ended = os.pidfd_open(self.process)
 

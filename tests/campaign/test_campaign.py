@@ -1,5 +1,8 @@
 """Every driver of the campaign for a moment, and that each sees what it is there to see."""
 
+import gc
+import os
+import signal
 from functools import partial
 from pathlib import Path
 
@@ -48,6 +51,27 @@ def test_a_moment_of_fuzzing(tmp_path: Path) -> None:
 
     ended = children.call(try_all, tmp_path / "log")
     assert ended.code == 0, ended.output
+
+
+class WaitsInChildren:
+    """Ends at once where it was made, and never in a forked process, as threads do that it would wait for."""
+
+    def __init__(self) -> None:
+        self.home, self.itself = os.getpid(), self
+
+    def __del__(self) -> None:
+        while os.getpid() != self.home:
+            signal.pause()
+
+
+def test_what_is_left_to_collect_does_not_stop_a_child(tmp_path: Path) -> None:
+    def collect() -> int:
+        left.clear()
+        return int(gc.collect() < 0)
+
+    left = [WaitsInChildren()]
+    WaitsInChildren()
+    assert children.call(collect, tmp_path / "log", 60).code == 0
 
 
 @pytest.mark.parametrize("target", READERS, ids=lambda target: target.name)
