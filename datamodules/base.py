@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from lightning import LightningDataModule
@@ -28,12 +27,6 @@ class TaskData(LightningDataModule):
 
     seed: int = 0
     """Seed of the run."""
-
-    @property
-    def settings(self) -> str:
-        """What tells these data from others before they are read: the arguments that they are made with."""
-        simple = (str, int, float, Path, tuple)
-        return repr(sorted((key, value) for key, value in vars(self).items() if isinstance(value, simple)))
 
     @property
     def epoch(self) -> int:

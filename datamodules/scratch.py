@@ -13,6 +13,9 @@ FOLDER = re.compile(r"\.rnnreg-(.+\.\d+|\w{8})")
 """Name of a folder in which data is prepared or a download unpacked; it ends in the number of its process, or as
 tempfile ends names."""
 
+IDLE_MINUTES = 10
+"""Minutes without a change after which a scratch folder is taken to be of a process that has ended."""
+
 
 def scratch_file(path: Path) -> Path:
     """Where this process writes a new version of a file, beside it."""

@@ -55,7 +55,7 @@ def update(
     records = list(store.records(skipped=[]))
     trained = {results.row.name: results.records for results in gather(every, records, here=here)}
     made: list[Record] = []
-    commit = describe_commit()  # before the first record, which itself changes the tree that it is committed to
+    commit = describe_commit()  # before the first record, which may itself change the tree
     for row in chosen:
         if row.ensemble_of:
             members = trained[registry.find(row.ensemble_of, every).name][: row.members]

@@ -8,10 +8,9 @@ from typing import Literal
 from benchmark.analysis.effects import Effect, compare
 from benchmark.analysis.findings import of_interest
 from benchmark.analysis.results import RowResults, gather
-from benchmark.store.records import Store
+from benchmark.analysis.verdicts import decide
+from benchmark.store.records import FLOAT32, Store
 from benchmark.store.tunings import PRECISION
-
-FLOAT32 = "32"
 
 
 @dataclass(frozen=True)
@@ -32,12 +31,10 @@ class Comparison:
     @property
     def verdict(self) -> Literal["equivalent", "different", "undecided"]:
         """Equivalent where the whole interval over seeds is within the smallest difference of interest."""
-        if (found := self.effect.interval) is None:
-            return "undecided"
-        low, high = found
-        if -self.smallest < low and high < self.smallest:
+        found = self.effect.interval
+        if decide(found, self.smallest) == "equivalent":
             return "equivalent"
-        return "different" if low > 0 or high < 0 else "undecided"
+        return "different" if found and not found[0] <= 0 <= found[1] else "undecided"
 
 
 def comparisons(table: Sequence[RowResults], store: Path) -> list[Comparison]:

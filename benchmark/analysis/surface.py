@@ -18,7 +18,7 @@ from benchmark.analysis.intervals import Component, Interval, interval
 from benchmark.analysis.results import Sample
 from benchmark.analysis.verdicts import decide
 from benchmark.formatting import count
-from benchmark.store.records import Record
+from benchmark.store.records import FLOAT32, Record
 from benchmark.tasks.base import Metric
 from benchmark.tasks.language_modeling import LanguageModelConfig
 
@@ -179,7 +179,7 @@ def _surface(source: str, records: Sequence[Record]) -> Surface:
         if 0.0 in of and len(of) > 1
     ]
     lines = [f"{count(runs, 'run')} {reason}" for reason, runs in left_out.items()]
-    others = Counter(precision for precision in precisions.values() if precision != "32")
+    others = Counter(precision for precision in precisions.values() if precision != FLOAT32)
     return Surface(source, tuple(points), tuple(lines), dict(sorted(others.items())))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import itemgetter
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from benchmark.analysis.ensembles import perplexities
 from benchmark.audit.cases import Case, Gap
@@ -182,13 +182,13 @@ def _lengths(case: Case) -> list[tuple[str, int]]:
 
 def _checksums(cases: Iterable[Case], data: Path, gaps: list[Finding]) -> dict[str, str]:
     """The checksum of each record's data as it is in the folder of the data, by the record's name."""
-    known: dict[str, str] = {}
+    known: dict[tuple[Any, ...], str] = {}
     found = {}
     for case in cases:
+        what = case.config.data_key
         try:
-            datamodule = case.config.datamodule(data)
-            what = datamodule.settings
             if what not in known:
+                datamodule = case.config.datamodule(data)
                 datamodule.prepare_data()
                 datamodule.setup("fit")
                 known[what] = datamodule.sha256

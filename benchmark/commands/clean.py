@@ -6,10 +6,14 @@ from jsonargparse.typing import NonNegativeFloat
 
 from benchmark.formatting import size
 from datamodules.errors import UserError
+from datamodules.scratch import IDLE_MINUTES
 
 
 def clean(
-    store: Path = Path("runs"), data: Path = Path("data"), idle_minutes: NonNegativeFloat = 10, dry_run: bool = False
+    store: Path = Path("runs"),
+    data: Path = Path("data"),
+    idle_minutes: NonNegativeFloat = IDLE_MINUTES,
+    dry_run: bool = False,
 ) -> int:
     """Remove what killed processes have left: half-written files, scratch folders, locks and progress of no run.
 

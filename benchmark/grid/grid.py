@@ -20,7 +20,7 @@ from benchmark.grid.progress import View, headline
 from benchmark.grid.runs import Run as Run
 from benchmark.grid.runs import Specification as Specification
 from benchmark.store.locks import RunLocked
-from benchmark.store.records import COMMITTED, Record, Store
+from benchmark.store.records import COMMITTED, Record, Store, in_other_precisions
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
 from benchmark.tracking.logger import finish
@@ -78,8 +78,9 @@ def run_grid(
         costs = shares((run.row for run in grid), [*records, *Store(COMMITTED).records(skipped=[])])
         todo = in_order([run for run in grid if run.label not in found], launcher.slots, costs)
         if found:
+            others = in_other_precisions(found.values(), options.precision)
             print(
-                f"{len(found)} of {len(grid)} runs are in the store already{other_precisions(found, options)}",
+                f"{len(found)} of {len(grid)} runs are in the store already{others}",
                 flush=True,
             )
         print(f"{len(todo)} runs, {launcher.description}", flush=True)
@@ -213,24 +214,13 @@ def finished(grid: Iterable[Run], options: Options, records: Iterable[Record]) -
     candidates: dict[tuple[str, int, str], list[Record]] = {}
     for record in records:
         candidates.setdefault((record.row, record.seed, record.fingerprint), []).append(record)
-    checksums: dict[tuple[str, str], str | None] = {}
-    """By the task and the settings of the data."""
+    here = data_at_hand(options.data)
     found = {}
     for run in grid:
         for record in candidates.get((run.row.name, run.seed, run.fingerprint), ()):
-            data = run.row.config.datamodule(options.data)
-            what = (record.task, data.settings)
-            if what not in checksums:
-                checksums[what] = _checksum(data)
-            if record.data_sha256 == checksums[what]:
+            if record.data_sha256 == here(run.row):
                 found[run.label] = record
     return found
-
-
-def other_precisions(found: Mapping[str, Record], options: Options) -> str:
-    """A remark on finished runs whose precision is not the one asked for; they count, as their rows are the same."""
-    others = Counter(record.precision for record in found.values() if record.precision != options.precision)
-    return "".join(f", {count} of them in precision {precision}" for precision, count in sorted(others.items()))
 
 
 def data_at_hand(folder: Path) -> Callable[[Row], str | None]:

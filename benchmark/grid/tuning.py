@@ -91,7 +91,7 @@ def tune(
     lines = {run.fingerprint: line for run in runs for line in failures if line.startswith(f"{run.label}: {DIVERGED}")}
     tunings = []
     for row, tuning in studies:
-        made = _with_data(row, tuning, launcher.options.data)  # once more, as the grid may have downloaded it
+        made = tuning if all(tuning.data) else _with_data(row, tuning, launcher.options.data)  # the grid may fetch it
         now = {(one, made.data_of(one)) for one in made.fingerprints if one in lines}
         tunings.append(_with_diverged(made, before | now))
         write_tuning(tunings[-1], folder)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from benchmark.analysis.results import RowResults
 from benchmark.formatting import count
-from benchmark.store.records import Record
+from benchmark.store.records import FLOAT32, Record
 from datamodules.vocabulary import NOTED_UNKNOWN_SHARE
 
 
@@ -57,5 +57,5 @@ def _devices(records: Sequence[Record]) -> Iterator[str]:
     for device, precision in sorted({(record.device, record.precision) for record in trained}):
         here = [record for record in trained if (record.device, record.precision) == (device, precision)]
         hours = sum(record.wall_seconds for record in here) / 3600
-        arithmetic = f" in {precision}" if precision != "32" else ""
+        arithmetic = f" in {precision}" if precision != FLOAT32 else ""
         yield f"{count(len(here), 'run')} on {device}{arithmetic}: {hours:.1f} h in total."

@@ -1,6 +1,5 @@
 """How a tuning is shown: its trials, its curve, and the row value of its best trial."""
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ from benchmark.analysis.tuning import Tuned
 from benchmark.formatting import Table, rounded
 from benchmark.reports import tuning_figure
 from benchmark.reports.write import write as write_files
+from benchmark.store.records import in_other_precisions
 from benchmark.tasks import registry
 from benchmark.tasks.spaces import as_changes
 
@@ -99,9 +99,8 @@ def in_words(tuned: Tuned) -> str:
     """Trials, those of another precision, cost and the expected best of 1, 2, 4, ... trials in one sentence."""
     digits = tuned.metric.digits
     diverged = f", {len(tuned.tuning.diverged)} of them diverged" if tuned.tuning.diverged else ""
-    others = Counter(one.precision for one in tuned.records.values() if one.precision != "32")
-    rounded_ones = "".join(f", {count} of them in precision {precision}" for precision, count in sorted(others.items()))
+    others = in_other_precisions(tuned.records.values())
     numbers = ", ".join(str(number) for number, _ in tuned.expected)
     best = ", ".join(rounded(value, digits) for _, value in tuned.expected)
-    cost = f"{len(tuned.judged)} trials{diverged}{rounded_ones}, {tuned.core_hours:.2f} core hours"
+    cost = f"{len(tuned.judged)} trials{diverged}{others}, {tuned.core_hours:.2f} core hours"
     return f"{cost}; expected best {tuned.metric.label} of {numbers} trials: {best}"

@@ -21,7 +21,7 @@ from benchmark.store.leftovers import idle, leftover
 from benchmark.store.records import LOG_PROBABILITIES, Record
 from benchmark.tasks.trained import Trained
 from datamodules.errors import UserError
-from datamodules.scratch import PREFIX
+from datamodules.scratch import IDLE_MINUTES, PREFIX
 from datamodules.sources import sha256_of
 from models.loaded import load
 from models.loading import (
@@ -41,9 +41,6 @@ from models.loading import (
 CARD = "README.md"
 SUITE = "rnnreg"
 """Begins the name of the suite and its version in the configuration of every export."""
-
-LEFT_MINUTES = 10
-"""Minutes after which a scratch folder in which nothing has changed is of an export that was killed."""
 
 TOLERANCE = 0.01
 """Largest difference of a figure from the record's, for weights in half precision."""
@@ -151,7 +148,7 @@ def _replacing_model(folder: Path) -> Iterator[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob(f"{PREFIX}*"):
-            if left.is_dir() and idle(leftover(left), LEFT_MINUTES):  # by an export that was killed
+            if left.is_dir() and idle(leftover(left), IDLE_MINUTES):  # by an export that was killed
                 shutil.rmtree(left)
         scratch = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
     except OSError as error:

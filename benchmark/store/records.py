@@ -1,7 +1,8 @@
 """Records: one small JSON file per finished run, and the folder that holds them."""
 
 import hashlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 COMMITTED = Path("results/records")
 """Folder of the project's own records, relative to its top folder."""
+
+FLOAT32 = "32"
+"""Lightning's name of single precision, in which runs are trained unless another is asked for."""
 
 RECORD = "record.json"
 LOG_PROBABILITIES = "log_probabilities.npz"
@@ -69,7 +73,7 @@ class Record:
     """Command line that trains the run again."""
     log_probabilities_sha256: str
     """Checksum of the arrays in log_probabilities.npz."""
-    precision: str = "32"
+    precision: str = FLOAT32
     """Arithmetic of products, by Lightning's names: 32 or bf16-mixed."""
     items_sha256: str = ""
     """Checksum of the arrays in items.npz; empty if there are none."""
@@ -157,6 +161,17 @@ class Record:
     def is_clean(self) -> bool:
         """Whether all of it comes from committed code, so that the run can be repeated."""
         return not self.uncommitted
+
+
+def in_other_precisions(records: Iterable[Record], asked_for: str = FLOAT32) -> str:
+    """A remark on runs whose precision is another one: they count, as their rows are the same; empty if there are none.
+
+    Args:
+        records: the records of the runs.
+        asked_for: the precision that is expected, by Lightning's name.
+    """
+    others = Counter(record.precision for record in records if record.precision != asked_for)
+    return "".join(f", {runs} of them in precision {precision}" for precision, runs in sorted(others.items()))
 
 
 def run_name(row: str, seed: int, fingerprint: str, data_sha256: str) -> str:
