@@ -10,9 +10,10 @@ from typing_extensions import override
 
 from datamodules.language_modeling.datamodule import ConventionBatch
 from datamodules.vocabulary import EOS, UNK, Vocabulary
-from models.backbone import BackboneArguments, State, initialize_uniform
+from models.backbone import BackboneArguments, RegularizedLSTM, State, initialize_uniform
 from models.base import EVALUATIONS, TRAINING
 from models.decoding import sample
+from models.graphs import GraphedPasses, Passes
 from models.softmax import score_words
 from models.tokens import TokenDecoder, TokenModel
 
@@ -74,7 +75,17 @@ class LanguageModel(TokenModel):
         """Id of the word that stands for those outside the vocabulary."""
         self.state: State | None = None
         """State carried from one window to the next; None at the start of an epoch or of an evaluation."""
+        self.graphed: GraphedPasses | None = None
+        """The passes of a training step on a GPU."""
         self._predictions = 0
+
+    @override
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """As TaskModel.backward; the gradients of a loss without a history have been computed with it."""
+        if self.graphed and not loss.requires_grad:
+            self.graphed.give_gradients()
+        else:
+            super().backward(loss, *args, **kwargs)
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Logits [time, batch, vocabulary] of the word after each of tokens [time, batch], and the new state."""
@@ -121,13 +132,25 @@ class LanguageModel(TokenModel):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Loss of one window: summed over the unroll, averaged over the batch, as the authors' code clips it."""
-        inputs, targets = batch
-        outputs, state = self.decoder.hidden(inputs, self.state)
-        self.state = apply_to_collection(state, Tensor, Tensor.detach)
-        log_probabilities = score_words(self.decoder.output, outputs, targets)
+        loss, log_probabilities, self.state = self._passes()(batch, self.state)
         self.train_perplexity.update(log_probabilities.detach())
+        return loss
+
+    def _passes(self) -> Passes:
+        """The passes of a training step: as a CUDA graph on one GPU, where nothing in them waits for the GPU."""
+        if self.device.type != "cuda" or self.world_size > 1 or type(self.decoder.backbone) is not RegularizedLSTM:
+            return self._losses
+        self.graphed = self.graphed or GraphedPasses(self._losses, list(self.parameters()))
+        return self.graphed
+
+    def _losses(self, batch: Sequence[Tensor], state: State | None) -> tuple[Tensor, Tensor, State]:
+        """Loss of one window, its log-probabilities [time, batch] and the new state, without its history."""
+        inputs, targets = batch
+        outputs, state = self.decoder.hidden(inputs, state)
+        log_probabilities = score_words(self.decoder.output, outputs, targets)
         loss: Tensor = self._penalty(outputs) - log_probabilities.sum()
-        return loss / self.all_reduce_sum(log_probabilities.shape[1])
+        carried: State = apply_to_collection(state, Tensor, Tensor.detach)
+        return loss / self.all_reduce_sum(log_probabilities.shape[1]), log_probabilities, carried
 
     def _penalty(self, outputs: Tensor) -> Tensor | float:
         """AR and TAR of a window, for a loss that is summed over its steps and over the batch."""

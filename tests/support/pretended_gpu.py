@@ -16,6 +16,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from models import graphs
+
 GPU = torch.device("cuda", 0)
 
 INDEXING = ("index", "index_put", "index_put_")
@@ -104,6 +106,7 @@ def pretended_gpu() -> Iterator[None]:
                             ("setup_device", None), ("setup", None), ("teardown", None)):  # fmt: skip
             patch.setattr(CUDAAccelerator, name, gives(value))
         patch.setattr(torch, "set_float32_matmul_precision", gives(None))  # it would be the CPU's
+        patch.setattr(graphs, "captured", lambda work: work)  # nothing is captured: a launch does all anew
         patch.setattr(torch.backends.cudnn, "is_acceptable", gives(False))  # there is no cuDNN to lay weights out for
         with Calls(marks), Operations(marks):
             yield
