@@ -28,10 +28,10 @@ def benchmark(
     """Measure how fast language models train, beside the loops that one would write without this suite.
 
     Whole training steps are timed: data, forward, backward, clipping and update. Contenders take turns round by round,
-    each in a process of its own that is kept to its cores. On a CPU the suite and the plain loop are also measured with
-    two threads, and with two processes side by side, unless --quick is given. The outcome is benchmark-cpu.json or
-    benchmark-cuda.json, with a table and a figure of all such files of
-    the folder.
+    each in a process of its own that is kept to its cores. The suite and the plain loop are also measured with two
+    threads and with two processes side by side on a CPU, with two, four and eight processes on a GPU, unless --quick is
+    given. The outcome is benchmark-cpu.json or benchmark-cuda.json, with a table and a figure of all such files of the
+    folder.
 
     Args:
         sizes: the paper's sizes to train, separated by commas.
@@ -62,7 +62,7 @@ def benchmark(
         chosen,
         precisions,
         device,
-        side_by_side=device == "cpu" and cores() > 1 and not quick,
+        side_by_side=cores() > 1 and not quick,
         rounds=rounds,
         seconds=seconds,
         command=command,

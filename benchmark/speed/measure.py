@@ -5,7 +5,7 @@ import math
 import multiprocessing
 import os
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
@@ -25,6 +25,8 @@ from datamodules.errors import UserError
 
 OURS, PLAIN = "rnnreg", "plain loop"
 """The contenders that are compared with several threads and processes too."""
+BESIDE = {"cpu": ((2, 1), (1, 2)), "cuda": ((1, 2), (1, 4), (1, 8))}
+"""Threads of a process and processes side by side that are measured besides one of each, by device."""
 
 Say = Callable[[str], None]
 
@@ -45,18 +47,27 @@ class Lanes:
         """
         lanes = range(processes)
         pools = [self.pools.get((contender, lane)) or self._start(contender, lane) for lane in lanes]
-        for pool in pools if processes > 1 else ():
-            pool.submit(os.getpid).result()  # all have started before any begins
+        _started(pools)  # all have started before any begins
         futures = [pool.submit(work, *arguments, self.device, lane) for lane, pool in zip(lanes, pools, strict=True)]
         try:
             return [future.result() for future in futures]
         except BrokenProcessPool as error:
             raise UserError(f"{contender}: its process was killed (out of memory?)") from error
 
+    def start(self, contenders: Iterable[str]) -> None:
+        """Start the processes of contenders at once, as each takes seconds to import what it needs."""
+        _started([self._start(contender, 0) for contender in contenders])
+
     def _start(self, contender: str, lane: int) -> ProcessPoolExecutor:
         pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _start_process)
         self.pools[contender, lane] = self.stack.enter_context(pool)
         return pool
+
+
+def _started(pools: Sequence[ProcessPoolExecutor]) -> None:
+    """Wait until the process of each pool has started."""
+    for one in [pool.submit(os.getpid) for pool in pools]:
+        one.result()
 
 
 def _start_process() -> None:
@@ -73,13 +84,13 @@ def open_lanes(device: str) -> Iterator[Lanes]:
         yield Lanes(device, stack)
 
 
-def cases(sizes: Sequence[str], precisions: Sequence[Precision], side_by_side: bool) -> list[list[Case]]:
-    """Cases in groups, whose rounds are interleaved: all contenders on one core and, if asked for, two on two cores."""
+def cases(sizes: Sequence[str], precisions: Sequence[Precision], beside: Sequence[tuple[int, int]]) -> list[list[Case]]:
+    """Cases in groups, whose rounds are interleaved: all contenders alone, then two of them in other arrangements."""
     groups = []
     for size in sizes:
         for precision in precisions:
             groups.append([Case(contender, size, precision) for contender in CONTENDERS])
-            for threads, processes in ((2, 1), (1, 2)) if side_by_side else ():
+            for threads, processes in beside:
                 groups.append([Case(contender, size, precision, threads, processes) for contender in (OURS, PLAIN)])
     return groups
 
@@ -100,7 +111,7 @@ def measure(
         sizes: the paper's names of sizes.
         precisions: arithmetic of products.
         device: cpu or cuda.
-        side_by_side: whether to measure two threads, and two processes side by side, as well.
+        side_by_side: whether to measure the arrangements of BESIDE as well.
         rounds: rounds of each case.
         seconds: time of a round, beside its untimed steps; a round has at least one step.
         command: the command line, for the record.
@@ -109,7 +120,8 @@ def measure(
     peaks: dict[str, float] = {}
     measurements: list[Measurement] = []
     with open_lanes(device) as lanes:
-        for group in cases(sizes, precisions, side_by_side):
+        lanes.start(CONTENDERS)
+        for group in cases(sizes, precisions, BESIDE[device] if side_by_side else ()):
             found, peak = _measure_group(group, lanes, rounds, seconds)
             name = name_of_peak(group[0])
             peaks[name] = max(peaks.get(name, 0.0), peak)

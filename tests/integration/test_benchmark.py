@@ -25,6 +25,7 @@ def tiny(monkeypatch) -> Iterator[None]:
     monkeypatch.setattr(rounds, "WORDS", 20)
     monkeypatch.setattr(rounds, "PEAK_SIZE", {"cpu": 8})
     monkeypatch.setattr(rounds, "pin", lambda threads, lane, device: None)
+    monkeypatch.setattr(measure.Lanes, "start", lambda self, contenders: None)
     monkeypatch.setattr(
         measure.Lanes,
         "call",
