@@ -5,6 +5,7 @@ holds them all with their addresses, so that what changes from step to step is w
 """
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from lightning_utilities.core.apply_func import apply_to_collection
@@ -13,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from models.backbone import State
 
+Result = TypeVar("Result")
 Batch = Sequence[Tensor]
 Passes = Callable[[Batch, State | None], tuple[Tensor, Tensor, State]]
 """From a batch and the state carried into it: the loss, the log-probabilities of true tokens, and the new state."""
@@ -21,13 +23,32 @@ EAGER = 3
 """Steps that are taken kernel by kernel first, in which libraries choose their kernels and get their memory."""
 
 
-def captured(work: Callable[[], None]) -> Callable[[], None]:
-    """Capture work for a GPU as a CUDA graph, without doing it; what is returned does it."""
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        work()
-    replay: Callable[[], None] = graph.replay
-    return replay
+class Apart:
+    """A CUDA stream on which work is done, and captured as a graph.
+
+    Autograd ties gradients to the stream that they were first computed on, so that what is captured on a stream has to
+    have been done on it before.
+    """
+
+    def __init__(self) -> None:
+        self.stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+
+    def do(self, work: Callable[[], Result]) -> Result:
+        """Do work after what has been given to the current stream, and before what will be."""
+        current = torch.cuda.current_stream()
+        self.stream.wait_stream(current)
+        with torch.cuda.stream(self.stream):
+            result = work()
+        current.wait_stream(self.stream)
+        return result
+
+    def capture(self, work: Callable[[], None]) -> Callable[[], None]:
+        """Capture work without doing it; what is returned does it, on the current stream."""
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=self.stream):
+            work()
+        launch: Callable[[], None] = graph.replay
+        return launch
 
 
 class GraphedPasses:
@@ -42,7 +63,7 @@ class GraphedPasses:
 
     def __init__(self, passes: Passes, parameters: Sequence[nn.Parameter]) -> None:
         self.passes, self.parameters = passes, [one for one in parameters if one.requires_grad]
-        self._eager = EAGER
+        self._eager, self._apart = EAGER, Apart()
         self._launch: Callable[[], None] | None = None
 
     def __call__(self, batch: Batch, state: State | None) -> tuple[Tensor, Tensor, State]:
@@ -57,10 +78,10 @@ class GraphedPasses:
         if self._launch is None:
             if self._eager or state is None:
                 self._eager = max(0, self._eager - 1)
-                return self.passes(batch, state)
+                return self._apart.do(lambda: self.passes(batch, state))
             self._capture(batch, state)
         elif any(one.shape != kept.shape for one, kept in zip(batch, self._batch, strict=True)):
-            return self.passes(batch, state)
+            return self._apart.do(lambda: self.passes(batch, state))
         _write(batch, self._batch)
         if state is None:
             apply_to_collection(self._state, Tensor, Tensor.zero_)
@@ -85,7 +106,7 @@ class GraphedPasses:
             self._loss, self._log_probabilities = loss.detach(), log_probabilities.detach()
             _write(new_state, self._state)
 
-        self._launch = captured(work)
+        self._launch = self._apart.capture(work)
 
 
 def _write(values: object, places: object) -> None:

@@ -4,7 +4,7 @@ It finds what a real one would trip over, where there is none: a tensor left or 
 that is not. It does not compute as CUDA does, so it says nothing of speed, of rounding or of CUDA's own kernels.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -84,6 +84,16 @@ class Calls(TorchFunctionMode):
         return self.marks.put(moved) if asked[0].type == "cuda" else moved
 
 
+class NotApart:
+    """In the place of a stream, on which nothing is captured: a launch does all anew."""
+
+    def do(self, work: Callable[[], Any]) -> Any:
+        return work()
+
+    def capture(self, work: Callable[[], None]) -> Callable[[], None]:
+        return work
+
+
 def is_device(value: Any) -> bool:
     return isinstance(value, torch.device) or (isinstance(value, str) and value.startswith(("cpu", "cuda")))
 
@@ -106,7 +116,7 @@ def pretended_gpu() -> Iterator[None]:
                             ("setup_device", None), ("setup", None), ("teardown", None)):  # fmt: skip
             patch.setattr(CUDAAccelerator, name, gives(value))
         patch.setattr(torch, "set_float32_matmul_precision", gives(None))  # it would be the CPU's
-        patch.setattr(graphs, "captured", lambda work: work)  # nothing is captured: a launch does all anew
+        patch.setattr(graphs, "Apart", NotApart)
         patch.setattr(torch.backends.cudnn, "is_acceptable", gives(False))  # there is no cuDNN to lay weights out for
         with Calls(marks), Operations(marks):
             yield

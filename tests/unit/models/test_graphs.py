@@ -1,7 +1,10 @@
 """Training steps as CUDA graphs: the steps are those taken kernel by kernel. A launch here does its work anew."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from support.pretended_gpu import NotApart
 from torch import Tensor, nn
 
 from models import graphs
@@ -47,7 +50,7 @@ def train(model: Carrying, passes: object, windows: list[Tensor], begins: tuple[
 @pytest.mark.parametrize("begins", [(0,), (0, EAGER), (0, EAGER + 3)])
 def test_steps_of_a_graph_are_those_without_one(begins, monkeypatch) -> None:
     """With state carried, begun anew at any step, a shorter last window, and masks from the same random numbers."""
-    monkeypatch.setattr(graphs, "captured", lambda work: work)
+    monkeypatch.setattr(graphs, "Apart", NotApart)
     torch.manual_seed(0)
     plain, graphed = Carrying(), Carrying()
     graphed.load_state_dict(plain.state_dict())
@@ -60,7 +63,13 @@ def test_steps_of_a_graph_are_those_without_one(begins, monkeypatch) -> None:
 
 def test_the_first_steps_are_taken_without_a_graph_and_one_is_captured_once(monkeypatch) -> None:
     captures = []
-    monkeypatch.setattr(graphs, "captured", lambda work: captures.append(work) or work)
+
+    class Counting(NotApart):
+        def capture(self, work: Callable[[], None]) -> Callable[[], None]:
+            captures.append(work)
+            return work
+
+    monkeypatch.setattr(graphs, "Apart", Counting)
     model = Carrying()
     passes = GraphedPasses(model.passes, list(model.parameters()))
     state, histories = None, []
