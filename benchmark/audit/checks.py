@@ -257,7 +257,8 @@ def provenance(case: Case) -> Iterator[str]:
             yield Gap("from before runs named their processor, so that bits cannot be compared")
         else:
             yield "does not name its processor; `rnnreg run` writes it into versions"
-    if "CPU" not in record.device and not record.versions.get("cuda"):
+    trained_here = not record.is_ensemble  # whose device is its members', and whose versions are of the averaging
+    if trained_here and "CPU" not in record.device and not record.versions.get("cuda"):
         yield f"ran on {quoted(record.device) or 'no device'} and does not name the version of CUDA"
     try:
         if datetime.datetime.fromisoformat(record.finished).tzinfo is None:

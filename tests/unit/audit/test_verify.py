@@ -210,6 +210,11 @@ def test_a_forged_record_is_found(store, run: str, check: str, edit: Callable[[C
     assert faults[0].run.startswith(run)
 
 
+def test_an_ensemble_of_runs_on_a_gpu_is_averaged_wherever_it_is(store: Path) -> None:
+    change(store, ENSEMBLE, lambda content: content.update(device="NVIDIA H100"))
+    assert found(store) == []
+
+
 def test_a_record_that_was_only_edited_is_found_by_its_checksum(store: Path) -> None:
     path = folder_of(store, LM) / "record.json"
     path.write_text(path.read_text().replace('"seed": 1', '"seed":  1').replace('"tokens"', '"tokens"'))
