@@ -146,6 +146,13 @@ def test_figures_are_drawn_the_same_each_time() -> None:
     assert figures.draw(gather([SMALL], [])) == {}
 
 
+def test_the_legend_names_the_lines_of_every_size() -> None:
+    table = gather([SMALL, MEDIUM], measured(SMALL, 115.0) + measured(MEDIUM, 83.0))
+    drawn = figures.draw(table)["ptb"]
+    for label in ("training, no dropout", "validation, no dropout", "training, dropout", "validation, dropout"):
+        assert drawn.count(f">{label}<") == 1
+
+
 def test_what_needs_no_model_and_what_was_left_out_is_said_once() -> None:
     details = {"baselines": {"majority class": {"test_perplexity": 900.0}}, "left_out": {"too short": 3}}
     records = [make_record(SMALL, seed, details=details, metrics={"test_perplexity": 114.0}) for seed in (1, 2)]
