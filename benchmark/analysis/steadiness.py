@@ -18,7 +18,7 @@ FEWEST = 3
 """Fewest committed measurements of a row on one kind of processor."""
 
 SpeedBaseline = Mapping[str, Mapping[str, Sequence[float]]]
-"""Committed measurements, by the row and by the kind of processor: times of a step in products of matrices."""
+"""Committed measurements, by the row and by the kind of processor: times of a step in steps of a plain loop."""
 
 Outcome = Literal["passed", "slower", "faster", "undecided"]
 
@@ -32,7 +32,7 @@ class SpeedComparison:
     message: str
     """Why it has not passed, in words."""
     ratio: float
-    """Time of a step, in products of matrices measured in the same run."""
+    """Time of a step, in steps of a plain loop measured in the same run."""
     expected: float | None = None
     change: float | None = None
     """Relative change of that time."""
@@ -45,7 +45,7 @@ def compare_speed(row: str, ratio: float, error: float, processor: str, baseline
 
     Args:
         row: name of the row.
-        ratio: time of a step, in products of matrices.
+        ratio: time of a step, in steps of a plain loop.
         error: its relative standard error.
         processor: kind of the processor.
         baseline: the committed measurements.

@@ -250,6 +250,8 @@ def _measure_baseline(only: str, speeds: Path, options: Options, baseline: Path,
     for name in only.split(",") if only else known or read(baseline):
         ratios = [measure(registry.find(name, every), options).ratio for _ in range(REPETITIONS)]
         known.setdefault(name, {})[processor] = ratios
-        print(f"{name}: a step takes as long as {', '.join(f'{one:.3f}' for one in ratios)} products", flush=True)
+        print(
+            f"{name}: a step takes as long as {', '.join(f'{one:.3f}' for one in ratios)} of the plain loop", flush=True
+        )
         write_speed(known, speeds)
     return 0

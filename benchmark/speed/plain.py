@@ -3,7 +3,7 @@
 Everything is at PyTorch's and Lightning's defaults, and nothing is shared with the suite's own models.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -68,7 +68,7 @@ def loop(
     network: Callable[..., nn.Module],
     words: int,
     config: LanguageModelConfig,
-    batches: list[Batch],
+    batches: Iterable[Batch],
     device: str,
     precision: Precision,
 ) -> Iterator[None]:

@@ -1,10 +1,11 @@
-"""Speed of training that holds on a shared machine: as a ratio to a product of matrices measured in the same run."""
+"""Speed of training that holds on a shared machine: as a ratio to steps of a plain loop measured in the same run."""
 
+import itertools
 import math
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,40 +14,60 @@ import torch
 from lightning import Callback
 from typing_extensions import override
 
+from benchmark.speed import plain
 from benchmark.store.locks import RunLock
-from benchmark.tasks.base import Row
+from benchmark.tasks.base import Config, Row
+from benchmark.tasks.language_modeling import PTB_SMALL, LanguageModelConfig
 from benchmark.training.options import Options
 from benchmark.training.train import build, configure, set_up_data
 
-WARM_UP_SECONDS, WINDOW_SECONDS = 1.0, 0.06
-"""Training before anything is timed, and training between two products."""
-PRODUCT_SIZE = 768
-"""Rows and columns of the matrices whose product is timed."""
+WARM_UP_SECONDS, WINDOW_SECONDS, REFERENCE_SECONDS = 1.0, 0.06, 0.03
+"""Training before anything is timed, training in a window, and steps of the plain loop between two windows."""
+REFERENCE_WORDS, REFERENCE_UNROLL = 3000, 20
+"""Vocabulary and window of the language model in the plain loop."""
+
+
+def reference(config: Config) -> Iterator[None]:
+    """Steps of a plain loop that trains a language model of a configuration's sizes, without end.
+
+    It does the same kinds of work as the suite's steps, on as much memory, so that whatever else runs on the machine
+    slows both alike. None of its code is the suite's.
+    """
+    assert isinstance(PTB_SMALL.config, LanguageModelConfig)
+    model = replace(
+        PTB_SMALL.config,
+        hidden_size=config.hidden_size,
+        batch_size=config.batch_size,
+        dropout=0.2,
+        unroll=REFERENCE_UNROLL,
+    )
+    ids = torch.randint(REFERENCE_WORDS, (2, 8, REFERENCE_UNROLL, model.batch_size))
+    return plain.loop(plain.WithLSTM, REFERENCE_WORDS, model, itertools.cycle(zip(*ids, strict=True)), "cpu", "32")
 
 
 class Windows(Callback):
-    """Times windows of training steps and, between them, a product of matrices.
+    """Times windows of training steps and, between them, steps of a plain loop.
 
-    Whatever else runs on the machine slows both, so that their ratio hardly changes. Everything that the loop does
-    counts: data, forward, backward, clipping, update, logging.
+    Everything that the suite's loop does counts: data, forward, backward, clipping, update, logging.
 
     Args:
+        steps: steps of the plain loop.
         fewest: windows to time at least.
         most: windows to time at most, while the median of the ratios is uncertain.
         error: relative standard error of that median with which the training ends.
     """
 
-    def __init__(self, fewest: int, most: int, error: float) -> None:
-        self.fewest, self.most, self.error = fewest, most, error
+    def __init__(self, steps: Iterator[None], fewest: int, most: int, error: float) -> None:
+        self.steps, self.fewest, self.most, self.error = steps, fewest, most, error
         self.ratios: list[float] = []
-        """Seconds of a step over seconds of a product, of each window."""
-        self._matrix = torch.randn(PRODUCT_SIZE, PRODUCT_SIZE)
-        self._steps_per_window = 0
+        """Seconds of a step over seconds of a step of the plain loop, of each window."""
+        self._steps_per_window = self._steps_between = 0
         self._done = 0
-        self._begin = self._product = 0.0
+        self._begin = self._reference = 0.0
 
     @override
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        self._steps_between = max(1, round(REFERENCE_SECONDS / min(self._time(1) for _ in range(5))))
         self._begin = time.perf_counter()
 
     @override
@@ -57,27 +78,27 @@ class Windows(Callback):
             if now - self._begin < WARM_UP_SECONDS:
                 return
             self._steps_per_window = max(1, round(WINDOW_SECONDS * self._done / (now - self._begin)))
+            self._reference = self._time(self._steps_between)
         elif self._done < self._steps_per_window:
             return
         else:
-            before, self._product = self._product, self._time_of_product()
-            self.ratios.append(2 * (now - self._begin) / self._done / (before + self._product))
+            before, self._reference = self._reference, self._time(self._steps_between)
+            self.ratios.append(2 * (now - self._begin) / self._done / (before + self._reference))
             enough = len(self.ratios) >= self.fewest and relative_error(self.ratios) < self.error
             trainer.should_stop = enough or len(self.ratios) >= self.most
-        if not self.ratios:
-            self._product = self._time_of_product()
         self._done, self._begin = 0, time.perf_counter()
 
-    def _time_of_product(self) -> float:
+    def _time(self, steps: int) -> float:
+        """Seconds of a step of the plain loop."""
         begin = time.perf_counter()
-        for _ in range(2):
-            self._matrix @ self._matrix
-        return time.perf_counter() - begin
+        for _ in range(steps):
+            next(self.steps)
+        return (time.perf_counter() - begin) / steps
 
 
 @dataclass(frozen=True)
 class StepTime:
-    """Time of a training step, in products of matrices."""
+    """Time of a training step, in steps of a plain loop of its sizes."""
 
     ratio: float
     error: float
@@ -104,7 +125,7 @@ def measure(row: Row, options: Options) -> StepTime:
         lasting = replace(row, config=replace(row.config, epochs=10_000, flat_epochs=10_000))
         data = set_up_data(lasting, 1, options)
         lock = RunLock(options.store, row.name, 1, lasting.config.fingerprint())
-        clock = Windows(FEWEST_WINDOWS, MOST_WINDOWS, ERROR)
+        clock = Windows(reference(row.config), FEWEST_WINDOWS, MOST_WINDOWS, ERROR)
         with lock.held():
             training = build(lasting, 1, options, lock, lambda epoch, epochs: None, data, "run")
             trainer: Any = training.trainer
