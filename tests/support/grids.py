@@ -70,7 +70,7 @@ class Grid:
     def __init__(self, folder: Path, seeds: int = 2) -> None:
         self.folder, self.store, self.seeds = folder, folder / "runs", seeds
         folder.mkdir()
-        overrides = {**TINY, "epochs": 6, "flat_epochs": 4}
+        overrides = {**TINY, "epochs": 4, "flat_epochs": 3}
         code = ROWS_FILE.replace("TEXT", repr(str(folder.parent / "text"))).replace("**OVERRIDES", f"**{overrides!r}")
         (folder / "fated_rows.py").write_text(code)
 

@@ -43,12 +43,20 @@ def test_a_killed_driver_takes_its_workers_along_and_the_next_one_goes_on(grid, 
     grid.assert_nothing_is_locked()
 
 
-@pytest.mark.parametrize("second", ["local", "ray"])
-def test_two_drivers_on_one_store_do_each_run_once(grid, undisturbed, second) -> None:
+def test_two_drivers_on_one_store_do_each_run_once(grid, undisturbed) -> None:
+    both_do_each_run_once(grid, undisturbed, "local")
+
+
+def test_a_driver_of_ray_beside_a_local_one_does_each_run_once(pair, undisturbed_pair) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
+    both_do_each_run_once(pair, undisturbed_pair, "ray")
+
+
+def both_do_each_run_once(grid, undisturbed, second: str) -> None:
     drivers = [grid.start("--jobs", 2), grid.start("--jobs", 2, "--launcher", second)]
     printed = [driver.communicate(timeout=300)[0] for driver in drivers]
     assert [driver.returncode for driver in drivers] == [0, 0], printed
-    assert grid.begun == 4
+    assert grid.begun == len(undisturbed)
     assert grid.results == undisturbed
 
 
