@@ -11,8 +11,8 @@ from typing import Literal
 from datamodules.errors import UserError, damaged
 
 TOLERANCE = 0.13
-"""Difference of logarithms by which a step may take longer or shorter before it counts. A change of 20 %, 0.18, is to be
-found; what else runs on a machine has been seen to make one of 0.10, where nothing had changed."""
+"""Difference of logarithms by which a step may take longer or shorter before it counts. A change of 20 %, or 0.18, is
+to be found; other work on a machine has been seen to make one of 0.10, where nothing had changed."""
 LARGEST_ERROR = 0.04
 """Relative standard error of the comparison with which that change is told from noise."""
 FEWEST = 3

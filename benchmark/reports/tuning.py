@@ -7,7 +7,7 @@ from benchmark.analysis.tuning import Tuned
 from benchmark.formatting import Table, rounded
 from benchmark.reports import tuning_figure
 from benchmark.reports.write import write as write_files
-from benchmark.store.records import in_other_precisions
+from benchmark.store.records import FLOAT32, in_other_precisions
 from benchmark.tasks import registry
 from benchmark.tasks.spaces import as_changes
 
@@ -86,6 +86,8 @@ def as_text(tuned: Tuned, folder: Path, rows_file: Path | None) -> str:
     changes = _changes(tuned, rows_file)
     best = ", ".join([repr(tuned_name(tuning.row)), *(f"{name}={one!r}" for name, one in changes.items())])
     command = f"rnnreg reproduce --rows_file {rows_file_of(tuning.row, folder)} --only {tuned_name(tuning.row)}"
+    precision = tuned.records[tuning.fingerprints[tuned.best]].precision
+    command += f" --precision {precision}" if precision != FLOAT32 else ""
     lines = (
         f"\n{tuning.row}: {in_words(tuned)}; curve: {folder / tuning.row}.svg",
         table.text(),

@@ -136,14 +136,16 @@ def rebuild_command(
     return shlex.join([*words, *(_option(name, value) for name, value in (changes or {}).items())])
 
 
-def write_configuration(path: Path, command: str, configuration: Mapping[str, Any], precision: str) -> None:
+def write_configuration(
+    path: Path, command: str, configuration: Mapping[str, Any], arithmetic: Mapping[str, Any]
+) -> None:
     """Write the options that train a run again, as YAML for `rnnreg run --config`.
 
     Args:
         path: the file.
         command: the run's command line, as `rebuild_command` makes it.
         configuration: every field of the run's configuration.
-        precision: its arithmetic, see Options.
+        arithmetic: the options of the run on which its last digits depend, where they are not the defaults.
 
     Raises:
         UserError: the file cannot be written.
@@ -152,7 +154,7 @@ def write_configuration(path: Path, command: str, configuration: Mapping[str, An
 
     _, _, row, _, seed, *rest = shlex.split(command)
     rows_file = {"rows_file": rest[1]} if rest[:1] == ["--rows_file"] else {}
-    options = {"row": row, "seed": int(seed), **rows_file, **configuration, "precision": precision}
+    options = {"row": row, "seed": int(seed), **rows_file, **configuration, "precision": "32", **arithmetic}
     plain = json.loads(json.dumps(options))  # without subclasses of float, as numpy has them
     with replacing(path) as scratch:
         scratch.write_text(f"# {command}\n{yaml.safe_dump(plain, sort_keys=False)}", encoding="utf-8")

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -95,7 +96,7 @@ def train_locked(
     with noted(insist=alone) as request, interrupts_reported(lock):
         training = build(row, seed, options, lock, progress, data, run, request)
         if rank() == 0:
-            write_configuration(training.folder / CONFIGURATION, command, asdict(row.config), options.precision)
+            write_configuration(training.folder / CONFIGURATION, command, asdict(row.config), arithmetic(training))
         if progress is None and rank() == 0:
             say_what_was_read(data)
         fit(training)
@@ -232,6 +233,13 @@ def log_probabilities(model: TaskModel) -> dict[str, "np.ndarray[tuple[int, ...]
     return {split: values.cpu().numpy().astype(np.float16) for split, values in model.log_probabilities.items()}
 
 
+def arithmetic(training: Training) -> dict[str, Any]:
+    """The options of a run on which its last digits depend, where they are not the defaults."""
+    trainer, given = training.trainer, training.curve.precision
+    found = {"devices": trainer.num_devices, "num_nodes": trainer.num_nodes, "precision": given}
+    return {name: value for name, value in found.items() if value not in (1, "32")}
+
+
 def make_record(
     training: Training, metrics: dict[str, float], seconds: float, log_probabilities_sha256: str, command: str
 ) -> Record:
@@ -258,7 +266,7 @@ def make_record(
         commit=last["commit"],
         sittings=curve.sittings,
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        command=command + (f" --precision {last['precision']}" if last["precision"] != "32" else ""),
+        command=" ".join([command, *(f"--{name} {value}" for name, value in arithmetic(training).items())]),
         log_probabilities_sha256=log_probabilities_sha256,
         items_sha256=checksum_arrays(model.items) if model.items else "",
         details={**data.details, **model.details, "first_steps": training.first_steps.steps},

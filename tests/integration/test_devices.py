@@ -89,6 +89,7 @@ def test_the_record_is_that_of_one_device(both, folder, task) -> None:
     samples = [text for sample in one.details["samples"] for name, text in sample.items() if name in SAID]
     assert all(samples), "what a model says that has learned nothing shows no difference"
     assert two.device.startswith("2 x CPU")
+    assert two.command == f"{one.command} --devices 2"
     saved = [Store(folder / f"on-{count}").log_probabilities(record) for count, record in ((1, one), (2, two))]
     assert saved[0].keys() == saved[1].keys()
     for split, values in saved[0].items():

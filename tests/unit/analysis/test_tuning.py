@@ -65,6 +65,13 @@ def test_trials_of_another_precision_are_said() -> None:
     assert said.startswith("3 trials, 1 of them in precision bf16-mixed, 1.50 core hours; ")
 
 
+def test_fresh_seeds_are_run_in_the_precision_of_the_best_trial() -> None:
+    one = tuned([120.0, 110.0, 115.0])
+    assert not report.as_text(one, Path("tuning"), None).endswith("bf16-mixed")
+    mixed = {name: replace(record, precision="bf16-mixed") for name, record in one.records.items()}
+    assert report.as_text(replace(one, records=mixed), Path("tuning"), None).endswith(" --precision bf16-mixed")
+
+
 def test_a_diverged_trial_counts_as_the_worst_and_wins_nothing() -> None:
     one = tuned([None, 110.0, 130.0])
     assert one.best == 1
