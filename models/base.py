@@ -42,6 +42,8 @@ class TaskModel(LightningModule):
         weight_decay: factor of the weights that is added to their gradients.
     """
 
+    cuda_graphs: bool = True
+    """Whether training steps may be CUDA graphs, where the model has that."""
     carried: ClassVar[tuple[str, ...]] = ()
     """Attributes by which a training step depends on the one before, tensors in tuples or None: a checkpoint within an
     epoch keeps them."""

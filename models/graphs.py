@@ -12,6 +12,7 @@ from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from datamodules.errors import UserError
 from models.backbone import State
 
 Result = TypeVar("Result")
@@ -59,6 +60,9 @@ class GraphedPasses:
     Args:
         passes: the forward pass.
         parameters: what gradients are taken of.
+
+    Raises:
+        UserError: the passes cannot be captured, as where they wait for the GPU.
     """
 
     def __init__(self, passes: Passes, parameters: Sequence[nn.Parameter]) -> None:
@@ -106,7 +110,11 @@ class GraphedPasses:
             self._loss, self._log_probabilities = loss.detach(), log_probabilities.detach()
             _write(new_state, self._state)
 
-        self._launch = self._apart.capture(work)
+        try:
+            self._launch = self._apart.capture(work)
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
+            raise UserError(f"a training step is no CUDA graph here ({reason}); give --no-cuda_graphs") from error
 
 
 def _write(values: object, places: object) -> None:

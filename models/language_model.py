@@ -138,7 +138,8 @@ class LanguageModel(TokenModel):
 
     def _passes(self) -> Passes:
         """The passes of a training step: as a CUDA graph on one GPU, where nothing in them waits for the GPU."""
-        if self.device.type != "cuda" or self.world_size > 1 or type(self.decoder.backbone) is not RegularizedLSTM:
+        fits = self.device.type == "cuda" and self.world_size == 1 and type(self.decoder.backbone) is RegularizedLSTM
+        if not (fits and self.cuda_graphs):
             return self._losses
         self.graphed = self.graphed or GraphedPasses(self._losses, list(self.parameters()))
         return self.graphed

@@ -40,6 +40,8 @@ class Options:
     """Devices of one run on each machine: GPUs, or processes on a CPU, which share its batches."""
     precision: Precision = "32"
     """Arithmetic of products, by Lightning's names: 32, or bf16-mixed (weights, cell states and losses stay in 32)."""
+    cuda_graphs: bool = True
+    """Launch a language model's training step on one GPU as a CUDA graph; backbones of your own never are."""
     checkpoint_minutes: PositiveFloat = 10.0
     """Minutes between checkpoints within an epoch; there is one after each epoch and when a run is stopped."""
     num_nodes: PositiveInt = 1

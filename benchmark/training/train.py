@@ -177,6 +177,7 @@ def build(
     folder = writable(options.store / run)
     torch.manual_seed(mix(seed, 0))
     model = build_model(row, data)
+    model.cuda_graphs = options.cuda_graphs
     said: list[str] = []
     checkpoint = newest_checkpoint(folder, said)
     for line in said:

@@ -98,3 +98,11 @@ def test_an_average_of_models_on_a_gpu_is_that_on_a_cpu(tiny, folder) -> None:
         (on_gpu,) = ensembles.update([average], [row, average], Store(folder / "cpu"), folder / "data", "cuda")
     assert any(sample["caption"] for sample in on_cpu.details["samples"])
     assert (on_gpu.metrics, on_gpu.details) == (on_cpu.metrics, on_cpu.details)
+
+
+def test_a_graph_can_be_done_without(tiny, folder, monkeypatch) -> None:
+    monkeypatch.setattr("models.language_model.GraphedPasses", None)
+    with pretended_gpu(), pytest.raises(TypeError):
+        train(tiny["language-modeling"], 3, options(folder, "gpu"), progress=silent)
+    with pretended_gpu():
+        train(tiny["language-modeling"], 3, replace(options(folder, "gpu"), cuda_graphs=False), progress=silent)

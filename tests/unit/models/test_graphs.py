@@ -7,6 +7,7 @@ import torch
 from support.pretended_gpu import NotApart
 from torch import Tensor, nn
 
+from datamodules.errors import UserError
 from models import graphs
 from models.graphs import EAGER, GraphedPasses
 
@@ -78,6 +79,17 @@ def test_the_first_steps_are_taken_without_a_graph_and_one_is_captured_once(monk
         histories.append(loss.requires_grad)
     assert histories == [True] * EAGER + [False] * 3
     assert len(captures) == 1
+
+
+def test_what_cannot_be_captured_says_what_to_do(monkeypatch) -> None:
+    class Failing(NotApart):
+        def capture(self, work: Callable[[], None]) -> Callable[[], None]:
+            raise RuntimeError("operation not permitted when stream is capturing\nCompile with ...")
+
+    monkeypatch.setattr(graphs, "Apart", Failing)
+    model = Carrying()
+    with pytest.raises(UserError, match=r"no CUDA graph here \(.* is capturing\); give --no-cuda_graphs$"):
+        train(model, GraphedPasses(model.passes, list(model.parameters())), [*torch.randn(EAGER + 1, 4, 2, 3)], (0,))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
