@@ -194,7 +194,7 @@ class DynamicEvaluation(Method):
     name: ClassVar[str] = "dynamic"
     source: ClassVar[str] = "Krause et al. 2018, arXiv:1709.07432"
     grid: ClassVar[Mapping[str, Sequence[float]]] = {
-        "rate": (0.1, 0.2, 0.4, 0.8, 1.6),
+        "rate": (0.1, 0.2, 0.4, 0.8, 1.6, 3.2),
         "decay": (0.0, 0.01),
     }
 
