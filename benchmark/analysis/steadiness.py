@@ -13,6 +13,8 @@ from datamodules.errors import UserError, damaged
 TOLERANCE = 0.13
 """Difference of logarithms by which a step may take longer or shorter before it counts. A change of 20 %, or 0.18, is
 to be found; other work on a machine has been seen to make one of 0.10, where nothing had changed."""
+DOUBT = 0.08
+"""Difference of logarithms from which a longer step is measured twice more."""
 LARGEST_ERROR = 0.04
 """Relative standard error of the comparison with which that change is told from noise."""
 FEWEST = 3
@@ -72,13 +74,13 @@ def compare_speed(row: str, ratio: float, error: float, processor: str, baseline
 
 
 def confirmed(measure: Callable[[], SpeedComparison]) -> SpeedComparison:
-    """One comparison or, where the row seems slower, the middle one of three: what is left of chance strikes one alone.
+    """One comparison or, where the row may be slower, the middle one of three: chance strikes one alone.
 
     Args:
         measure: makes a measurement and compares it.
     """
     first = measure()
-    if first.outcome != "slower":
+    if first.change is None or math.log1p(first.change) < DOUBT:
         return first
     return sorted((first, measure(), measure()), key=lambda one: one.ratio)[1]
 
