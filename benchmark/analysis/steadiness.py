@@ -10,7 +10,7 @@ from typing import Literal
 
 from datamodules.errors import UserError, damaged
 
-TOLERANCE = 0.13
+TOLERANCE = 0.115
 """Difference of logarithms by which a step may take longer or shorter before it counts. A change of 20 %, or 0.18, is
 to be found; other work on a machine has been seen to make one of 0.10, where nothing had changed."""
 DOUBT = 0.08
