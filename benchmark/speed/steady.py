@@ -6,12 +6,13 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import Callback
+from torch import Tensor
 from typing_extensions import override
 
 from benchmark.speed import plain
@@ -20,18 +21,24 @@ from benchmark.tasks.base import Config, Row
 from benchmark.tasks.language_modeling import PTB_SMALL, LanguageModelConfig
 from benchmark.training.options import Options
 from benchmark.training.train import build, configure, set_up_data
+from datamodules.base import TaskData
 
 WARM_UP_SECONDS, WINDOW_SECONDS, REFERENCE_SECONDS = 1.0, 0.06, 0.03
 """Training before anything is timed, training in a window, and steps of the plain loop between two windows."""
-REFERENCE_WORDS, REFERENCE_UNROLL = 3000, 20
-"""Vocabulary and window of the language model in the plain loop."""
+LOOKED_AT = 50
+"""Batches whose length the plain loop takes."""
 
 
-def reference(config: Config) -> Iterator[None]:
-    """Steps of a plain loop that trains a language model of a configuration's sizes, without end.
+def reference(config: Config, classes: int, length: int) -> Iterator[None]:
+    """Steps of a plain loop that trains a language model as large as a row's model, without end.
 
     It does the same kinds of work as the suite's steps, on as much memory, so that whatever else runs on the machine
     slows both alike. None of its code is the suite's.
+
+    Args:
+        config: configuration of the row.
+        classes: classes that the row's model chooses from, the language model's vocabulary.
+        length: mean length of a sequence of the row's batches, the language model's window.
     """
     assert isinstance(PTB_SMALL.config, LanguageModelConfig)
     model = replace(
@@ -39,10 +46,10 @@ def reference(config: Config) -> Iterator[None]:
         hidden_size=config.hidden_size,
         batch_size=config.batch_size,
         dropout=0.2,
-        unroll=REFERENCE_UNROLL,
+        unroll=length,
     )
-    ids = torch.randint(REFERENCE_WORDS, (2, 8, REFERENCE_UNROLL, model.batch_size))
-    return plain.loop(plain.WithLSTM, REFERENCE_WORDS, model, itertools.cycle(zip(*ids, strict=True)), "cpu", "32")
+    ids = torch.randint(classes, (2, 8, length, model.batch_size))
+    return plain.loop(plain.WithLSTM, classes, model, itertools.cycle(zip(*ids, strict=True)), "cpu", "32")
 
 
 class Windows(Callback):
@@ -51,22 +58,26 @@ class Windows(Callback):
     Everything that the suite's loop does counts: data, forward, backward, clipping, update, logging.
 
     Args:
-        steps: steps of the plain loop.
+        config: configuration of the row that is trained.
+        length: mean length of a sequence of its batches.
         fewest: windows to time at least.
         most: windows to time at most, while the median of the ratios is uncertain.
         error: relative standard error of that median with which the training ends.
     """
 
-    def __init__(self, steps: Iterator[None], fewest: int, most: int, error: float) -> None:
-        self.steps, self.fewest, self.most, self.error = steps, fewest, most, error
+    def __init__(self, config: Config, length: int, fewest: int, most: int, error: float) -> None:
+        self.config, self.length, self.fewest, self.most, self.error = config, length, fewest, most, error
         self.ratios: list[float] = []
         """Seconds of a step over seconds of a step of the plain loop, of each window."""
         self._steps_per_window = self._steps_between = 0
         self._done = 0
+        self._steps: Iterator[None] = iter(())
         self._begin = self._reference = 0.0
 
     @override
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        outputs: Any = [part for name, part in pl_module.named_modules() if name.split(".")[-1] == "output"]
+        self._steps = reference(self.config, outputs[-1].out_features, self.length)
         self._steps_between = max(1, round(REFERENCE_SECONDS / min(self._time(1) for _ in range(5))))
         self._begin = time.perf_counter()
 
@@ -92,7 +103,7 @@ class Windows(Callback):
         """Seconds of a step of the plain loop."""
         begin = time.perf_counter()
         for _ in range(steps):
-            next(self.steps)
+            next(self._steps)
         return (time.perf_counter() - begin) / steps
 
 
@@ -125,7 +136,7 @@ def measure(row: Row, options: Options) -> StepTime:
         lasting = replace(row, config=replace(row.config, epochs=10_000, flat_epochs=10_000))
         data = set_up_data(lasting, 1, options)
         lock = RunLock(options.store, row.name, 1, lasting.config.fingerprint())
-        clock = Windows(reference(row.config), FEWEST_WINDOWS, MOST_WINDOWS, ERROR)
+        clock = Windows(row.config, mean_length(data), FEWEST_WINDOWS, MOST_WINDOWS, ERROR)
         with lock.held():
             training = build(lasting, 1, options, lock, lambda epoch, epochs: None, data, "run")
             trainer: Any = training.trainer
@@ -133,6 +144,16 @@ def measure(row: Row, options: Options) -> StepTime:
             trainer.limit_val_batches = 0
             trainer.fit(training.model, datamodule=data)
     return StepTime(statistics.median(clock.ratios), relative_error(clock.ratios))
+
+
+def mean_length(data: TaskData) -> int:
+    """Mean length in time steps of the first training batches, the longer side of pairs of sentences."""
+    longest = []
+    for batch in itertools.islice(data.train_dataloader(), LOOKED_AT):
+        parts = vars(batch).values() if is_dataclass(batch) else batch
+        over_time = [part for part in parts if isinstance(part, Tensor) and part.shape[1:2] == (data.size(batch),)]
+        longest.append(max(map(len, over_time)))
+    return round(statistics.fmean(longest))
 
 
 def relative_error(values: Sequence[float]) -> float:
