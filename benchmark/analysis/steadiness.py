@@ -11,8 +11,8 @@ from typing import Literal
 from datamodules.errors import UserError, damaged
 
 TOLERANCE = 0.10
-"""Difference of logarithms by which a step may take longer or shorter before it counts: about half of the change of 20 %
-that is to be found."""
+"""Difference of logarithms by which a step may take longer or shorter before it counts: about half of the change of
+20 % that is to be found."""
 DOUBT = 0.07
 """Difference of logarithms from which a longer step is measured twice more."""
 LARGEST_ERROR = 0.04

@@ -3,7 +3,7 @@
 import io
 import statistics
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -37,14 +37,19 @@ STYLE = {
 def draw(table: Sequence[RowResults]) -> dict[str, str]:
     """Every figure that can be drawn from the records, as SVG by name; the same records give the same bytes."""
     with plt.rc_context(STYLE):  # type: ignore[arg-type]
-        figures = {"effects": effects_of_dropout(table), "paper": against_the_paper(table)}
-        groups = by_source(table)
-        names = short_names(groups)
-        for source, group in groups.items():
-            name, title = names[source], data_set(group).title
-            figures[name] = learning_curves(group, title)
-            figures[f"{name}-ensembles"] = ensemble_sizes(group, title)
-        return {name: as_svg(figure) for name, figure in figures.items() if figure}
+        return {name: as_svg(figure) for name, figure in _figures(table) if figure}
+
+
+def _figures(table: Sequence[RowResults]) -> Iterator[tuple[str, Figure | None]]:
+    """The figures by name, each drawn when it is asked for."""
+    yield "effects", effects_of_dropout(table)
+    yield "paper", against_the_paper(table)
+    groups = by_source(table)
+    names = short_names(groups)
+    for source, group in groups.items():
+        name, title = names[source], data_set(group).title
+        yield name, learning_curves(group, title)
+        yield f"{name}-ensembles", ensemble_sizes(group, title)
 
 
 def as_svg(figure: Figure) -> str:
