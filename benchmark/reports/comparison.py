@@ -8,14 +8,13 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from benchmark.audit.compare import Comparison
 from benchmark.audit.evidence import CURVES
 from benchmark.audit.sides import Side
 from benchmark.formatting import Table
 from benchmark.formatting import as_markdown as as_cell
-from benchmark.reports.figures import INK, STYLE, WITH, WITHOUT, as_svg
+from benchmark.reports.figures import INK, STYLE, WITH, WITHOUT, as_svg, legend
 from benchmark.reports.page import inline, template
 from datamodules.errors import UserError
 
@@ -150,7 +149,8 @@ def draw(comparison: Comparison) -> str | None:
             axis.invert_yaxis()
             axis.set_xlabel("% of all change, up or down (right: B is worse)")
             axis.set_title(f"test tokens by {kind}")
-        _legend(figure, axes[0][0], bool(metrics))
+        if metrics:
+            legend(figure, 2)
         return as_svg(figure)
 
 
@@ -160,11 +160,6 @@ def _curve(axis: Axes, side: Side, name: str, label: str, color: str) -> None:
     values = [side.at_epoch(name, epoch) for epoch in epochs]
     axis.plot(epochs, [sum(of_epoch) / len(of_epoch) for of_epoch in values], ".-", color=color, label=label)
     axis.fill_between(epochs, list(map(min, values)), list(map(max, values)), color=color, alpha=0.15, linewidth=0)
-
-
-def _legend(figure: Figure, axis: Axes, has_curves: bool) -> None:
-    if has_curves:
-        figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
 
 
 def write(path: Path, content: str) -> None:

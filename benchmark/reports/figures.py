@@ -101,7 +101,7 @@ def learning_curves(group: Sequence[RowResults], title: str) -> Figure | None:
             _log(axis)
         axis.grid(alpha=0.25, which="both", linewidth=0.5)
     axes[0][0].set_ylabel(validation.label.removeprefix("validation "))
-    _legend(figure, 4 if len(panels) > 2 else 2)
+    legend(figure, 4 if len(panels) > 2 else 2)
     figure.suptitle(textwrap.fill(title, int(11 * width)))
     return figure
 
@@ -193,7 +193,7 @@ def ensemble_sizes(group: Sequence[RowResults], title: str) -> Figure | None:
     axis.grid(alpha=0.25, linewidth=0.5)
     axis.set_xlabel("models in the ensemble (1: mean over single models, bar from the lowest to the highest)")
     axis.set_ylabel(metric.label)
-    _legend(figure, 2)
+    legend(figure, 2)
     figure.suptitle(textwrap.fill(title, 77))
     return figure
 
@@ -242,8 +242,8 @@ def against_the_paper(table: Sequence[RowResults]) -> Figure | None:
     return figure
 
 
-def _legend(figure: Figure, columns: int) -> None:
-    """The legend of all panels, each label once."""
+def legend(figure: Figure, columns: int) -> None:
+    """Draw one legend below all panels, each label once."""
     found = {
         label: handle for axis in figure.axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }

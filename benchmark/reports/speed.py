@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from benchmark.formatting import Table
-from benchmark.reports.figures import INK, STYLE, WITH, WITHOUT, as_svg
+from benchmark.reports.figures import INK, STYLE, WITH, WITHOUT, as_svg, legend
 from benchmark.store.speeds import Case, Measurement, Speeds, read
 
 OURS, PLAIN = "rnnreg", "plain loop"
@@ -51,8 +51,7 @@ def draw(folder: Path) -> dict[str, str]:
         )
         for axis, speeds in zip(axes[:, 0], found, strict=True):
             _bars(axis, speeds)
-        handles, labels = axes[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+        legend(figure, 3)
         return {"benchmark": as_svg(figure)}
 
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from benchmark.analysis.names import short_names
 from benchmark.analysis.surface import METRIC, Point, Surface, as_text, surfaces
 from benchmark.formatting import Table, as_markdown
-from benchmark.reports.figures import INK, STYLE, WITH, WITHOUT, as_svg
+from benchmark.reports.figures import INK, STYLE, WITH, WITHOUT, as_svg, legend
 from benchmark.store.records import Store
 from benchmark.store.tunings import SURFACE
 
@@ -139,7 +139,7 @@ def draw(surface: Surface) -> str:
         for axis, units in zip(axes, surface.sizes, strict=False):
             _lines(axis, surface, units)
         axes[0].set_ylabel(f"{METRIC.label}, best epoch")
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
+        legend(figure, 6)
         _map(axes[-1], surface)
         return as_svg(figure)
 
