@@ -79,19 +79,16 @@ class GraphedPasses:
             batch: tensors of the window.
             state: the state carried into it; None for zeros.
         """
-        if self._launch is None:
-            if self._eager or state is None:
-                self._eager = max(0, self._eager - 1)
-                return self._apart.do(lambda: self.passes(batch, state))
-            self._capture(batch, state)
-        elif any(one.shape != kept.shape for one, kept in zip(batch, self._batch, strict=True)):
+        if self._launch is None and self._eager <= 0 and state is not None:
+            self._launch = self._capture(batch, state)
+        if self._launch is None or any(one.shape != kept.shape for one, kept in zip(batch, self._batch, strict=True)):
+            self._eager -= 1
             return self._apart.do(lambda: self.passes(batch, state))
         _write(batch, self._batch)
         if state is None:
             apply_to_collection(self._state, Tensor, Tensor.zero_)
         elif state is not self._state:
             _write(state, self._state)
-        assert self._launch
         self._launch()
         return self._loss, self._log_probabilities, self._state
 
@@ -100,7 +97,8 @@ class GraphedPasses:
         for parameter, gradient in zip(self.parameters, self._gradients, strict=True):
             parameter.grad = gradient
 
-    def _capture(self, batch: Batch, state: State) -> None:
+    def _capture(self, batch: Batch, state: State) -> Callable[[], None]:
+        """Make room for what a launch reads, and capture what it does."""
         self._batch = [one.clone() for one in batch]
         self._state: State = apply_to_collection(state, Tensor, torch.clone)
 
@@ -111,7 +109,7 @@ class GraphedPasses:
             _write(new_state, self._state)
 
         try:
-            self._launch = self._apart.capture(work)
+            return self._apart.capture(work)
         except RuntimeError as error:
             reason = str(error).partition("\n")[0]
             raise UserError(f"a training step is no CUDA graph here ({reason}); give --no-cuda_graphs") from error

@@ -236,9 +236,9 @@ def log_probabilities(model: TaskModel) -> dict[str, "np.ndarray[tuple[int, ...]
 
 def arithmetic(training: Training) -> dict[str, Any]:
     """The options of a run on which its last digits depend, where they are not the defaults."""
-    trainer, given = training.trainer, training.curve.precision
-    found = {"devices": trainer.num_devices, "num_nodes": trainer.num_nodes, "precision": given}
-    return {name: value for name, value in found.items() if value not in (1, "32")}
+    trainer, precision = training.trainer, training.curve.precision
+    found = {"devices": trainer.num_devices, "num_nodes": trainer.num_nodes, "precision": precision}
+    return {name: value for name, value in found.items() if value != getattr(Options, name)}
 
 
 def make_record(
