@@ -1,6 +1,7 @@
 """Figures, made from records only."""
 
 import io
+import re
 import statistics
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,9 @@ WITHOUT, WITH = "#b5482a", "#2a6fb5"
 """Colors of runs without and with dropout; labels tell them apart too."""
 INK, PAPER = "#1a1a1a", "#ffffff"
 """Colors of text and background, which a page may replace by its own."""
+
+NAMED_AFTER_COORDINATES = re.compile(r"(?<=[\"#])([A-Za-z]\w*[0-9a-f]{10})(?=[\")])")
+"""Names of an SVG's elements by matplotlib, where they are given and where they are used."""
 
 STYLE = {
     "svg.hashsalt": "rnnreg",
@@ -53,11 +57,16 @@ def _figures(table: Sequence[RowResults]) -> Iterator[tuple[str, Figure | None]]
 
 
 def as_svg(figure: Figure) -> str:
-    """A figure as SVG, the same bytes each time."""
+    """A figure as SVG, the same bytes each time and on any machine.
+
+    Markers and clipping paths get numbers. Matplotlib names them after coordinates, whose last bits differ among CPUs.
+    """
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
-    return out.getvalue()
+    svg = out.getvalue()
+    numbers = {name: f"n{number}" for number, name in enumerate(dict.fromkeys(NAMED_AFTER_COORDINATES.findall(svg)), 1)}
+    return NAMED_AFTER_COORDINATES.sub(lambda found: numbers[found[1]], svg)
 
 
 def learning_curves(group: Sequence[RowResults], title: str) -> Figure | None:
