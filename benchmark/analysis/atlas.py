@@ -11,11 +11,12 @@ from benchmark.analysis.effects import Effect, compare
 from benchmark.analysis.findings import of_interest
 from benchmark.analysis.intervals import CONFIDENCE, Component, seeds_and_items
 from benchmark.analysis.names import short_names
-from benchmark.analysis.results import RowResults, Sample, by_source, data_set
+from benchmark.analysis.results import RowResults, Sample, by_source, data_set, plain
 from benchmark.analysis.tuning import Tuned, read_tuned
 from benchmark.analysis.verdicts import holm, p_of_difference, p_of_equivalence
 from benchmark.store.tunings import TUNING
 from benchmark.tasks.base import DataSet, Metric, Row, Size
+from benchmark.tasks.methods import METHODS
 
 Standing = Literal["better", "equivalent", "worse", "undecided"]
 """A method beside another: equivalent if no difference of interest is possible, undecided if more runs are needed."""
@@ -60,7 +61,9 @@ class Method:
     @property
     def name(self) -> str:
         """The method's name in tables and figures."""
-        return self.results.row.label or self.results.row.name
+        row = self.results.row
+        by_place = METHODS["dropout" if row.config.dropout else "none"].label if self.results.is_plain else row.name
+        return row.label or by_place
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,10 @@ def _standing(against: Against) -> Standing:
 
 
 def atlases(table: Sequence[RowResults]) -> list[Atlas]:
-    """The atlas of each data set and size that methods have been run on."""
+    """The atlas of each data set and size that methods have been run on.
+
+    Where the profile has no row without regularization or with the paper's dropout, those of another one are taken.
+    """
     groups: dict[tuple[str, Size], list[RowResults]] = {}
     for results in table:
         if "atlas" in results.row.profiles and results.records:
@@ -96,7 +102,18 @@ def atlases(table: Sequence[RowResults]) -> list[Atlas]:
     stores = {results.store.root for results in table if results.store}
     tunings = [tuned for root in sorted(stores) for tuned in read_tuned(root / TUNING)] if groups else []
     names = short_names(by_source(table))
-    return [_atlas(group, tunings, f"{names[source]}-{size}") for (source, size), group in groups.items()]
+    return [
+        _atlas(_with_references(group, table), tunings, f"{names[source]}-{size}")
+        for (source, size), group in groups.items()
+    ]
+
+
+def _with_references(group: Sequence[RowResults], table: Sequence[RowResults]) -> list[RowResults]:
+    """The methods of a data set and size, and the rows they are compared with if these are not among them."""
+    source, size = group[0].row.config.data_set_name, group[0].row.size
+    run = [one for one in table if one.row.config.data_set_name == source and one.records]
+    missing = [plain(run, size, regularized=kind) for kind in (False, True) if not plain(group, size, regularized=kind)]
+    return [*group, *(one for one in missing if one)]
 
 
 def not_run(table: Sequence[RowResults]) -> list[Row]:
@@ -113,9 +130,7 @@ def _method(row: Row) -> tuple[str, Size, str]:
 
 def _atlas(group: Sequence[RowResults], tunings: Sequence[Tuned], name: str) -> Atlas:
     metric = group[0].row.config.primary_metrics()[0]
-    plain = [results for results in group if results.is_plain and results.sample(metric.name)]
-    none = next((one for one in plain if not one.row.config.dropout), None)
-    paper = next((one for one in plain if one.row.config.dropout), None)
+    none, paper = (plain(group, group[0].row.size, regularized=kind) for kind in (False, True))
     against_none, against_paper = _against(none, group, metric), _against(paper, group, metric)
     methods = [
         Method(

@@ -55,7 +55,7 @@ def budget(atlas: Atlas) -> str:
         by_count.setdefault(len(method.tuned.judged) if method.tuned else 0, []).append(method.name)
     if len(by_count) == 1:
         (count,) = by_count
-        return f"Each method had {count} trials." if count else "None of the methods is tuned."
+        return f"Each method had {count} trials." if count else "None of the methods is tuned on this text."
     parts = [f"{count} of {', '.join(names)}" for count, names in sorted(by_count.items(), reverse=True)]
     return as_markdown(f"The methods had unequal budgets, so that they cannot be compared fairly: {'; '.join(parts)}.")
 
@@ -125,7 +125,7 @@ def _tuning(method: Method) -> tuple[str, ...]:
 
 def _not_run(row: Row) -> str:
     if not row.published:
-        return row.label or row.name
+        return f"{row.label} ({row.name})" if row.label else row.name
     labels = {metric.name: metric.label for metric in row.config.shown_metrics()}
     figures = ", ".join(f"{labels[name]} {value:g}" for name, value in row.published.metrics.items())
     return f"{row.label or row.name} ({row.name}; {row.published.source}: {figures})"

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.tasks.base import NOT_IN_PAPER, Config, DataSet, Metric, Published, Row
-from benchmark.tasks.methods import SPACES, TUNED
+from benchmark.tasks.methods import AWD, AWD_WEIGHT_DECAY, METHODS
+from benchmark.tasks.spaces import SHARED
 from datamodules.language_modeling.sources import PENN_TREEBANK, STATE_OF_THE_UNION
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from models.language_model import LanguageModel
 
 SOURCES = (STATE_OF_THE_UNION, PENN_TREEBANK)
+
+ELSEWHERE = "settings of the method tuned on State of the Union"
+"""Note of rows whose method was tuned on another text."""
 
 DATA_SETS = {
     "ptb": DataSet("Language modeling, Penn Treebank", "paper Table 1"),
@@ -199,43 +203,27 @@ SOTU_LARGE = Row(
 
 
 def _atlas(none: Row) -> tuple[Row, ...]:
-    """No method, the paper's, and those that came after it, each alone at a setting of its source and as in AWD-LSTM.
+    """No method, the paper's, and those that came after it, each alone and as in AWD-LSTM, with its tuned settings."""
+    made = []
+    for name, method in METHODS.items():
+        row = none.variant(
+            f"{none.name.removesuffix('-small')}-{name}", NOT_IN_PAPER, **{**method.of_source, **method.tuned}
+        )
+        made.append(replace(row, profiles=("atlas",), label=method.label, space={**SHARED, **method.space}))
+    return tuple(made)
 
-    Dropout beside a method is what its source has beside it. Where a method was tuned, its settings are the best ones.
-    Averages of weights are of steps at one learning rate, which does not fall in any number of epochs that is tuned.
-    """
 
-    def row(method: str, label: str, **changes: Any) -> Row:
-        changes |= TUNED.get(method, {})
-        made = none.variant(f"{none.name.removesuffix('-small')}-{method}", NOT_IN_PAPER, **changes)
-        return replace(made, profiles=("atlas",), label=label, space=SPACES[method])
-
-    # Gal's large model drops words and h with 0.3, inputs and outputs with 0.5 (his code); Krueger's has zoneout of 0.5
-    # and 0.05 on the Penn Treebank (README of his code), halved here; weight drop to AR and TAR are as in AWD-LSTM.
-    return (
-        row("none", "no regularization"),
-        row("dropout", "dropout (the paper's)", dropout=0.2),
-        row(
-            "variational", "variational dropout", dropout_mask="window",
-            dropout=0.2, recurrent_dropout=0.2, embedding_dropout=0.2,
-        ),
-        row("update-dropout", "recurrent dropout without memory loss", update_dropout=0.25, dropout=0.25),
-        row("zoneout", "zoneout", zoneout_cell=0.25, zoneout_hidden=0.025),
-        row("weight-drop", "weight drop", weight_drop=0.5),
-        row("embedding-dropout", "embedding dropout", embedding_dropout=0.1),
-        row("layer-norm", "layer normalization", layer_norm=True),
-        row("tied", "tied weights", tied=True),
-        row(
-            "ar-tar", "activation regularization", dropout=0.2,
-            activation_regularization=2.0, temporal_activation_regularization=1.0,
-        ),
-        row("nt-asgd", "NT-ASGD", averaging="triggered", averaging_patience=2, flat_epochs=16),
-        row("ema", "exponential moving average", averaging="exponential", averaging_decay=0.99),
-        row(
-            "awd-lstm", "AWD-LSTM", flat_epochs=16, tied=True, weight_decay=20 * AWD_WEIGHT_DECAY,
-            **{**AWD, "averaging_patience": 2},
-        ),
-    )  # fmt: skip
+def _best_methods(none: Row) -> tuple[Row, ...]:
+    """The three methods that did best in the atlas, as they were tuned there, on another row's text and schedule."""
+    best = {name: METHODS[name] for name in ("variational", "zoneout", "awd-lstm")}
+    return tuple(
+        replace(
+            none.variant(f"{none.name}-{name}", f"{NOT_IN_PAPER}; {ELSEWHERE}", **method.elsewhere),
+            profiles=("atlas",),
+            label=method.label,
+        )
+        for name, method in best.items()
+    )
 
 
 PUBLISHED_ENSEMBLES = {
@@ -244,22 +232,6 @@ PUBLISHED_ENSEMBLES = {
     "ptb-large-dropout": {2: (76.9, 73.6), 10: (72.8, 69.5), 38: (71.9, 68.7)},
 }
 """Validation and test perplexity in Table 1, by the row of the members and by their number."""
-
-AWD: dict[str, Any] = {
-    "dropout": 0.25,
-    "input_dropout": 0.4,
-    "output_dropout": 0.4,
-    "dropout_mask": "window",
-    "weight_drop": 0.5,
-    "embedding_dropout": 0.1,
-    "activation_regularization": 2.0,
-    "temporal_activation_regularization": 1.0,
-    "averaging": "triggered",
-}
-"""Regularization of AWD-LSTM on the Penn Treebank: the command in the README of its authors' code, and that code's
-defaults. Between layers (dropout) the paper has 0.3 (Merity et al. 2018, section 5)."""
-AWD_WEIGHT_DECAY = 1.2e-6
-"""Its weight decay, for a loss that is a mean over the unroll."""
 
 # Settings as in AWD, batches of 20 too, for which that README gives 61.2 and 58.8; the paper, with batches of 40, has
 # the figures below, with finetuning 60.0 and 57.3. The authors' loss is a mean over the unroll, ours a sum: lr 30, clip
@@ -283,6 +255,7 @@ SOTU_ROWS = _rows(SOTU_SMALL, SOTU_MEDIUM, SOTU_LARGE, small_dropout=0.2)
 ROWS: tuple[Row, ...] = (
     *PTB_ROWS,
     *(row for single in PTB_ROWS if single.published for row in _ensembles(single, PUBLISHED_ENSEMBLES[single.name])),
+    *_best_methods(PTB_SMALL),
     PTB_AWD_LSTM,
     *SOTU_ROWS,
     *_atlas(SOTU_SMALL),

@@ -101,7 +101,7 @@ def test_the_report_has_every_method_and_a_users_own_in_words_table_and_figure()
     assert "- Better than the paper's dropout: my own method." in text
     assert "- Worse: no regularization." in text
     assert "| my own method | 10 | 110.0 ± 1.0 | -20.0 (-20.9 to -19.1) |" in text
-    assert "None of the methods is tuned." in text
+    assert "None of the methods is tuned on this text." in text
     assert list(drawn) == ["sotu-small-atlas"]
     assert "my own method" in drawn["sotu-small-atlas"]
     assert drawn == atlas_figures.draw(atlases(table))
@@ -131,3 +131,15 @@ def test_sources_whose_folders_have_one_name_have_their_own_figures() -> None:
     assert all(f"({name}.svg)" in text for name in drawn)
     shown = page(table, drawn, {})
     assert all(f'id="{identifier(name)}-' in shown for name in drawn)
+
+
+def test_methods_stand_beside_the_rows_of_another_profile_if_theirs_has_none() -> None:
+    plain, dropout = replace(registry.find("ptb-small"), published=None), registry.find("ptb-small-dropout")
+    table = runs({plain: 115.0, dropout: 96.0, registry.find("ptb-small-zoneout"): 99.0})
+    (atlas,) = atlases(table)
+    assert [method.name for method in atlas.methods] == ["dropout (the paper's)", "zoneout", "no regularization"]
+    against_none, against_paper = (getattr(atlas.methods[1], f"against_{other}") for other in ("none", "paper"))
+    assert (against_none.effect.change, against_paper.effect.change) == pytest.approx((-16.0, 3.0))
+    text = report.markdown([atlas], not_run(table))
+    assert "None of the methods is tuned on this text." in text
+    assert "variational dropout (ptb-small-variational); AWD-LSTM (ptb-small-awd-lstm)" in text

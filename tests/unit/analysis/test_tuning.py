@@ -94,7 +94,7 @@ def test_committed_tunings_are_those_of_the_rows() -> None:
     """Rows of the atlas have the settings of their best trial, so that the atlas shows what their tuning cost."""
     for found in read_tuned(COMMITTED / "tuning"):
         row = registry.find(found.tuning.row)
-        assert found.is_of(row.config), f"{row.name}: TUNED lacks the best trial, {found.winner}"
+        assert found.is_of(row.config), f"{row.name}: METHODS lacks the best trial, {found.winner}"
 
 
 def test_a_folder_gives_each_tuning_its_records(tmp_path) -> None:

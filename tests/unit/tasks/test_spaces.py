@@ -3,7 +3,7 @@
 import pytest
 
 from benchmark.tasks import registry
-from benchmark.tasks.methods import SPACES
+from benchmark.tasks.methods import METHODS
 from benchmark.tasks.spaces import SHARED, Choice, Range, as_changes, as_json, parse, require_space
 from datamodules.errors import UserError
 
@@ -53,7 +53,7 @@ def test_options_of_a_backbone_stand_together() -> None:
 
 def test_every_method_of_the_atlas_has_the_shared_settings_and_its_own() -> None:
     rows = [row for row in registry.ROWS if row.config.source == "sotu" and "atlas" in row.profiles]
-    assert {row.name.removeprefix("sotu-") for row in rows} == set(SPACES)
+    assert {row.name.removeprefix("sotu-") for row in rows} == set(METHODS)
     for row in rows:
         assert SHARED.items() <= row.space.items()
         require_space(row, row.space)
