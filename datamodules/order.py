@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch.utils.data import Sampler
 
@@ -15,6 +16,11 @@ Derivation = Callable[[int, int], int]
 """From a seed and an epoch, which counts from 0, the seed of the epoch's random numbers."""
 
 Item = TypeVar("Item")
+
+
+def mix(seed: int, epoch: int, rank: int = 0) -> int:
+    """A seed for one epoch of one run on one of its devices, unrelated to all others; epoch 0 is initialization."""
+    return int(np.random.SeedSequence([seed, epoch, *([rank] if rank else [])]).generate_state(1, np.uint64)[0] >> 1)
 
 
 def added(seed: int, epoch: int) -> int:

@@ -143,7 +143,7 @@ def _atlas(group: Sequence[RowResults], tunings: Sequence[Tuned], name: str) -> 
         for results in group
         if (sample := results.sample(metric.name))
     ]
-    methods.sort(key=lambda one: one.sample.mean)
+    methods.sort(key=lambda one: one.sample.mean, reverse=metric.better == "higher")
     return Atlas(data_set(group), name, group[0].row.size, metric, tuple(methods), none, paper)
 
 

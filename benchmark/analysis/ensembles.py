@@ -13,7 +13,7 @@ import numpy as np
 from benchmark.analysis.results import gather
 from benchmark.analysis.subsets import Mixture, perplexity
 from benchmark.store.provenance import describe_commit, describe_versions
-from benchmark.store.records import CHECKPOINT, Record, Store, checksum_arrays, run_name
+from benchmark.store.records import CHECKPOINT, FLOAT32, Record, Store, checksum_arrays, run_name
 from benchmark.tasks import registry
 from benchmark.tasks.base import Config, Row
 from benchmark.tasks.trained import load_members
@@ -52,7 +52,7 @@ def update(
     Raises:
         UserError: the members' log-probabilities or checkpoints cannot be read, or are not of the same tokens.
     """
-    records = list(store.records(skipped=[]))
+    records = store.readable()
     trained = {results.row.name: results.records for results in gather(every, records, here=here)}
     made: list[Record] = []
     commit = describe_commit()  # before the first record, which may itself change the tree
@@ -90,6 +90,7 @@ def _make(
     if with_models and data is not None:
         evaluation = _evaluate(row, checkpoints, data, device)
         metrics, details, items = {**metrics, **evaluation.metrics}, {**details, **evaluation.details}, evaluation.items
+    precision = " + ".join(sorted({member.precision for member in members}))
     unclean = [commit for member in members for commit in member.uncommitted]
     record = Record(
         row=row.name,
@@ -109,7 +110,9 @@ def _make(
         versions=describe_versions(),
         commit=(unclean or [commit])[0],
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        command=f"rnnreg reproduce --only {row.name} --seeds {len(members)}",
+        command=f"rnnreg reproduce --only {row.name} --seeds {len(members)}"
+        + (f" --precision {precision}" if precision != FLOAT32 else ""),
+        precision=precision,
         log_probabilities_sha256=checksum_arrays({}),
         items_sha256=checksum_arrays(items) if items else "",
         details=details,

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from sacrebleu.metrics.chrf import CHRF
 
@@ -58,7 +59,7 @@ def caption_test_set(row: Row, every: Sequence[Row], store: Path, data: Path, co
     datamodule = row.config.datamodule(data)
     datamodule.prepare_data()
     datamodule.setup("test")
-    records = list(Store(store).records(skipped=[]))
+    records = Store(store).readable()
     captions: dict[str, list[str]] = {}
     for other in every:
         if (other.config.task, other.config.data_set_name) == (row.config.task, row.config.data_set_name):
@@ -76,7 +77,7 @@ def _captions(row: Row, trained: RowResults, store: Path, datamodule: CaptionDat
     if not paths:
         name = trained.row.name
         raise UserError(f"{store} has no trained {name}; `rnnreg reproduce --only {name}` trains it")
-    models = [model for model in load_members(row, paths, datamodule) if isinstance(model, Captioner)]
+    models = cast("list[Captioner]", load_members(row, paths, datamodule))
     name = f"ensemble of {len(models)}" if row.ensemble_of else model_name(row)
     captions = []
     for batch in datamodule.pictures("test"):

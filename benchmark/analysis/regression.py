@@ -111,8 +111,7 @@ def _compare(
     name, sample = results.row.name, results.sample(metric.name)
     if not sample:
         return Comparison(name, metric, "undecided", "not measured in the new runs")
-    seeds = [record.seed for record in results.records if metric.name in record.metrics or record.curve]
-    expectation = _expect(metric.name, seeds[: len(sample.values)], references)
+    expectation = _expect(metric.name, sample.seeds, references)
     if expectation is None:
         return Comparison(name, metric, "undecided", "not measured in the references")
     middle, error, basis = expectation

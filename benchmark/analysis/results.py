@@ -31,6 +31,8 @@ class Sample:
     """The values of one metric over the seeds of a row."""
 
     values: tuple[float, ...]
+    seeds: tuple[int, ...]
+    """The seed of each value."""
 
     @property
     def mean(self) -> float:
@@ -127,9 +129,9 @@ class RowResults:
 
     def sample(self, name: str) -> Sample | None:
         """A metric over the seeds, of the last epoch if it is not a final metric. None if no run has it."""
-        last = [{**(record.curve[-1] if record.curve else {}), **record.metrics} for record in self.records]
-        values = tuple(metrics[name] for metrics in last if name in metrics)
-        return Sample(values) if values else None
+        last = [(one.seed, {**(one.curve[-1] if one.curve else {}), **one.metrics}) for one in self.records]
+        found = {seed: metrics[name] for seed, metrics in last if name in metrics}
+        return Sample(tuple(found.values()), tuple(found)) if found else None
 
 
 def gather(

@@ -2,8 +2,9 @@
 
 Whoever looks after every run and stops when the interval is right is wrong far more often than 5 % of the time. Here
 the numbers of runs at which a comparison is judged are fixed, and each look has its part of the 5 % (Bonferroni), so
-that looking several times costs nothing in honesty. A look uses the first seeds only, whatever others are there: the
-same records always give the same decisions, and a stopped procedure resumes.
+that looking several times costs nothing in honesty. A look uses the first seeds only, whatever others are there, and
+its part of the error does not depend on how many looks are asked for. The same records always give the same decisions,
+and a stopped procedure resumes, with more seeds than before if that is asked for.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from benchmark.analysis.results import RowResults
 from benchmark.analysis.verdicts import Verdict
 
 LOOKS = (3, 5, 8, 12, 20)
-"""Numbers of seeds of each row at which comparisons are judged."""
+"""Numbers of seeds of each row at which comparisons are judged; there are no others."""
 
 ERROR = 0.05
 """Probability of a wrong decision about a comparison, over all its looks."""
@@ -42,7 +43,7 @@ class Comparison:
 
 def looks(most: int) -> tuple[int, ...]:
     """The looks of a procedure that makes at most so many runs of a row."""
-    return (*(look for look in LOOKS if look < most), most)
+    return tuple(look for look in LOOKS if look <= most)
 
 
 def compare(table: Sequence[RowResults], most: int) -> list[Comparison]:
@@ -52,12 +53,11 @@ def compare(table: Sequence[RowResults], most: int) -> list[Comparison]:
         table: the rows with their runs; comparisons with other rows are left out.
         most: most runs of a row.
     """
-    planned = looks(most)
     seeds = {results.row.name: {record.seed for record in results.records} for results in table}
     found: dict[tuple[str, str, str], Comparison] = {}
-    for look in planned:
+    for look in looks(most):
         first = [_first(results, look) for results in table]
-        for judgment, finding in _deciding(judge(first, 1 - ERROR / len(planned))):
+        for judgment, finding in _deciding(judge(first, 1 - ERROR / len(LOOKS))):
             key = (judgment.claim.statement, judgment.source, finding.comparison)
             if key in found and (found[key].is_open or found[key].verdict != "undecided"):
                 continue

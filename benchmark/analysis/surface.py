@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from benchmark.analysis.results import Sample
 from benchmark.analysis.verdicts import decide
 from benchmark.formatting import count
 from benchmark.store.records import FLOAT32, Record
+from benchmark.tasks import registry
 from benchmark.tasks.base import Metric
 from benchmark.tasks.language_modeling import LanguageModelConfig
 
@@ -172,15 +173,18 @@ def _surface(source: str, records: Sequence[Record]) -> Surface:
             values.setdefault(place, {}).setdefault(rate, {})[record.seed] = best_epoch(record)
             precisions[place, rate, record.seed] = record.precision
     points = [
-        Point(
-            *place, {rate: Sample(tuple(seeds[seed] for seed in sorted(seeds))) for rate, seeds in sorted(of.items())}
-        )
+        Point(*place, {rate: _sample(seeds) for rate, seeds in sorted(of.items())})
         for place, of in sorted(values.items())
         if 0.0 in of and len(of) > 1
     ]
     lines = [f"{count(runs, 'run')} {reason}" for reason, runs in left_out.items()]
     others = Counter(precision for precision in precisions.values() if precision != FLOAT32)
     return Surface(source, tuple(points), tuple(lines), dict(sorted(others.items())))
+
+
+def _sample(by_seed: Mapping[int, float]) -> Sample:
+    seeds = tuple(sorted(by_seed))
+    return Sample(tuple(by_seed[seed] for seed in seeds), seeds)
 
 
 def _place(record: Record) -> tuple[int, float]:
@@ -195,7 +199,7 @@ def _whole_text(record: Record) -> str:
 
 def _kind(record: Record) -> LanguageModelConfig:
     """What the runs of one size have in common: the configuration on the whole text, without dropout."""
-    config = LanguageModelConfig(**record.configuration)
+    config = cast("LanguageModelConfig", registry.configuration_of(record))
     fraction = config.train_fraction
     return replace(
         config,

@@ -80,7 +80,7 @@ class Tuned:
         """Whether a configuration has the best trial's settings, and all else as the trials had it."""
         if self.best is None or config.task != self.tuning.task:
             return False
-        trial = type(config)(**self.records[self.tuning.fingerprints[self.best]].configuration)
+        trial = registry.configuration_of(self.records[self.tuning.fingerprints[self.best]])
         return replace(trial, validation_only=False) == config
 
     @property
@@ -147,8 +147,8 @@ def read_tuned(folder: Path, skipped: list[str] | None = None) -> list[Tuned]:
 
 def _records_of(tuning: Tuning, of_trials: Mapping[str, Sequence[Record]]) -> dict[str, Record]:
     """The record of each trial, by its fingerprint: that of the tuning's data, the newest of several."""
-    kind = registry.config_class(tuning.task)
-    keys = {one: kind(**of_trials[one][0].configuration).data_key for one in tuning.fingerprints if one in of_trials}
+    run = [one for one in tuning.fingerprints if one in of_trials]
+    keys = {one: registry.configuration_of(of_trials[one][0]).data_key for one in run}
     older: dict[tuple[Any, ...], list[Record]] = {}
     for fingerprint, key in keys.items():
         older.setdefault(key, []).extend(of_trials[fingerprint])

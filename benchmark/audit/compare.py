@@ -15,21 +15,18 @@ from benchmark.store.records import Record
 from benchmark.tasks.base import Row
 from datamodules.errors import UserError
 
-RUN_BY_ALL = (
-    "benchmark/training", "benchmark/tasks/base.py", "datamodules/base.py", "datamodules/order.py",
-    "datamodules/vocabulary.py", "models/backbone.py", "models/base.py", "models/metrics.py",
-)  # fmt: skip
-"""The code that every row runs."""
-RUN_BY_TASK = {
-    "language-modeling": ("models/language_model.py", "models/tokens.py", "datamodules/language_modeling",
-                          "benchmark/tasks/language_modeling.py"),
-    "speech": ("models/acoustic_model.py", "datamodules/speech", "benchmark/tasks/speech.py"),
-    "translation": ("models/translator.py", "models/tokens.py", "models/decoding.py", "datamodules/translation",
-                    "benchmark/tasks/translation.py"),
-    "captions": ("models/captioner.py", "models/tokens.py", "models/decoding.py", "datamodules/captioning",
-                 "benchmark/tasks/captioning.py"),
+RUN_BY_ALL = ("benchmark/training", "benchmark/tasks/base.py", "models", "datamodules")
+"""The code that every row runs, but for OF_A_TASK and NOT_IN_RUNS."""
+OF_A_TASK = {
+    "language-modeling": ("benchmark/tasks/language_modeling.py", "models/language_model.py",
+                          "datamodules/language_modeling"),
+    "speech": ("benchmark/tasks/speech.py", "models/acoustic_model.py", "datamodules/speech"),
+    "translation": ("benchmark/tasks/translation.py", "models/translator.py", "datamodules/translation"),
+    "captions": ("benchmark/tasks/captioning.py", "models/captioner.py", "datamodules/captioning"),
 }  # fmt: skip
-"""The code that rows of a task run besides."""
+"""The code that only the rows of one task run."""
+NOT_IN_RUNS = ("models/evaluation_methods.py", "models/loaded.py", "models/loading.py", "models/requests.py")
+"""The code of models that is for trained ones alone."""
 
 
 @dataclass(frozen=True)
@@ -187,4 +184,10 @@ def _commits(a: Side, b: Side, history: History) -> tuple[str, ...] | None:
     one, other = a.records[-1], b.records[-1]
     if not (one.is_clean and other.is_clean and {one.commit, other.commit} <= history.commits.keys()):
         return None
-    return tuple(history.between(one.commit, other.commit, (*RUN_BY_ALL, *RUN_BY_TASK.get(one.task, ()))))
+    return tuple(history.between(one.commit, other.commit, code_of(one.task)))
+
+
+def code_of(task: str) -> list[str]:
+    """What the rows of a task run, as paths for git: whatever is not known to be of another task or of no run."""
+    others = [path for other, paths in OF_A_TASK.items() if other != task for path in paths]
+    return [*RUN_BY_ALL, *OF_A_TASK.get(task, ()), *(f":(exclude){path}" for path in (*others, *NOT_IN_RUNS))]

@@ -160,6 +160,20 @@ def refuse_unused(command: Callable[..., int], mode: str, **values: object) -> N
         raise UserError(f"{options}: of no use {mode}; leave {'it' if len(unused) == 1 else 'them'} out")
 
 
+def listed(option: str, words: str) -> list[str]:
+    """The words of an option that are separated by commas, with or without spaces, in their order.
+
+    Raises:
+        UserError: one is given twice, or there is nothing between two commas.
+    """
+    found = [word.strip() for word in words.split(",")]
+    if not all(found):
+        raise UserError(f"{option} {words!r}: expected words separated by commas, found nothing between two of them")
+    if twice := [word for word in found if found.count(word) > 1]:
+        raise UserError(f"{option}: {twice[0]} is given twice; name it once")
+    return found
+
+
 def docstring(command: Callable[..., int]) -> Docstring:
     """A command's docstring, by its parts."""
     return google.parse(command.__doc__ or "")

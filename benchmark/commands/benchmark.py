@@ -6,7 +6,7 @@ from typing import Literal, TypeVar
 
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
-from benchmark.commands.arguments import refuse_unused
+from benchmark.commands.arguments import listed, refuse_unused
 from benchmark.training.options import Precision
 from datamodules.errors import UserError
 
@@ -79,7 +79,7 @@ def _choices(option: str, given: str, allowed: tuple[Word, ...]) -> list[Word]:
     Raises:
         UserError: one of them is not allowed.
     """
-    words = given.split(",")
+    words = listed(f"--{option}", given)
     if wrong := [word for word in words if word not in allowed]:
         raise UserError(f"--{option}: expected some of {','.join(allowed)}, got {wrong[0] or 'nothing'}")
     return [word for word in allowed if word in words]

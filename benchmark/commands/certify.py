@@ -31,12 +31,13 @@ def certify(
     from benchmark.audit.certificate import certify as make
     from benchmark.audit.certificate import summary
     from benchmark.reports.comparison import write
+    from benchmark.store.records import Store
 
     rows = [row for row in registry.ROWS if profile is None or profile in row.profiles]
     committed = read_store(rows, against)
     records = [record for results in read_store(rows, store) for record in results.records]
     mine = [one for one in records if processor in f"{one.device}, {one.versions.get('processor', '')}"]
-    certificate = make(gather(rows, mine), committed)
+    certificate = make(gather(rows, mine, store=Store(store)), committed)
     write(output, json.dumps(certificate, indent=1, ensure_ascii=False) + "\n")
     print(summary(certificate["rnnreg"]))
     print(f"written: {output}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from jsonargparse.typing import OpenUnitInterval, PositiveInt
 
-from benchmark.commands.arguments import POSITIONAL, refuse_unused
+from benchmark.commands.arguments import POSITIONAL, listed, refuse_unused
 from benchmark.formatting import count
 from benchmark.tasks import registry
 from benchmark.training.options import Options, require_at_most
@@ -88,11 +88,11 @@ def baseline(
         return 0
     if not reason.strip():
         raise UserError("--reason: say why these runs are expected from now on")
-    names = only.split(",") if only else list(expected)
+    names = listed("--only", only) if only else list(expected)
     if not names:
         raise UserError(f"{baseline} has no rows yet; name those to take up with --only")
     every = registry.load(rows_file)
-    table = gather([registry.find(name, every) for name in names], Store(store).records(skipped=[]))
+    table = gather([registry.find(name, every) for name in names], Store(store).records())
     expected = references.update(expected, table, reason.strip(), add=action == "add")
     references.write(expected, baseline)
     for name in names:
@@ -162,7 +162,7 @@ def check(
         refuse_unused(check, "without --speed", speeds=speeds)
         require_at_most("--seeds", seeds)
         expected = references.read(baseline)
-        rows = references.rows_to_check(expected, only.split(",") if only else [], registry.load(rows_file))
+        rows = references.rows_to_check(expected, listed("--only", only) if only else [], registry.load(rows_file))
         failures: dict[str, int] = {}
         if trained:
             _refuse_others("with --trained, which takes the runs that there are", options, "store", **of_runs)
@@ -170,7 +170,7 @@ def check(
             now = datetime.datetime.now(datetime.UTC)
             options = replace(options, store=options.store / f"{now:%Y-%m-%dT%H%M%S.%f}")
             failures = _train(rows, seeds, options, jobs, rows_file)
-        report = compare_all(gather(rows, Store(options.store).records(skipped=[])), expected, level)
+        report = compare_all(gather(rows, Store(options.store).records()), expected, level)
         publish("rnnreg check", shown.markdown(report), shown.junit(report, list(failures)), junit)
     return _conclude(report.code, failures, options.store)
 
@@ -233,7 +233,7 @@ def _check_speed(only: str, speeds: Path, options: Options, junit: Path | None, 
         step = measure(registry.find(name, every), replace(options, threads=1))
         return compare_speed(name, step.ratio, step.error, describe_processor(), known)
 
-    found = [confirmed(partial(compare, name)) for name in (only.split(",") if only else known)]
+    found = [confirmed(partial(compare, name)) for name in (listed("--only", only) if only else known)]
     publish("rnnreg check --speed", speed_markdown(found), speed_junit(found), junit)
     return exit_code(found)
 
@@ -247,7 +247,7 @@ def _measure_baseline(only: str, speeds: Path, options: Options, baseline: Path,
 
     known = {row: dict(of_row) for row, of_row in (read_speed(speeds) if speeds.exists() else {}).items()}
     every, processor = registry.load(rows_file), describe_processor()
-    for name in only.split(",") if only else known or read(baseline):
+    for name in listed("--only", only) if only else known or read(baseline):
         ratios = [measure(registry.find(name, every), options).ratio for _ in range(REPETITIONS)]
         known.setdefault(name, {})[processor] = ratios
         print(

@@ -44,7 +44,7 @@ def compare(
         if len(ones) > 1 or len(others) > 1:
             raise UserError(f"{a} and {b} have no row in common; they have {', '.join(sorted({*ones, *others}))}")
         pairs = [(next(iter(ones.values())), next(iter(others.values())))]
-    references = [*Store(store).records(skipped=[]), *Store(COMMITTED).records(skipped=[])]
+    references = [*Store(store).readable(), *Store(COMMITTED).readable()]
     found = [compare_sides(one, other, rows, history, references, data) for one, other in pairs]
     print("\n\n".join(shown.as_text(one) for one in found))
     if markdown:

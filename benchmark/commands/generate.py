@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from benchmark.commands.arguments import RowName
+from benchmark.commands.arguments import RowName, listed
 from benchmark.tasks import registry
 from datamodules.errors import DataError, UserError
 
@@ -49,7 +49,9 @@ def sample(
     if not tokens:
         raise UserError("--prompt is empty; give at least one word")
     _name_unknown(dict.fromkeys(loaded.unknown(tokens)))
-    for piece in loaded.stream(prompt, words, temperature, top_k, _listed(exclude), draw):
+    for piece in loaded.stream(
+        prompt, words, temperature, top_k, listed("--exclude", exclude) if exclude else [], draw
+    ):
         print(piece, end="", flush=True)
     print()
     return 0
@@ -157,11 +159,6 @@ def _load(model: str, seed: int | None, store: Path, rows_file: Path | None, kin
     elif seed is None and len(find_all_trained(model, store)) > 1:
         print(f"rnnreg: {trained.name}, the best on validation data", file=sys.stderr)
     return loaded
-
-
-def _listed(words: str) -> list[str]:
-    """The words of a list that is separated by commas, with or without spaces."""
-    return [word.strip() for word in words.split(",") if word.strip()]
 
 
 def _name_unknown(words: Iterable[str]) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from benchmark.commands.arguments import FieldsOf, RowName, refuse_unused
-from benchmark.commands.until_decided import run_until_decided, show_open_comparisons
+from benchmark.commands.arguments import FieldsOf, RowName, listed, refuse_unused
+from benchmark.commands.until_decided import require_looks, run_until_decided, show_open_comparisons
 from benchmark.formatting import duration, print_columns
 from benchmark.grid.launchers import LaunchOptions
 from benchmark.tasks import registry
@@ -144,13 +144,13 @@ def reproduce(
 
     Args:
         options: Where and how to run.
-        profile: Rows to run: quick (CPU, minutes), standard (one GPU) or paper.
+        profile: Rows to run: quick (CPU, minutes), standard (one GPU), paper, or atlas (ways to regularize).
         seeds: Runs of each row, with seeds 1 to this number; a row that an ensemble is made of may need more.
         only: Names of the rows to run, separated by commas; all rows of the profile if not given.
         launching: Where runs are executed, and how many at a time.
         until_decided: Afterward, add seeds to the rows of the paper's claims until each comparison is decided: it is
             judged with 3, 5, 8, 12 and 20 seeds, at 95 % over all these looks, the cheapest comparison first.
-        max_seeds: With --until-decided, most seeds of a row.
+        max_seeds: With --until-decided, most seeds of a row, from 3 to 20.
         dry_run: Run nothing; say what would be run and about how long it takes, from records of such runs.
         rows_file: Python file with rows of your own, which join their profiles.
     """
@@ -161,8 +161,8 @@ def reproduce(
         refuse_unused(reproduce, "with --only, which names the rows", profile=profile)
     if not until_decided:
         refuse_unused(reproduce, "without --until-decided", max_seeds=max_seeds)
-    elif max_seeds < seeds:
-        raise UserError(f"--max-seeds {max_seeds}: expected at least --seeds {seeds}, all of which are judged")
+    else:
+        require_looks(max_seeds, seeds)
     every = registry.load(rows_file)
     chosen = _chosen(only, profile, every)
     grid = _grid(chosen, every, seeds, rows_file)
@@ -187,7 +187,7 @@ def reproduce(
 def _chosen(only: str, profile: Profile, every: Sequence[Row]) -> list[Row]:
     """The rows that are named, or else those of the profile."""
     if only:
-        return [registry.find(name, every) for name in only.split(",")]
+        return [registry.find(name, every) for name in listed("--only", only)]
     return [row for row in every if profile in row.profiles]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from jsonargparse.typing import PositiveInt
 
-from benchmark.commands.arguments import POSITIONAL
+from benchmark.commands.arguments import POSITIONAL, listed
 from benchmark.commands.reproduce import show_plan
 from benchmark.grid.launchers import LaunchOptions
 from benchmark.tasks import registry
@@ -47,7 +47,7 @@ def surface(
     from benchmark.store.tunings import SURFACE
 
     every = registry.load(rows_file)
-    chosen = [registry.find(name, every) for name in dict.fromkeys(rows.split(","))]
+    chosen = [registry.find(name, every) for name in listed("ROWS", rows)]
     probabilities = numbers("--rates", rates)
     if 0.0 not in probabilities or len(probabilities) < 2:
         raise UserError(f"--rates {rates}: expected 0 and another probability at least, to compare")

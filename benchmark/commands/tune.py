@@ -5,7 +5,7 @@ from typing import Any
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from benchmark.commands.arguments import RowName
+from benchmark.commands.arguments import RowName, listed
 from benchmark.commands.reproduce import show_plan
 from benchmark.grid.launchers import LaunchOptions
 from benchmark.tasks import registry
@@ -49,7 +49,7 @@ def tune(
     from benchmark.store.tunings import TUNING
 
     every = registry.load(rows_file)
-    rows = [registry.find(name, every) for name in dict.fromkeys(row.split(","))]
+    rows = [registry.find(name, every) for name in listed("ROW", row)]
     given = parse(space or {})
     studies = [(one, tuning.plan(one, {**one.space, **given}, trials, seed)) for one in rows]
     inside = replace(options, store=options.store / TUNING)

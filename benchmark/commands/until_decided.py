@@ -1,5 +1,6 @@
 """The part of `rnnreg reproduce` that adds seeds until the paper's claims are decided."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,11 +9,27 @@ from benchmark.formatting import count, print_columns
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
 from benchmark.training.options import Options
+from datamodules.errors import UserError
 
 if TYPE_CHECKING:
     from benchmark.analysis.sequential import Comparison
     from benchmark.grid.launchers.base import Launcher
     from benchmark.store.records import Record
+
+
+def require_looks(max_seeds: int, seeds: int) -> None:
+    """Refuse a largest number of seeds that no procedure ends with.
+
+    Raises:
+        UserError: it is below the first look, above the last one, or below the number of seeds that are asked for.
+    """
+    from benchmark.analysis.sequential import LOOKS
+
+    if not LOOKS[0] <= max_seeds <= LOOKS[-1]:
+        planned = ", ".join(map(str, LOOKS))
+        raise UserError(f"--max-seeds {max_seeds}: expected {LOOKS[0]} to {LOOKS[-1]}, as looks are at {planned} seeds")
+    if seeds > max_seeds:
+        raise UserError(f"--seeds {seeds}: expected at most --max-seeds {max_seeds}, as all of them are judged")
 
 
 def run_until_decided(
@@ -45,8 +62,9 @@ def run_until_decided(
         if not waiting:
             return {}
         records = _records(options.store)
-        hours = [_hours(one, records, rows) or 0.0 for one in waiting]
-        cheapest = waiting[hours.index(min(hours))]
+        hours = [_hours(one, records, rows) for one in waiting]
+        known = [math.inf if each is None else each for each in hours]
+        cheapest = waiting[known.index(min(known))]
         print(f"look at {cheapest.look} seeds: {cheapest.finding.comparison}", flush=True)
         grid = [
             Run(registry.find(name, rows), seed, rebuild_command(name, seed, rows_file))

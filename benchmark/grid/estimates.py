@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmark.store.records import Record
+from benchmark.tasks import registry
 from benchmark.tasks.base import Row
+from datamodules.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,10 @@ def estimate_of(row: Row, records: Sequence[Record]) -> Estimate:
     if own := [record for record in records if record.fingerprint == fingerprint and record.curve]:
         return Estimate(statistics.median(record.wall_seconds for record in own), _basis(own))
     similar = [
-        (record, type(config)(**record.configuration).relative_cost / config.relative_cost)
+        (record, cost / config.relative_cost)
         for record in records
-        if record.task == config.task and record.configuration["source"] == config.source and record.curve
+        if record.task == config.task and record.configuration.get("source") == config.source and record.curve
+        if (cost := _relative_cost(record))
     ]
     if not similar:
         return Estimate(None, "no record")
@@ -35,6 +38,14 @@ def estimate_of(row: Row, records: Sequence[Record]) -> Estimate:
     of_nearest = [(record, record.wall_seconds / ratio) for record, ratio in similar if record.row == nearest]
     seconds = statistics.median(seconds for _, seconds in of_nearest)
     return Estimate(seconds, f"{nearest}, by its work; {_basis([record for record, _ in of_nearest])}")
+
+
+def _relative_cost(record: Record) -> float | None:
+    """The relative cost of a record's run; None if this version of the suite has no such configuration."""
+    try:
+        return registry.configuration_of(record).relative_cost
+    except UserError:
+        return None
 
 
 def hours_of(runs: Iterable[tuple[Row, int]], records: Sequence[Record]) -> float | None:

@@ -9,7 +9,6 @@ import yaml
 
 from benchmark.analysis.intervals import Interval, interval, seeds
 from benchmark.formatting import Table
-from benchmark.sharing.evaluation import configuration
 from benchmark.store.records import RECORD, Record, Store
 from benchmark.tasks import registry
 from benchmark.tasks.base import DataSet, Metric
@@ -90,7 +89,7 @@ class Card:
         """The data set, as tables name it."""
         known: dict[str, DataSet] = registry.DATA_SETS
         own = DataSet(f"{self.record.task}, data of the user's own")
-        return known.get(configuration(self.record).data_set_name, own)
+        return known.get(registry.configuration_of(self.record).data_set_name, own)
 
     @property
     def source(self) -> str:
@@ -105,7 +104,7 @@ class Card:
 
     def metrics(self) -> list[Metric]:
         """The task's metrics that the run has."""
-        shown = configuration(self.record).shown_metrics()
+        shown = registry.configuration_of(self.record).shown_metrics()
         return [metric for metric in shown if metric.name in self.record.metrics]
 
     def same_row(self) -> list[Record]:
@@ -252,7 +251,7 @@ def _sections(made: Card) -> Iterator[str]:
 
 def _methods(record: Record) -> str:
     """What regularizes the run beside the paper's dropout, as fields of its configuration."""
-    config = configuration(record)
+    config = registry.configuration_of(record)
     beside = [*(("recurrent_dropout",) if config.recurrent_dropout else ()), *config.methods]
     return f" beside {', '.join(f'`{name}={getattr(config, name)}`' for name in beside)}" if beside else ""
 

@@ -45,25 +45,13 @@ def finished_record(trained: Trained) -> Record:
     return trained.record
 
 
-def configuration(record: Record) -> Config:
-    """The configuration of a run.
-
-    Raises:
-        UserError: this version of the suite has no such task or field.
-    """
-    try:
-        return registry.config_class(record.task)(**record.configuration)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"the configuration of {record.run} cannot be read: {error}") from error
-
-
 def own_data(record: Record, data: Path) -> TaskData:
     """The data of a run, set up for the final evaluation.
 
     Raises:
         UserError: it is missing, or not the data that the run was trained on.
     """
-    found = configuration(record).datamodule(data)
+    found = registry.configuration_of(record).datamodule(data)
     found.prepare_data()
     found.setup("test")
     if found.sha256 != record.data_sha256:

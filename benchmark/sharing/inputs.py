@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.sharing import own_inputs
-from benchmark.sharing.evaluation import Outcome, configuration, finished_record
+from benchmark.sharing.evaluation import Outcome, finished_record
 from benchmark.sharing.methods import candidates, language_model
 from benchmark.sharing.options import Inputs
+from benchmark.tasks import registry
 from benchmark.tasks.trained import Trained
 from datamodules.errors import UserError
 from models.loaded import Loaded, LoadedAcousticModel, LoadedCaptioner, LoadedLanguageModel, LoadedTranslator
@@ -58,7 +59,7 @@ def evaluate_inputs(
     if isinstance(loaded, LoadedCaptioner):
         return own_inputs.evaluate_pictures(loaded, place, data, inputs.features)
     assert isinstance(loaded, LoadedAcousticModel)
-    config: Any = configuration(finished_record(trained))
+    config: Any = registry.configuration_of(finished_record(trained))
     return own_inputs.evaluate_speech(loaded, place, data, config.aligner, config.sample_rate)
 
 

@@ -1,6 +1,7 @@
 """Records: one small JSON file per finished run, and the folder that holds them."""
 
 import hashlib
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -219,6 +220,14 @@ class Store:
             CorruptRecord: a record cannot be trusted and `skipped` is None.
         """
         yield from read_all(sorted(self.root.glob(f"*/*/{RECORD}")), read_record, skipped)
+
+    def readable(self) -> list[Record]:
+        """All records but the corrupt ones, which are named on standard error."""
+        skipped: list[str] = []
+        found = list(self.records(skipped))
+        for line in skipped:
+            print(f"rnnreg: left out: {line}", file=sys.stderr)
+        return found
 
     def has_log_probabilities(self, record: Record) -> bool:
         """Whether the log-probabilities of a run are there beside its record."""

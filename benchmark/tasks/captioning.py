@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from benchmark.tasks import picture_data
 from benchmark.tasks.base import BLEU_FLOOR, Config, Metric, Profile, Published, Row
@@ -93,9 +93,9 @@ class CaptionConfig(Config):
 
     def evaluate_ensemble(self, models: "Sequence[TaskModel]", datamodule: Any) -> "Evaluation":
         """BLEU of the ensemble, whose members' probabilities are averaged at each step of the beam search."""
-        from models.captioner import Captioner, caption, score
+        from models.captioner import caption, score
 
-        members = [model for model in models if isinstance(model, Captioner)]
+        members = cast("Sequence[Captioner]", models)
         captioned = []
         for batch in datamodule.pictures("test"):
             of_fold = [model.of_fold(batch.fold) for model in members]

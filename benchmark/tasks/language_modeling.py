@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SOURCES = (STATE_OF_THE_UNION, PENN_TREEBANK)
 
-ELSEWHERE = "settings of the method tuned on State of the Union"
+ELSEWHERE = "as tuned on State of the Union"
 """Note of rows whose method was tuned on another text."""
 
 DATA_SETS = {
@@ -218,7 +218,7 @@ def _best_methods(none: Row) -> tuple[Row, ...]:
     best = {name: METHODS[name] for name in ("variational", "zoneout", "awd-lstm")}
     return tuple(
         replace(
-            none.variant(f"{none.name}-{name}", f"{NOT_IN_PAPER}; {ELSEWHERE}", **method.elsewhere),
+            none.variant(f"{none.name}-{name}", f"{ELSEWHERE}, {NOT_IN_PAPER}", **method.elsewhere),
             profiles=("atlas",),
             label=method.label,
         )

@@ -9,10 +9,14 @@ from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import module_from_spec
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from benchmark.tasks import captioning, language_modeling, speech, translation
 from benchmark.tasks.base import Config, Row
 from datamodules.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmark.store.records import Record
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("benchmark", "datamodules", "models")
@@ -54,6 +58,18 @@ def config_class(task: str) -> type[Config]:
     if task not in classes:
         raise UserError(f"there is no task {task!r}; there are {', '.join(classes)}")
     return classes[task]
+
+
+def configuration_of(record: "Record") -> Config:
+    """The configuration of a record's run.
+
+    Raises:
+        UserError: this version of the suite has no such task or field, or takes no such value.
+    """
+    try:
+        return config_class(record.task)(**record.configuration)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"the configuration of {record.run} cannot be read: {error}") from error
 
 
 def load(path: Path | None) -> tuple[Row, ...]:

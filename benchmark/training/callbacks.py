@@ -14,6 +14,7 @@ from benchmark.formatting import duration
 from benchmark.store.locks import RunLock
 from benchmark.store.provenance import describe_sitting
 from datamodules.errors import UserError
+from datamodules.order import mix
 
 DIVERGED = "training diverged"
 """Begin of the message of a run whose metrics are not finite."""
@@ -147,8 +148,3 @@ class CurveRecorder(Checkpoint):
 def position(trainer: Trainer, batches: int) -> float:
     """Epochs done after so many batches of this one, of which validation and checkpoint are a part too."""
     return trainer.current_epoch + batches / (trainer.num_training_batches + 1)
-
-
-def mix(seed: int, epoch: int, rank: int = 0) -> int:
-    """A seed for one epoch of one run on one of its devices, unrelated to all others; epoch 0 is initialization."""
-    return int(np.random.SeedSequence([seed, epoch, *([rank] if rank else [])]).generate_state(1, np.uint64)[0] >> 1)

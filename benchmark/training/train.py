@@ -29,7 +29,7 @@ from benchmark.tasks.base import Row
 from benchmark.tasks.trained import build_model
 from benchmark.tracking.logger import log_record, make_logger
 from benchmark.training.averaging import averaging_callbacks
-from benchmark.training.callbacks import CurveRecorder, EpochLines, Progress, mix
+from benchmark.training.callbacks import CurveRecorder, EpochLines, Progress
 from benchmark.training.checkpoints import CheckpointFiles, StateKeeper, resume_within_epochs
 from benchmark.training.devices import check_devices, on_devices, rank, started_together
 from benchmark.training.endings import Interrupted, Request, noted
@@ -39,6 +39,7 @@ from benchmark.training.precision import on_gpu, precision_plugin, require_preci
 from benchmark.training.quiet import quieten
 from datamodules.base import TaskData
 from datamodules.cache import cores
+from datamodules.order import mix
 from models.base import TaskModel
 
 

@@ -20,6 +20,7 @@ from datamodules.captioning.folds import FoldBatches, in_folds
 from datamodules.captioning.reading import read_captions
 from datamodules.captioning.sources import NAMED, OPENMOJI, SPLITS
 from datamodules.errors import DataError
+from datamodules.order import mix
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 from datamodules.words import require_words
 
@@ -255,7 +256,7 @@ class CaptionData(TaskData):
 
     def train_dataloader(self) -> DataLoader[Any]:
         """All captions, in another order each epoch."""
-        return self._batches("train", self.batch_size, torch.initial_seed())
+        return self._batches("train", self.batch_size, mix(self.seed, 0))
 
     def val_dataloader(self) -> DataLoader[Any]:
         """All captions, in order."""

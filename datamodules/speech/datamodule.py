@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from datamodules.base import IGNORE_INDEX, TaskData
 from datamodules.errors import DataError
-from datamodules.order import EpochSampler, added, permutation
+from datamodules.order import EpochSampler, added, mix, permutation
 from datamodules.speech.preparation import Prepared, labels_of, majority, prepare
 from datamodules.speech.recorded import open_corpus
 from datamodules.speech.sources import SPLITS
@@ -209,8 +209,8 @@ class SpeechData(TaskData):
         return len(labels_of(self.ready, "train"))
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Pieces of training utterances, shuffled each epoch; the order depends on the last seed that was set."""
-        return self._loader(Utterances(self.ready, "train", self.output_delay, self.unroll), torch.initial_seed())
+        """Pieces of training utterances, in another order each epoch."""
+        return self._loader(Utterances(self.ready, "train", self.output_delay, self.unroll), mix(self.seed, 0))
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Whole validation utterances."""

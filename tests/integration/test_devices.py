@@ -18,11 +18,11 @@ from benchmark.store.locks import RunLock, RunLocked
 from benchmark.store.records import RECORD, Record, Store
 from benchmark.store.sealed import CorruptRecord
 from benchmark.tasks import language_modeling
-from benchmark.training.callbacks import mix
 from benchmark.training.devices import check_devices, on_devices
 from benchmark.training.options import Options
 from benchmark.training.train import Interrupted, train
 from datamodules.errors import DataError, UserError
+from datamodules.order import mix
 
 SAID = ("text", "translation", "caption")
 AVERAGED = {

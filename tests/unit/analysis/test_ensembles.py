@@ -60,6 +60,24 @@ def test_an_ensemble_is_made_once_and_again_when_there_are_more_members(tmp_path
     assert [found.row for found in store.records()].count(ENSEMBLE.name) == 1
 
 
+def test_the_precision_of_an_ensemble_is_that_of_its_members(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in (1, 2):
+        add_member(store, seed, 0.5, 0.25, precision="bf16-mixed")
+    (record,) = ensembles.update(ROWS, ROWS, store)
+    assert (record.precision, record.command.split()[-2:]) == ("bf16-mixed", ["--precision", "bf16-mixed"])
+
+
+def test_a_damaged_record_of_a_member_is_named(tmp_path: Path, capsys) -> None:
+    store = Store(tmp_path)
+    for seed in (1, 2, 3):
+        add_member(store, seed, 0.5, 0.25)
+    next(tmp_path.glob("ptb-small/seed-2-*/record.json")).write_text("{")
+    (record,) = ensembles.update(ROWS, ROWS, store)
+    assert record.members == (1, 3)
+    assert "rnnreg: left out: " in capsys.readouterr().err
+
+
 def test_the_table_says_how_many_members_there_are(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for seed in (1, 2):

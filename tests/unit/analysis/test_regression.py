@@ -96,6 +96,15 @@ def test_a_seed_without_a_reference_is_compared_by_the_spread_of_seeds() -> None
     assert compare(new, old).comparisons[-1].basis == "5 reference runs"
 
 
+def test_a_run_without_the_metric_does_not_lend_its_seed_to_another() -> None:
+    new, old = runs(*SPREAD), on_two_platforms(0.0, 0.1, -0.1, 0.2, -0.2)
+    new[0] = replace(new[0], metrics={"validation_perplexity": 105.0})
+    (test,) = [one for one in compare(new, old).comparisons if one.metric.name == "test_perplexity"]
+    (low, high) = test.band
+    by_seed = {one.seed: one.metrics["test_perplexity"] for one in old}
+    assert (low + high) / 2 == pytest.approx(np.mean([by_seed[seed] for seed in (2, 3, 4, 5)]), abs=0.2)
+
+
 @pytest.mark.parametrize("platforms", [1, 2])
 def test_checks_of_unchanged_code_pass_as_often_as_the_level_says_and_find_shifts_as_promised(platforms: int) -> None:
     """By simulation: a seed's own value, and on each platform a deviation from it."""

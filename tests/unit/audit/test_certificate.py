@@ -3,12 +3,16 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.factories import make_record
 
+from benchmark.analysis import ensembles
 from benchmark.analysis.results import gather
 from benchmark.audit.certificate import certify, checksum, faults_of, read_certificate, summary
 from benchmark.audit.history import History
+from benchmark.commands.certify import certify as command
+from benchmark.store.records import Store, checksum_arrays
 from benchmark.tasks import registry
 from datamodules.errors import UserError
 
@@ -49,6 +53,27 @@ def test_a_certificate_says_what_a_machine_gave_beside_what_is_committed(certifi
     assert [run["bits"] for run in findings["runs"]] == ["no other run of this seed", "differ"]
     assert "0 of 1 runs agree bit for bit" in summary(findings)
     assert list(faults_of(findings, ROWS, HISTORY)) == []
+
+
+def test_a_certificate_has_the_claims_about_ensembles(tmp_path: Path, monkeypatch, capsys) -> None:
+    """Their intervals come from the log-probabilities in the store."""
+    rows = [registry.find(name) for name in ("ptb-small", "ptb-small-average-2")]
+    generator = np.random.default_rng(0)
+    store = Store(tmp_path / "runs")
+    for seed in range(1, 7):
+        arrays = {split: generator.normal(-4.7, 0.1, 4000).astype(np.float16) for split in ("validation", "test")}
+        metrics = {f"{split}_perplexity": float(np.exp(-values.mean(dtype=float))) for split, values in arrays.items()}
+        store.write(
+            make_record(
+                rows[0], seed, metrics=metrics, log_probabilities_sha256=checksum_arrays(arrays), commit=COMMIT
+            ),
+            arrays,
+        )
+    ensembles.update(rows, registry.ROWS, store)
+    monkeypatch.chdir(tmp_path)
+    assert command(store.root, ROOT / "results" / "records") == 0
+    claims = read_certificate(tmp_path / "certificate.json")["claims"]
+    assert any("ensemble" in one["claim"].lower() or "averag" in one["claim"].lower() for one in claims), claims
 
 
 def test_forged_certificates_are_found(certificate: Path) -> None:

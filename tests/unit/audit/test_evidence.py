@@ -1,6 +1,7 @@
 """What a comparison measures, by hand."""
 
 import math
+import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pytest
 from scipy import stats
 from support.factories import make_record
 
-from benchmark.audit.compare import RUN_BY_ALL, RUN_BY_TASK, Comparison
+from benchmark.audit.compare import NOT_IN_RUNS, OF_A_TASK, RUN_BY_ALL, Comparison, code_of
 from benchmark.audit.entries import Entry
 from benchmark.audit.evidence import Evidence, chance
+from benchmark.audit.history import History
 from benchmark.audit.sides import Side
 from benchmark.audit.tokens import Text, token_groups
 from benchmark.audit.training_causes import update_ratios
@@ -106,7 +108,35 @@ def test_groups_of_tokens_share_the_difference(tmp_path: Path) -> None:
 
 
 def test_the_code_that_a_row_runs_exists() -> None:
-    tasks = {row.config.task for row in registry.ROWS}
-    assert tasks == RUN_BY_TASK.keys()
-    paths = [*RUN_BY_ALL, *(path for of_task in RUN_BY_TASK.values() for path in of_task)]
+    assert {row.config.task for row in registry.ROWS} == OF_A_TASK.keys()
+    paths = [*RUN_BY_ALL, *NOT_IN_RUNS, *(path for of_task in OF_A_TASK.values() for path in of_task)]
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "runs"),
+    [
+        ("models/cells.py", True),
+        ("datamodules/text.py", True),
+        ("models/a_new_file.py", True),
+        ("models/language_model.py", True),
+        ("benchmark/tasks/language_modeling.py", True),
+        ("models/translator.py", False),
+        ("datamodules/speech/features.py", False),
+        ("models/loaded.py", False),
+        ("benchmark/reports/tables.py", False),
+    ],
+)
+def test_a_commit_counts_that_touches_what_a_row_runs(path: str, runs: bool, tmp_path: Path) -> None:
+    def git(*words: str) -> str:
+        who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+        return subprocess.run(["git", "-C", tmp_path, *who, *words], check=True, capture_output=True, text=True).stdout
+
+    git("init", "-q")
+    for content in ("before", "after"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(content)
+        git("add", "-A")
+        git("commit", "-qm", content)
+    touched = History(tmp_path).between("HEAD~1", "HEAD", code_of("language-modeling"))
+    assert [line.split()[1] for line in touched] == ["after"] * runs

@@ -75,7 +75,7 @@ def test_records_of_no_row_are_named(tmp_path: Path, capsys) -> None:
 
 
 def test_a_figure_that_would_fill_the_page_is_rounded() -> None:
-    assert Sample((1e81, 3e81)).show(1) == "2e+81 ± 1e+81"
+    assert Sample((1e81, 3e81), (1, 2)).show(1) == "2e+81 ± 1e+81"
 
 
 def test_rows_that_the_paper_lacks_say_so() -> None:
@@ -83,7 +83,7 @@ def test_rows_that_the_paper_lacks_say_so() -> None:
     for row in registry.ROWS:
         if row.config.source == "ptb":
             assert (row.published is not None) == ((row.ensemble_of or row.name) in with_figures)
-            assert row.note.startswith(NOT_IN_PAPER) == (row.published is None)
+            assert row.note.endswith(NOT_IN_PAPER) == (row.published is None)
 
 
 def test_quick_tables_say_that_they_are_no_match_for_the_paper() -> None:
