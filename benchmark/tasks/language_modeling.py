@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SOURCES = (STATE_OF_THE_UNION, PENN_TREEBANK)
 
-ELSEWHERE = "as tuned on State of the Union"
+ELSEWHERE = "tuned on sotu"
 """Note of rows whose method was tuned on another text."""
 
 DATA_SETS = {

@@ -183,7 +183,7 @@ def test_data_lists_and_verifies(rnnreg, tmp_path) -> None:
         (["reproduce", "--until-decided", "--max-seeds", "40"], 1, "--max-seeds 40: expected 3 to 20, as looks are"),
         (["reproduce", "--until-decided", "--seeds", "5", "--max-seeds", "3"], 1, "--seeds 5: expected at most --max"),
         (["reproduce", "--only", "sotu-small, sotu-small", "--dry-run"], 1, "--only: sotu-small is given twice; name"),
-        (["check", "--only", "sotu-small,", "--trained"], 2, "--only 'sotu-small,': expected words separated by commas"),
+        (["check", "--only", "sotu-small,", "--trained"], 2, "--only 'sotu-small,': expected words separated by"),
         (["surface", "--fractions", "1e-9", "--dry-run"], 1, "train_fraction: 1e-09 is out of range, must be"),
         (["table", "--store", "nowhere"], 1, "--store nowhere: there is no such folder"),
         (["data", "fetch", "nothing"], 1, "there is no source 'nothing'; there are sotu, ptb, "),
