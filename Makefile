@@ -58,16 +58,16 @@ types: setup ## mypy on the three packages
 campaign: setup ## kills, flipped bits, full disks, fuzzed inputs for BUDGET seconds; outcome to docs/reliability.md
 	PYTHONPATH=tests $(VENV)/bin/python -m campaign --budget $(BUDGET) --write docs/reliability.md $(ARGS)
 
-table: setup ## make the committed tables, figures, report and the README's tables anew from the committed records
+table: setup ## make the committed tables and figures and the README's table again from the committed records
 	$(TABLE)
 
-check-table: setup ## fail when they are stale
+check-table: setup ## fail if the committed tables or figures are stale
 	$(TABLE) --check
 
 verify: setup ## recompute all that can be recomputed of the committed records
 	$(RNNREG) verify results/records --junit runs/verify/junit.xml
 
-causes: setup ## plant each cause of another number in a run; fail when `rnnreg compare` does not name it (minutes)
+causes: setup ## plant known mistakes in runs; fail if `rnnreg compare` does not name them (minutes)
 	PYTHONPATH=tests $(VENV)/bin/python tests/system/planted_causes.py
 
 check: setup ## train a few rows and fail when a metric has moved from the committed baseline

@@ -149,7 +149,7 @@ def test_figures_of_the_real_runs_are_those_of_their_records(committed) -> None:
 def test_number_of_words_is_that_of_the_parameters(committed) -> None:
     """Embedding and softmax have 2 x 64 + 1 parameters a word, each of two layers 4 x 64 x (64 + 64 + 2)."""
     words = (committed["sotu-small"][1].parameters - 2 * 4 * 64 * (64 + 64 + 2)) / (2 * 64 + 1)
-    assert f"{words:,.0f} different words" in PROSE
+    assert f"vocabulary of {words:,.0f} words" in PROSE
     assert words.is_integer()
 
 
