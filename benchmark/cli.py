@@ -38,6 +38,9 @@ NUMBERS = {
 TRACEBACK = "RNNREG_TRACEBACK"
 """Environment variable that, set to anything, shows the traceback of an error that nobody has foreseen."""
 
+OUT_OF_MEMORY = ("DefaultCPUAllocator", "out of memory", "Storage size calculation overflowed")
+"""What PyTorch says where there is not enough memory."""
+
 LONGEST_WORD = 10_000
 """Most characters of a word on the command line: the parser recurses into what looks like JSON."""
 
@@ -82,6 +85,7 @@ def _call(words: Sequence[str]) -> int:
         parser, groups = _parser(words)
         parsed = parser.parse_args(words)
         values = vars(parsed[parsed.command])
+        _refuse_empty_values(words)
         _refuse_null_characters(values)
         require_decimal(words, values)
     except (ArgumentError, UserError) as error:
@@ -97,6 +101,21 @@ def _call(words: Sequence[str]) -> int:
         ) from error
     sys.stdout.flush()
     return code
+
+
+def _refuse_empty_values(words: Sequence[str]) -> None:
+    """Refuse an option whose value is empty, as that of an unset variable of a shell is, which would be its default.
+
+    To exclude nothing from what is drawn is the exception.
+
+    Raises:
+        UserError: there is one; the message names the option.
+    """
+    for word, following in zip(words, (*words[1:], None), strict=True):
+        name, equals, value = word.partition("=")
+        is_empty = not value if equals else following == ""
+        if word.startswith("--") and name != "--exclude" and is_empty:
+            raise UserError(f"{name}: is empty, as an unset variable of the shell is; give a value, or leave it out")
 
 
 def _refuse_null_characters(options: Mapping[str, object]) -> None:
@@ -117,7 +136,7 @@ def _unforeseen(error: Exception) -> str:
         _give_up_output()  # if that is what cannot be written, Python's own try at the end would be a traceback
         advice = ADVICE.get(error.errno or 0)
         return f"{error.filename or 'output'}: {error.strerror}" + (f"; {advice}" if advice else "")
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
         return "out of memory; a smaller batch_size or hidden_size, or fewer --jobs, may help"
     places = traceback.extract_tb(error.__traceback__)
     place = f"{Path(places[-1].filename).name}:{places[-1].lineno}"

@@ -90,13 +90,18 @@ def decode(content: bytes, place: Path | str) -> str:
 
 
 def lines_of(text: str) -> list[str]:
-    r"""The lines of a text that is no file; as in files, they end at \n, \r\n or \r and nowhere else.
+    r"""The lines of a text that is no file, by the rules of files: see decode_lines.
 
     Raises:
         UserError: it is no string.
+        DataError: a line has a character that no text has, or a byte order mark within it.
     """
     _require_string(text)
-    return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
+    lines = [line.lstrip(_MARK) for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    for number, line in enumerate(lines, 1):
+        _require_text(line, f"line {number}")
+        _require_no_mark(line, f"line {number}")
+    return lines if lines[-1] or len(lines) == 1 else lines[:-1]
 
 
 def composed(text: str) -> str:

@@ -69,6 +69,11 @@ class LoadedLanguageModel(Loaded):
         known = self.vocabulary.ids
         return [word if self.has_capitals or word in known else word.lower() for word in composed(line).split()]
 
+    def following(self, text: str) -> list[str]:
+        """The words of a text that may go on: as `tokenize` has them, without `<eos>` if its last line has no end."""
+        words = [word for line in lines_of(text) for word in (*self.words(line), EOS)]
+        return words if text.endswith(("\n", "\r")) else words[:-1]
+
     def unknown(self, tokens: Sequence[str]) -> list[str]:
         """The words among tokens that are read as `<unk>`, in their order, without `<unk>` itself."""
         return [token for token in tokens if token not in self.vocabulary.ids and token != UNK]
@@ -79,11 +84,12 @@ class LoadedLanguageModel(Loaded):
 
         Args:
             text: one sentence a line.
-            after: words that the text follows, which are spelled as those of the text are. With none, as where records
+            after: words that the text follows, which are spelled as those of the text are, with an `<eos>` for the end
+                of each line. With none, as where records
                 measure a whole split as one stream, the first token is read and not predicted, and the result is one
                 shorter.
         """
-        before = self.words(after)
+        before = self.following(after)
         tokens = self.vocabulary.encode([*before, *self.tokenize(text)])
         return self.score(torch.tensor(tokens))[max(0, len(before) - 1) :]
 
@@ -107,8 +113,8 @@ class LoadedLanguageModel(Loaded):
             UserError: the prompt has no word, a word to exclude is none of the vocabulary, or a setting is out of its
                 bounds.
         """
-        text = " ".join(self.words(prompt))
-        if not text:
+        text = " ".join(self.following(prompt))
+        if not text.replace(EOS, "").strip():
             raise UserError("the prompt is empty; give at least one word")
         require_drawing(words, temperature, top_k, seed)
         return self.model.stream_text(text, words, self.excluded(exclude), temperature, seed, top_k)

@@ -4,9 +4,11 @@ Reading executes nothing: weights are safetensors, or a checkpoint that PyTorch 
 JSON.
 """
 
+import hashlib
 import importlib
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -143,10 +145,12 @@ def _read_exported(folder: Path) -> Saved:
     config = read_json(folder / CONFIG)
     if config.get("format") != FORMAT:
         raise UserError(f"{folder / CONFIG}: format {config.get('format')!r}, this version reads {FORMAT}")
+    if config.get("sha256") != checksum(config):
+        raise UserError(f"{folder / CONFIG} was altered after the export (its checksum differs); copy it again")
     try:
+        if set(config["files"]) != {WEIGHTS, VOCABULARIES, RECORD}:
+            raise UserError(f"{folder / CONFIG} names other files than an exported model has; copy it again")
         for name, expected in config["files"].items():
-            if name not in (WEIGHTS, VOCABULARIES, RECORD):
-                raise UserError(f"{folder / CONFIG} names {name}, which is no file of an exported model")
             if not (folder / name).is_file():
                 raise UserError(f"{folder / name} is missing; export the model again, or copy the whole folder")
             if sha256_of(folder / name) != expected:
@@ -158,6 +162,12 @@ def _read_exported(folder: Path) -> Saved:
         return Saved(folder, str(config["model"]), arguments, weights, str(config["dtype"]), record)
     except (KeyError, TypeError, AttributeError, OSError, SafetensorError) as error:
         raise UserError(f"{folder} is not a whole exported model ({type(error).__name__}: {error})") from error
+
+
+def checksum(config: Mapping[str, Any]) -> str:
+    """Checksum of all fields of an exported model's configuration but of the one that holds it."""
+    own = {name: value for name, value in config.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -100,6 +100,11 @@ def perplexity(case: Case) -> Iterator[str]:
     """Each perplexity is that of the log-probabilities, to their rounding."""
     if case.record.is_ensemble:  # see verify.ensembles
         return
+    for name in case.record.metrics:
+        split = name.removesuffix("_perplexity")
+        if split != name and split not in case.arrays:
+            message = f"{quoted(name)} has no log-probabilities"
+            yield f"{message}, which other splits of the run have" if case.arrays else Gap(message)
     for split, values in case.arrays.items():
         name, stored = f"{split}_perplexity", case.record.metrics.get(f"{split}_perplexity")
         if stored is None or not len(values):
@@ -107,6 +112,13 @@ def perplexity(case: Case) -> Iterator[str]:
         right, rounding = perplexity_of(values)
         if not abs(math.log(stored / right)) <= rounding:
             yield f"{name} is {stored:.6g}; the log-probabilities give {right:.6g}"
+
+
+def other_perplexities(case: Case) -> Iterator[str]:
+    """Perplexities of other tokens than those of the log-probabilities are not recomputed."""
+    for name in case.record.metrics:
+        if "perplexity" in name and not name.endswith("_perplexity"):
+            yield Gap(f"{quoted(name)}: no log-probabilities of its tokens are kept")
 
 
 def perplexity_of(log_probabilities: np.ndarray) -> tuple[float, float]:
@@ -268,16 +280,15 @@ def provenance(case: Case) -> Iterator[str]:
 
 
 CHECKS: tuple[Check, ...] = (
-    identity, fingerprint, data, log_probabilities, items, perplexity, scores, bounds, curve, first_steps, speed,
-    parameters, commit, provenance,
+    identity, fingerprint, data, log_probabilities, items, perplexity, other_perplexities, scores, bounds, curve,
+    first_steps, speed, parameters, commit, provenance,
 )  # fmt: skip
 
 
 def findings(check: Check, case: Case) -> Sequence[str]:
     """What one check says of one record: faults and gaps.
 
-    A record's details are free, so a hostile or broken one may hold anything; whatever then goes wrong is a fault of
-    the record.
+    A record's details may be anything, as they are free; whatever then goes wrong is a fault of the record.
     """
     try:
         return list(check(case))

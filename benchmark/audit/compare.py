@@ -143,9 +143,14 @@ def compare(
         config = configuration_of(first, rows)
     except UserError:
         config = None
-    own = [one for one in references if (one.fingerprint, one.data_sha256) == (first.fingerprint, first.data_sha256)]
+    kind = (first.fingerprint, first.data_sha256)
+    own = {  # a run may be in the store and among the committed ones
+        (one.seed, one.finished, one.log_probabilities_sha256): one
+        for one in references
+        if (one.fingerprint, one.data_sha256) == kind
+    }
     commits = _commits(a, b, history)
-    evidence = Evidence(a, b, own, config, commits)
+    evidence = Evidence(a, b, tuple(own.values()), config, commits)
     if not b.records:
         _require_something_in_common(evidence)
     text = read_text(evidence, data) if data else None

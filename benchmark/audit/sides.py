@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmark.audit.entries import Entry, quoted, read_entries, read_entry
 from benchmark.audit.history import History
+from benchmark.formatting import count as counted
 from benchmark.store.records import LOG_PROBABILITIES, RECORD, Record
 from datamodules.errors import UserError
 from datamodules.text import cells, read_lines
@@ -17,8 +18,8 @@ from datamodules.text import cells, read_lines
 COLUMNS = {"perplexity": "validation_perplexity", "learning_rate": "lr"}
 """Other names that columns of a log have, and ours."""
 
-LEAST = {"perplexity": 1, "accuracy": 0, "bleu": 0, "lr": 0}
-"""The least value of a column, by what is in its name."""
+BOUNDS = {"perplexity": (1, math.inf), "accuracy": (0, 100), "bleu": (0, 100), "lr": (0, math.inf)}
+"""The least and the largest value of a column, by what is in its name."""
 
 Curve = Sequence[Mapping[str, float]]
 """Metrics of each epoch, with its number."""
@@ -33,7 +34,7 @@ class Side:
     curve: Curve = ()
     """The learning curve of a published log, which has no records."""
     notes: tuple[str, ...] = ()
-    """What reading the log has changed, each as a sentence."""
+    """What reading the log has changed, and what runs are left out, each as a sentence."""
 
     @property
     def records(self) -> list[Record]:
@@ -134,11 +135,37 @@ def _by_row(entries: Iterable[Entry], where: str) -> dict[str, Side]:
             raise UserError(f"{entry.name}: {entry.fault}; `rnnreg verify` says more")
         rows.setdefault(entry.record.row, []).append(entry)
     sides = {}
-    for row, several in rows.items():
+    for row, every in rows.items():
+        several, notes = _of_one_kind(every)
         seeds = sorted(entry.record.seed for entry in several if entry.record)
         count = f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} runs"
-        sides[row] = Side(f"{row}, {count}{where}", tuple(several))
+        title = f"{row}, {count}{where}"
+        sides[row] = Side(title, tuple(several), notes=tuple(f"{title}: {note}." for note in notes))
     return sides
+
+
+def _of_one_kind(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
+    """The runs of one configuration and of one data, one for each seed, and what is left out for that."""
+    kept, notes = [(entry, entry.record) for entry in entries if entry.record], []
+    kinds: tuple[tuple[str, Callable[[Record], str]], ...] = (
+        ("another configuration or protocol", lambda record: record.fingerprint),
+        ("other data", lambda record: record.data_sha256),
+    )
+    for other, kind_of in kinds:
+        kinds_there: dict[str, list[tuple[Entry, Record]]] = {}
+        for entry, record in kept:
+            kinds_there.setdefault(kind_of(record), []).append((entry, record))
+        most = max(
+            kinds_there.values(),
+            key=lambda found: (len({record.seed for _, record in found}), max(record.finished for _, record in found)),
+        )
+        if len(most) < len(kept):
+            notes.append(f"{counted(len(kept) - len(most), 'run')} of {other} left out")
+        kept = most
+    newest = {record.seed: entry for entry, record in sorted(kept, key=lambda one: one[1].finished)}
+    if len(newest) < len(kept):
+        notes.append(f"{counted(len(kept) - len(newest), 'run')} of a seed that has a newer one left out")
+    return list(newest.values()), notes
 
 
 def _published(title: str, curve: Curve) -> Side:
@@ -179,6 +206,9 @@ def read_curve(path: Path) -> Curve:
             ) from error
         _refuse_impossible(point, curve[-1]["epoch"] if curve else None, f"{path} line {number}")
         curve.append(point)
+    for name in names:
+        if "accuracy" in name.split("_") and max(point[name] for point in curve) <= 1:
+            raise UserError(f"{path}: {name} is never above 1; accuracies are in percent, so multiply them by 100")
     return curve
 
 
@@ -194,7 +224,8 @@ def _refuse_impossible(point: Mapping[str, float], before: float | None, place: 
     if before is not None and epoch != before + 1:
         raise UserError(f"{place}: epoch {epoch:g} follows {before:g}; fill the gap")
     for name, value in point.items():
-        for kind, least in LEAST.items():
-            if kind in name.split("_") and value < least:
-                shown = "learning rate" if kind == "lr" else kind
-                raise UserError(f"{place}: {name} is {value:g}; a {shown} is at least {least}")
+        for kind, (least, most) in BOUNDS.items():
+            if kind in name.split("_") and not least <= value <= most:
+                shown = {"lr": "learning rate", "bleu": "BLEU", "accuracy": "accuracy in percent"}.get(kind, kind)
+                bound = f"at least {least}" if value < least else f"at most {most}"
+                raise UserError(f"{place}: {name} is {value:g}; the {shown} is {bound}")

@@ -20,6 +20,10 @@ FIELDS = {"lr": "learning rate", "init_range": "initialization", "flat_epochs": 
 """Causes that fields of a configuration stand for, where another name says more."""
 
 
+ROUNDING_OF_LOGS = 0.01
+"""Part by which a learning rate in somebody else's log may be rounded, as to two or three digits."""
+
+
 def configuration(evidence: Evidence) -> Iterator[Cause]:
     """Fields of the configuration that are known to differ."""
     if not evidence.fields and not evidence.setting("protocol"):
@@ -39,17 +43,17 @@ def configuration(evidence: Evidence) -> Iterator[Cause]:
 def learning_rates(evidence: Evidence) -> Iterator[Cause]:
     """Learning rates of the epochs, as they were: a factor throughout, or a schedule that begins at another epoch."""
     ratios = evidence.ratios("lr")
-    differing = [epoch for epoch, ratio in ratios.items() if abs(ratio) > 1e-6]
+    rounding = 1e-6 if evidence.b.records else ROUNDING_OF_LOGS
+    differing = [epoch for epoch, ratio in ratios.items() if abs(ratio) > rounding]
     if not differing:
         return
-    if len(differing) == len(ratios) and max(ratios.values()) - min(ratios.values()) < 1e-6:
+    if len(differing) == len(ratios) and max(ratios.values()) - min(ratios.values()) < 2 * rounding:
         factor = math.exp(ratios[differing[0]])
         yield Cause("learning rate", f"The learning rate of B is {factor:.3g} times that of A in every epoch.",
                     ("the curves hold the learning rate of each epoch",), 89)  # fmt: skip
     else:
-        reasons = [
-            f"the learning rates are the same until epoch {differing[0] - 1} and differ from epoch {differing[0]}"
-        ]
+        same = f"are the same until epoch {differing[0] - 1} and " if differing[0] > min(ratios) else ""
+        reasons = [f"the learning rates {same}differ from epoch {differing[0]} on"]
         leaves = evidence.first_difference("train_perplexity")
         if leaves is not None:
             reasons.append(f"the training perplexities of the same seeds differ from epoch {leaves} on")

@@ -140,10 +140,12 @@ def _verify_alone(
             for message in messages:
                 found = gaps if isinstance(message, Gap) else faults
                 found.append(Finding(file, name, str(message)))
-    names = ("record", *(check.__name__.replace("_", " ") for check in CHECKS), *STORE_CHECKS)
+    made = ("record", *(check.__name__.replace("_", " ") for check in CHECKS), *STORE_CHECKS)
+    unread = [entry.name for entry in entries if entry.record is None]
+    gaps += [Finding(name, check, "the record cannot be read") for name in unread for check in made[1:]]
     return Audit(
         tuple(entry.name for entry in entries),
-        names,
+        made,
         tuple(sorted(faults, key=lambda fault: fault.run)),
         tuple(gaps),
         {check: tuple(of_files) for check, of_files in studies.items()},

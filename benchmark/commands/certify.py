@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from benchmark.analysis.results import gather, read_store
+from benchmark.commands.outputs import refuse_lost
 from benchmark.tasks import registry
 from benchmark.tasks.base import Profile
 
 
 def certify(
     store: Path = Path("runs"),
-    against: Path = Path("results/records"),
+    against: Path | None = None,
     output: Path = Path("certificate.json"),
     profile: Profile | None = None,
     processor: str = "",
@@ -21,7 +22,7 @@ def certify(
 
     Args:
         store: folder of the machine's runs, as `make reproduce` leaves it.
-        against: folder of the committed records.
+        against: folder of the committed records; the suite's own if not given.
         output: file to write.
         profile: certify the rows of this profile only.
         processor: certify only runs whose processor or device has this in its name, of a store of several machines.
@@ -31,10 +32,11 @@ def certify(
     from benchmark.audit.certificate import certify as make
     from benchmark.audit.certificate import summary
     from benchmark.reports.comparison import write
-    from benchmark.store.records import Store
+    from benchmark.store.records import COMMITTED, Store
 
+    refuse_lost("--output", output)
     rows = [row for row in registry.ROWS if profile is None or profile in row.profiles]
-    committed = read_store(rows, against)
+    committed = read_store(rows, against or COMMITTED)
     records = [record for results in read_store(rows, store) for record in results.records]
     mine = [one for one in records if processor in f"{one.device}, {one.versions.get('processor', '')}"]
     certificate = make(gather(rows, mine, store=Store(store)), committed)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from benchmark.tasks.base import Row
 
+LEVELS = (0.5, 0.9999)
+"""Chances of passing that a check can have: nearer to 1 its intervals have no end, and everything passes."""
+
 STORE = Path("runs")
 BASELINE = Path("results/baseline.json")
 SPEEDS = Path("results/speed.json")
@@ -160,7 +163,7 @@ def check(
             _refuse_unused_of_speed(options, **of_runs, level=level, trained=trained, baseline=baseline)
             return _check_speed(only, speeds, options, junit, rows_file)
         refuse_unused(check, "without --speed", speeds=speeds)
-        require_at_most("--seeds", seeds)
+        _require_bounds(level, seeds)
         expected = references.read(baseline)
         rows = references.rows_to_check(expected, listed("--only", only) if only else [], registry.load(rows_file))
         failures: dict[str, int] = {}
@@ -173,6 +176,12 @@ def check(
         report = compare_all(gather(rows, Store(options.store).records()), expected, level)
         publish("rnnreg check", shown.markdown(report), shown.junit(report, list(failures)), junit)
     return _conclude(report.code, failures, options.store)
+
+
+def _require_bounds(level: float, seeds: int) -> None:
+    require_at_most("--seeds", seeds)
+    if not LEVELS[0] <= level <= LEVELS[1]:
+        raise UserError(f"--level {level}: expected {LEVELS[0]} to {LEVELS[1]}; of others a check says nothing")
 
 
 def _refuse_unused_of_speed(options: Options, **values: object) -> None:

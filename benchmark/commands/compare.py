@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from benchmark.commands.outputs import refuse_lost
 from benchmark.tasks import registry
 from datamodules.errors import UserError
 
@@ -36,6 +37,8 @@ def compare(
     from benchmark.reports import comparison as shown
     from benchmark.store.records import COMMITTED, Store
 
+    for option, output in (("--markdown", markdown), ("--page", page)):
+        refuse_lost(option, output, [one for one in (a, b) if Path(one).is_file()])
     history, rows = History(), registry.load(rows_file)
     ones, others = resolve(a, store, history), resolve(b, store, history)
     common = sorted(ones.keys() & others.keys())

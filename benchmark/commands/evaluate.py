@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from jsonargparse.typing import NonNegativeInt
 
 from benchmark.commands.arguments import RowName
+from benchmark.commands.outputs import refuse_lost
 from benchmark.formatting import print_columns
 from benchmark.sharing.options import Inputs, Settings
 from benchmark.tasks import registry
@@ -97,6 +98,7 @@ def _check(inputs: Inputs, running: bool, method: str, settings: Settings, keep:
         raise UserError("--features goes with --source")
     if output and not (inputs.text or inputs.source):
         raise UserError("--output goes with --text or --source; a run keeps the log-probabilities of its own data")
+    refuse_lost("--output", output, (inputs.text, inputs.reference, inputs.features, inputs.source))
     if settings.given and method == "plain":
         raise UserError(f"--{next(iter(settings.given))} is a setting of a --method, and plain has none")
     if keep and (method == "plain" or not inputs.is_own):

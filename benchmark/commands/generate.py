@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from benchmark.commands.arguments import RowName, listed
+from benchmark.commands.outputs import refuse_lost
 from benchmark.tasks import registry
 from datamodules.errors import DataError, UserError
 
@@ -121,6 +122,7 @@ def caption(
     from models.inputs import picture_vectors
     from models.loaded import LoadedCaptioner
 
+    refuse_lost("--draw", draw, [*images, features])
     loaded = _load(row, seed, store, rows_file, "Captioner")
     assert isinstance(loaded, LoadedCaptioner)
     readable: list[tuple[Path, Picture]] = []

@@ -1,6 +1,7 @@
 """Commands that run rows: list, run, reproduce."""
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 LONGEST_NAME = 150
 """Most bytes in the name of a variant, which names a folder. A cut name still tells its runs apart, by their
 fingerprint."""
+
+
+NO_FOLDER = re.compile(r"[/\x00-\x1f\x7f]")
+"""What the name of a folder cannot have, or nobody can read."""
 
 
 def list_rows(profile: Profile | None = None, task: str = "", rows_file: Path | None = None) -> int:
@@ -121,7 +126,7 @@ def _variant(row: Row, changes: Mapping[str, Any]) -> Row:
     """The row with changed fields, under a name that tells them."""
     name = "+".join([row.name, *(f"{field}={value}" for field, value in changes.items())])
     try:
-        return row.variant(os.fsencode(name.replace("/", "_"))[:LONGEST_NAME].decode(errors="ignore"), **changes)
+        return row.variant(os.fsencode(NO_FOLDER.sub("_", name))[:LONGEST_NAME].decode(errors="ignore"), **changes)
     except ValueError as error:
         raise UserError(str(error)) from error
 

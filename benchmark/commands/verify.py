@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from benchmark.commands.arguments import POSITIONAL
+from benchmark.commands.outputs import refuse_lost
 from benchmark.tasks import registry
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def verify(
     from benchmark.reports.audit import markdown
     from benchmark.reports.outcome import publish
 
+    refuse_lost("--junit", junit, [store] if store.is_file() else [])
     rows = registry.load(rows_file)
     if store.is_file():
         return _verify_certificate(store, rows)

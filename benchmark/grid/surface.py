@@ -31,7 +31,10 @@ def runs_of(
         UserError: a row is no language model, or a part or probability is not possible.
     """
     runs = []
+    by_size: dict[int, str] = {}
     for row in rows:
+        if (other := by_size.setdefault(row.config.hidden_size, row.name)) != row.name:
+            raise UserError(f"{other} and {row.name} have {row.config.hidden_size} units both; name one row of a size")
         if not isinstance(row.config, LanguageModelConfig):
             raise UserError(f"{row.name} is no language model; other tasks have no part of the text to train on")
         for fraction in fractions:

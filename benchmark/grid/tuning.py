@@ -53,7 +53,7 @@ def plan(row: Row, space: Space, trials: int, seed: int) -> Tuning:
         seed=seed,
         space=as_json(space),
         settings=drawn,
-        fingerprints=[_trial(row, settings, "").config.fingerprint() for settings in drawn],
+        fingerprints=[_trial(row, settings, row.name).config.fingerprint() for settings in drawn],
         diverged=[],
     )
 
@@ -138,7 +138,7 @@ def _trial(row: Row, settings: Mapping[str, Any], name: str) -> Row:
 def _with_data(row: Row, tuning: Tuning, folder: Path) -> Tuning:
     """A tuning of the data that its trials have in a folder now."""
     checksum = data_at_hand(folder)
-    return replace(tuning, data=[checksum(_trial(row, settings, "")) or "" for settings in tuning.settings])
+    return replace(tuning, data=[checksum(_trial(row, settings, row.name)) or "" for settings in tuning.settings])
 
 
 def _with_diverged(tuning: Tuning, diverged: set[tuple[str, str]]) -> Tuning:

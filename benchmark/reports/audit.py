@@ -16,22 +16,25 @@ def markdown(audit: Audit) -> str:
         if not names:
             continue
         faulty = {fault.run for fault in audit.faults if fault.check == check}
+        unsure = {gap.run for gap in audit.gaps if gap.check == check}
         reasons = [f"{count}: {reason}" for (of, reason), count in audit.reasons.items() if of == check]
-        body.append((check, str(len(names) - len(faulty)), str(len(faulty)), "; ".join(reasons) or "–"))
+        right = len(set(names) - faulty - unsure)
+        body.append((check, str(right), str(len(faulty)), "; ".join(reasons) or "–"))
     table = Table(("check", "right", "faulty", "not recomputed"), tuple(body))
     return f"{lines}\n{table.markdown()}\n"
 
 
 def junit(audit: Audit) -> str:
-    """JUnit XML with a test case for each check of each record, evaluation and tuning."""
-    messages: dict[tuple[str, str], list[str]] = {}
-    for fault in audit.faults:
-        messages.setdefault((fault.run, fault.check), []).append(fault.message)
+    """JUnit XML with a test case for each check of each record, evaluation and tuning; what was not made is skipped."""
+    messages: dict[tuple[str, str, str], list[str]] = {}
+    for kind, findings in (("failure", audit.faults), ("skipped", audit.gaps)):
+        for one in findings:
+            messages.setdefault((one.run, one.check, kind), []).append(one.message)
     cases = []
     for check, names in audit.checked.items():
         for name in names:
-            found = messages.get((name, check), [])
-            cases.append(TestCase(name, check, "failure" if found else "", "; ".join(found)))
+            kind = next((kind for kind in ("failure", "skipped") if (name, check, kind) in messages), "")
+            cases.append(TestCase(name, check, kind, "; ".join(messages.get((name, check, kind), []))))
     return outcome.junit("rnnreg verify", cases)
 
 

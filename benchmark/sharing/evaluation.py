@@ -1,5 +1,6 @@
 """The final evaluation of a trained model once more, on the data of its run, and that of ensembles."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,10 @@ class Outcome:
     """A line for each item of the data, such as a sentence, after a line of headings; empty where there are none."""
     remarks: Sequence[str] = ()
     """What a reader must know of the figures, in sentences."""
+
+    def __post_init__(self) -> None:
+        if wrong := [name for name, value in self.metrics.items() if not math.isfinite(value)]:
+            raise UserError(f"{wrong[0]} is no finite number; the settings of the evaluation are out of any use")
 
 
 def finished_record(trained: Trained) -> Record:

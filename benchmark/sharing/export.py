@@ -33,6 +33,7 @@ from models.loading import (
     WORDS,
     Saved,
     build,
+    checksum,
     read,
     read_json,
     write_json,
@@ -197,7 +198,7 @@ def _write_model(saved: Saved, record: Path, folder: Path, dtype: torch.dtype) -
             "arguments": _plain({name: value for name, value in saved.arguments.items() if name not in WORDS}),
             "files": {name: sha256_of(folder / name) for name in (WEIGHTS, VOCABULARIES, RECORD)},
         }
-        write_json(content, folder / CONFIG)
+        write_json({**content, "sha256": checksum(content)}, folder / CONFIG)
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from error
 

@@ -6,6 +6,15 @@ from typing import Any, Literal
 
 from jsonargparse.typing import NonNegativeFloat, OpenUnitInterval, PositiveFloat, PositiveInt
 
+from models.requests import TEMPERATURES, require_number
+
+MOST = {
+    "samples": 10_000, "temperature": TEMPERATURES[1], "size": 1_000_000, "flatness": 1000, "segment": 1_000_000,
+    "rate": 1000, "decay": 1000,
+}  # fmt: skip
+"""Largest settings that make sense: beyond them there is no memory for it, or probabilities are no numbers."""
+LEAST = {"temperature": TEMPERATURES[0]}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -29,6 +38,11 @@ class Settings:
     """dynamic: learning rate."""
     decay: NonNegativeFloat | None = None
     """dynamic: part of the way back to the trained parameters that each change takes."""
+
+    def __post_init__(self) -> None:
+        for name, most in MOST.items():
+            if (value := getattr(self, name)) is not None:
+                require_number(name, value, LEAST.get(name, 0), most)
 
     @property
     def given(self) -> dict[str, Any]:

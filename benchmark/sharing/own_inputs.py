@@ -17,7 +17,7 @@ from datamodules.captioning.sources import NAMED, OPENMOJI
 from datamodules.errors import UserError
 from datamodules.language_modeling.sources import PENN_TREEBANK, STATE_OF_THE_UNION, read_corpus, sentences
 from datamodules.speech.datamodule import Utterances
-from datamodules.speech.preparation import prepare
+from datamodules.speech.preparation import prepare, require_splits
 from datamodules.speech.recorded import open_corpus
 from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, SAMROMUR, SPLITS, Split
 from datamodules.text import lines_of
@@ -210,13 +210,15 @@ def evaluate_speech(loaded: LoadedAcousticModel, source: str, data: Path, aligne
     """
     corpus = open_corpus(source, data)
     corpus.fetch()
-    prepared = prepare(corpus, aligner, sample_rate, data)
+    prepared = prepare(corpus, aligner, sample_rate, data, source)
     ids = {state: number for number, state in enumerate(loaded.states)}
     known = np.array([ids.get(state, IGNORE_INDEX) for state in prepared.states])
     named = source in {ESPEAK, *(one.name for one in (ASTERISK, LIBRISPEECH_SOURCE, SAMROMUR))}
+    if named:
+        require_splits(prepared, source)
     splits: tuple[Split, ...] = ("test",) if named else SPLITS
     right, frames, unknown, items = 0, 0, 0, [("utterance", "split", "frames", "right")]
-    for split in splits:
+    for split in (split for split in splits if split in prepared.splits):
         utterances = Utterances(prepared, split, loaded.model.output_delay)
         for number in range(len(utterances)):
             features, labels = utterances[number]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, np.ndarray[Any, Any]]
 
-COMMITTED = Path("results/records")
-"""Folder of the project's own records, relative to its top folder."""
+COMMITTED = Path(__file__).parents[2] / "results" / "records"
+"""Folder of the project's own records, wherever a command is run; there is none where the suite is installed."""
 
 FLOAT32 = "32"
 """Lightning's name of single precision, in which runs are trained unless another is asked for."""

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args, get_type_hin
 from benchmark.tasks.metrics import DataSet as DataSet
 from benchmark.tasks.metrics import Metric as Metric
 from benchmark.tasks.metrics import Published as Published
+from benchmark.tasks.row_checks import Profile as Profile
+from benchmark.tasks.row_checks import Size as Size
+from benchmark.tasks.row_checks import require_row
 from benchmark.tasks.spaces import Space
 from datamodules.errors import UserError
 from models.options import expected, fits, own_options
@@ -21,9 +24,6 @@ from models.options import expected, fits, own_options
 if TYPE_CHECKING:  # torch and Lightning are loaded when a model or its data is made
     from datamodules.base import TaskData
     from models.base import Evaluation, TaskModel
-
-Profile = Literal["quick", "standard", "paper", "atlas"]
-Size = Literal["small", "medium", "large"]
 
 NOT_IN_PAPER = "not in the paper"
 """Note of a row that the paper does not have."""
@@ -142,12 +142,12 @@ class Config(ABC):
             self._require(name, 0 <= (getattr(self, name) or 0) < 1, "at least 0 and below 1")
         for name in ("init_range", "lr", "clip"):
             self._require(name, getattr(self, name) > 0, "above 0")
-        self._require("flat_epochs", self.flat_epochs >= 0, "at least 0")
-        self._require("weight_decay", self.weight_decay >= 0, "at least 0")
+        self._require("init_range", self.init_range <= 1000, "at most 1000")
+        for name in ("flat_epochs", "weight_decay", "averaging_patience"):
+            self._require(name, getattr(self, name) >= 0, "at least 0")
         self._require("decay", self.decay >= 1, "at least 1")
         for name in self.of_lstms_only:
             self._require(name, self.cell == "lstm" or not getattr(self, name), "left out unless the cell is an LSTM")
-        self._require("averaging_patience", self.averaging_patience >= 0, "at least 0")
 
     def _require(self, name: str, holds: bool, right: str) -> None:
         if not holds:
@@ -254,10 +254,8 @@ class Config(ABC):
         return {**source, **({"backbone_options": options} if options else {})}
 
 
-@cache
-def _hints(kind: type[Config]) -> dict[str, Any]:
-    """The types of a configuration's fields."""
-    return get_type_hints(kind)
+_hints = cache(get_type_hints)
+"""The types of a configuration's fields, by its class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,6 +287,9 @@ class Row:
     """Name of the row whose runs are averaged, for a row that is an ensemble; such a row is not trained."""
     members: int = 1
     """Models averaged."""
+
+    def __post_init__(self) -> None:
+        require_row(self)
 
     def variant(self, name: str, note: str = "", **changes: Any) -> "Row":
         """The row with changed fields under another name; the paper has no such row.

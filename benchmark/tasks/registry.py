@@ -4,7 +4,7 @@ import difflib
 import importlib
 import sys
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import module_from_spec
 from pathlib import Path
@@ -101,10 +101,20 @@ def load(path: Path | None) -> tuple[Row, ...]:
         )
     if others := [item for item in own if not isinstance(item, Row)]:
         raise UserError(f"--rows_file {path}: its ROWS has {others[0]!r}, which is no benchmark.tasks.base.Row")
+    _require_names(path, own)
+    return (*ROWS, *own)
+
+
+def _require_names(path: Path, own: Sequence[Row]) -> None:
+    """Refuse rows of names that are taken or that commands take apart, and ensembles of no row."""
     names = [row.name for row in (*ROWS, *own)]
+    for row in own:
+        if found := [sign for sign in row.name if sign in ",@" or sign.isspace()]:
+            raise UserError(f"--rows_file {path}: the name {row.name!r} has {found[0]!r}, which commands take apart")
+        if row.ensemble_of and row.ensemble_of not in names:
+            raise UserError(f"--rows_file {path}: {row.name} is an ensemble of {row.ensemble_of!r}, which is no row")
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"--rows_file {path}: the name {twice[0]} is taken; give the row another one")
-    return (*ROWS, *own)
 
 
 def _spec_of(path: Path, folder: Path) -> ModuleSpec:

@@ -90,7 +90,7 @@ def parse(given: Mapping[str, Any]) -> Space:
                     found[name] = Range(low, high)
                 case [low, high, "log"]:
                     found[name] = Range(low, high, log=True)
-                case {"choices": [*values]}:
+                case {"choices": [*values], **others} if not others:
                     found[name] = Choice(tuple(values))
                 case _:
                     raise ValueError(f'expected [low, high], [low, high, "log"] or {{"choices": [...]}}, got {value!r}')
@@ -117,6 +117,8 @@ def require_space(row: "Row", space: Space) -> None:
         raise UserError(f"{row.name} declares no space to tune in; give one with --space, or declare it in its row")
     known = [one.name for one in fields(row.config) if one.name not in ("validation_only", "backbone_options")]
     for name in space:
+        if name in row.config.of_data:
+            raise UserError(f"{row.name}: {name} decides the data, and trials of different data cannot be ranked")
         if name not in known and not name.startswith(OPTIONS):
             near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
             raise UserError(

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from datamodules.base import IGNORE_INDEX, TaskData
 from datamodules.errors import DataError
 from datamodules.order import EpochSampler, added, mix, permutation
-from datamodules.speech.preparation import Prepared, labels_of, majority, prepare
+from datamodules.speech.preparation import Prepared, labels_of, majority, prepare, require_splits
 from datamodules.speech.recorded import open_corpus
 from datamodules.speech.sources import SPLITS
 
@@ -153,6 +153,7 @@ class SpeechData(TaskData):
         """Open the prepared data; once, since to find it every file of the corpus is read for its checksum."""
         if self.prepared is None:
             self.prepared = prepare(self.corpus, self.aligner, self.sample_rate, self.data, self.source)
+            require_splits(self.prepared, self.source)
             self.sha256 = self.prepared.sha256
 
     @property

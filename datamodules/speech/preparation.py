@@ -60,7 +60,7 @@ class Prepared:
     sha256: str
     """Checksum of audio, labels, splits and of how features are made."""
     notes: list[str] = field(default_factory=list)
-    """Whatever was not taken as it stands, and recordings that are in both splits."""
+    """Whatever was not taken as it stands, and recordings that are in several splits."""
 
 
 def prepare(corpus: SpeechCorpus, aligner: str, rate: int, data: Path, name: str = "the source") -> Prepared:
@@ -74,12 +74,25 @@ def prepare(corpus: SpeechCorpus, aligner: str, rate: int, data: Path, name: str
         name: name of the source in messages.
 
     Raises:
-        DataError: the source is missing or malformed, or no utterance of a split can be used.
+        DataError: the source is missing or malformed, or no utterance can be used.
     """
     aligner = aligner or corpus.aligner
     inputs = (VERSION, FEATURES_VERSION, corpus.identity(), aligner_identity(aligner), rate)
     key = hashlib.sha256(repr(inputs).encode()).hexdigest()[:16]
     return load(prepared(key, data, lambda folder: compute(corpus.utterances, aligner, rate, folder, name)))
+
+
+def require_splits(prepared: Prepared, name: str) -> None:
+    """Refuse data that no model can be trained, validated and tested on.
+
+    Raises:
+        DataError: no utterance of a split can be used.
+    """
+    for split in SPLITS:
+        if split not in prepared.splits:
+            used, left_out = len(prepared.splits), prepared.left_out
+            every = used + sum(prepared.reasons.values())
+            raise DataError(f"{name}: no {split} utterance can be used, of {every} in all; {first(left_out)}")
 
 
 def aligner_identity(aligner: str) -> str:
@@ -129,10 +142,8 @@ def compute(utterances: list[Utterance], aligner: str, rate: int, folder: Path, 
     if left_out:
         counted = ", ".join(f"{reason}: {count}" for reason, count in reasons.most_common())
         logger.warning("%d of %d utterances left out (%s)", len(left_out), len(utterances), counted)
-    for split in SPLITS:
-        if split not in {utterance.split for utterance in used}:
-            raise DataError(f"{name}: no {split} utterance can be used, of {len(utterances)} in all; {first(left_out)}")
-
+    if not used:
+        raise DataError(f"{name}: no utterance can be used, of {len(utterances)} in all; {first(left_out)}")
     shape = (sum(lengths), FEATURES)
     raw_features = np.memmap(folder / "raw", np.float32, "r", shape=shape)
     _write_normalized(raw_features, used, lengths, folder / "features.npy")
@@ -154,14 +165,14 @@ def compute(utterances: list[Utterance], aligner: str, rate: int, folder: Path, 
 
 
 def _notes(recordings: dict[str, list[Utterance]], clamped: int) -> list[str]:
-    """Notes on recordings that were too loud, or that are in both splits; recordings by their checksums."""
+    """Notes on recordings that were too loud, or that are in several splits; recordings by their checksums."""
     notes = []
     if clamped:
         notes.append(f"{clamped:,} recordings have samples beyond full scale, which were clamped")
     shared = [used for used in recordings.values() if len({utterance.split for utterance in used}) > 1]
     if shared:
         names = " and ".join(utterance.name for utterance in shared[0])
-        notes.append(f"{len(shared):,} recordings are in both splits, such as {names}")
+        notes.append(f"{len(shared):,} recordings are in several splits, such as {names}")
     return notes
 
 

@@ -81,7 +81,7 @@ def test_a_published_log_stands_for_a_side(bench: Bench, tmp_path: Path) -> None
         ("epoch,perplexity\n1,100\n2,\n", "line 3: expected 2 numbers (epoch, validation_perplexity), got ['2', '']"),
         ("epoch,perplexity\n1,100\n3,90\n", "line 3: epoch 3 follows 1; fill the gap"),
         ("epoch,perplexity\n1,nan\n", "line 2: expected 2 numbers"),
-        ("epoch,perplexity\n1,0.5\n", "a perplexity is at least 1"),
+        ("epoch,perplexity\n1,0.5\n", "the perplexity is at least 1"),
     ],
 )
 def test_a_log_with_gaps_is_refused_in_a_line(bench: Bench, rnnreg, tmp_path: Path, content: str, message: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from benchmark.analysis import ensembles
 from benchmark.grid.grid import silent
-from benchmark.sharing.evaluation import configuration, evaluate_ensemble, members
+from benchmark.sharing.evaluation import evaluate_ensemble, members
 from benchmark.store.records import Store, read_record
 from benchmark.tasks import registry
 from benchmark.tasks.trained import SHIPPED
@@ -58,7 +58,7 @@ def test_a_model_of_each_task_ships_and_each_is_small() -> None:
 @pytest.mark.parametrize("folder", SHIPPED_MODELS, ids=lambda folder: folder.name)
 def test_what_ships_is_a_row_of_today_and_its_card_has_the_records_figures(folder: Path) -> None:
     record, row = read_record(folder / "record.json"), registry.find(folder.name)
-    assert configuration(record) == row.config
+    assert registry.configuration_of(record) == row.config
     assert record.fingerprint == row.config.fingerprint()
     assert record.is_clean
     load(folder)

@@ -1,5 +1,6 @@
 """A published log as a side: how it is read, and at which epoch it is compared."""
 
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from benchmark.audit.entries import Entry
 from benchmark.audit.history import History
 from benchmark.audit.sides import Side, read_curve, resolve
 from benchmark.reports.comparison import as_text
+from benchmark.store.records import Record
+from benchmark.store.sealed import write_sealed
 from datamodules.errors import UserError
 
 PERPLEXITIES = (200.0, 150.0, 120.0, 100.0)
@@ -86,5 +89,67 @@ def test_a_log_is_read_in_the_encodings_of_other_texts(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"line 2: not UTF-8 .*; save it as UTF-8"):
         read_curve(path)
     path.write_text("epoch,perplexity,lr\n\n1,200,-1\n")
-    with pytest.raises(UserError, match="line 3: lr is -1; a learning rate is at least 0"):
+    with pytest.raises(UserError, match="line 3: lr is -1; the learning rate is at least 0"):
         read_curve(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "factor", "message"),
+    [
+        ("validation_frame_accuracy", 3.46, "is 692; the accuracy in percent is at most 100"),
+        ("test_bleu", 1.0, "is 200; the BLEU is at most 100"),
+        ("validation_frame_accuracy", 0.004, "is never above 1; accuracies are in percent, so multiply them by 100"),
+        ("perplexity", 0.001, "is 0.2; the perplexity is at least 1"),
+    ],
+)
+def test_figures_that_cannot_be_are_refused(tmp_path: Path, column: str, factor: float, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read_curve(log(tmp_path / "log.csv", [1, 2, 3, 4], column, factor))
+
+
+def store_of(folder: Path, *records: Record) -> Path:
+    for number, record in enumerate(records):
+        place = folder / record.row / f"copy-{number}"
+        place.mkdir(parents=True)
+        write_sealed(asdict(record), place / "record.json")
+    return folder
+
+
+def test_a_side_has_one_run_of_a_seed_and_runs_of_one_configuration_and_data(tmp_path: Path) -> None:
+    runs = [make_record(seed=seed, finished=f"2026-01-0{seed}T00:00:00+00:00") for seed in (1, 2, 3)]
+    others = [replace(runs[0], data_sha256="e" * 64), replace(runs[1], fingerprint="f" * 64)]
+    (side,) = resolve(str(store_of(tmp_path / "s", *runs, runs[0], *others)), tmp_path, HISTORY).values()
+    assert [record.seed for record in side.records] == [1, 2, 3]
+    assert [note.partition(": ")[2] for note in side.notes] == [
+        "1 run of another configuration or protocol left out.",
+        "1 run of other data left out.",
+        "1 run of a seed that has a newer one left out.",
+    ]
+
+
+def test_a_run_that_is_collected_too_is_one_reference(tmp_path: Path) -> None:
+    runs = [make_record(seed=seed, log_probabilities_sha256=str(seed)) for seed in range(1, 11)]
+    own = Side("own", (Entry(Path("none"), runs[0].run, runs[0]),))
+    other = Side("other", (Entry(Path("none"), runs[1].run, runs[1]),))
+    once, twice = (compare(own, other, [], HISTORY, references) for references in (runs, [*runs, *runs]))
+    assert once.evidence.metrics == twice.evidence.metrics
+
+
+def test_learning_rates_of_a_log_may_be_rounded(tmp_path: Path) -> None:
+    rates = [1.0, 1.0, 1 / 1.2, 1 / 1.2**2]
+    curve = [
+        {"epoch": epoch, "lr": rate, "validation_perplexity": value}
+        for epoch, (rate, value) in enumerate(zip(rates, PERPLEXITIES, strict=True), 1)
+    ]
+    record = make_record(curve=curve, metrics={"validation_perplexity": 100.0})
+    own = Side("own", (Entry(Path("none"), record.run, record),))
+
+    def causes(factor: float) -> list[str]:
+        lines = [f"{point['epoch']},{factor * point['lr']:.3f},{point['validation_perplexity']}" for point in curve]
+        (tmp_path / "log.csv").write_text("epoch,lr,perplexity\n" + "\n".join(lines))
+        other = resolve(str(tmp_path / "log.csv"), tmp_path, HISTORY)[""]
+        return [cause.name for cause in compare(own, other, [], HISTORY).causes]
+
+    assert not {"schedule", "learning rate"} & set(causes(1.0))
+    assert "learning rate" in causes(5.0)
+    assert "schedule" not in causes(5.0)

@@ -69,7 +69,7 @@ def test_a_recording_in_both_splits_and_one_that_is_too_loud_are_said(tmp_path: 
     notes = speech_of(folder).details["notes"]
     assert notes == [
         "1 recordings have samples beyond full scale, which were clamped",
-        "1 recordings are in both splits, such as 0.wav and 8.wav",
+        "1 recordings are in several splits, such as 0.wav and 8.wav",
     ]
 
 

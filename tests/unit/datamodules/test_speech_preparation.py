@@ -67,7 +67,7 @@ def test_the_rest_of_a_corpus_is_usable_and_each_bad_file_named(tmp_path, caplog
 def test_a_corpus_without_a_usable_utterance_says_so_and_gives_an_example(tmp_path) -> None:
     (tmp_path / "transcripts.tsv").write_text("a.wav\tone\t\ttrain\n")
     (tmp_path / "labels").mkdir()
-    with pytest.raises(DataError, match=r"no train utterance can be used, of 1 in all; a.wav: audio cannot be read"):
+    with pytest.raises(DataError, match=r"no utterance can be used, of 1 in all; a.wav: audio cannot be read"):
         prepare(FolderCorpus(tmp_path), "", RATE, tmp_path)
     assert not list((tmp_path / "prepared").iterdir())
 

@@ -216,7 +216,7 @@ def test_parameter_counts_of_the_paper(name: str, suffix: str, count: int) -> No
 @pytest.mark.parametrize("row", language_modeling.ROWS, ids=lambda row: row.name)
 def test_every_row_builds_and_its_parameters_start_uniform(row: Row) -> None:
     """Every parameter, biases and embedding too, spans (-init_range, init_range) (section 4.1), but for gains of 1."""
-    model = language_model(Row(name="", profiles=(), size="small", config=row.config), words=50)
+    model = language_model(row, words=50)
     bound = row.config.init_range
     for name, parameter in model.named_parameters():
         if ".of_" in name:  # layer normalization

@@ -15,6 +15,7 @@ from datamodules.sources import sha256_of
 from models import load
 from models.language_model import LanguageModel
 from models.loaded import LoadedAcousticModel, LoadedCaptioner, LoadedLanguageModel
+from models.loading import checksum
 
 WORDS = ["<eos>", "<unk>", "N", "the", "dog", "barks"]
 ARGUMENTS = {
@@ -33,7 +34,8 @@ def write(folder: Path, words: list[str] = WORDS, **changes: object) -> Path:
     (folder / "record.json").write_text("{}")
     files = {name: sha256_of(folder / name) for name in ("model.safetensors", "vocabularies.json", "record.json")}
     config = {"format": 1, "model": "LanguageModel", "dtype": "float32", "arguments": ARGUMENTS, "files": files}
-    (folder / "config.json").write_text(json.dumps({**config, **changes}))
+    content = {**config, **changes}
+    (folder / "config.json").write_text(json.dumps({**content, "sha256": checksum(content)}))
     return folder
 
 
@@ -88,7 +90,7 @@ def test_what_a_text_follows_is_spelled_as_the_text_is(model) -> None:
     expected = model.log_probabilities("barks", after="the dog")
     assert torch.equal(model.log_probabilities("barks", after="The DOG"), expected)
     assert torch.equal(
-        model.log_probabilities("barks", after="The DOG <eos> N\n"),
+        model.log_probabilities("barks", after="The DOG <eos> N"),
         model.log_probabilities("barks", after="the dog <eos> N"),
     )
 
@@ -161,13 +163,41 @@ def test_excluded_words_are_spelled_as_the_vocabulary_spells_them(model) -> None
         ({"arguments": {**ARGUMENTS, "layers": 10**9}}, "1000000000 layers in 7 tensors"),
         ({"arguments": {**ARGUMENTS, "dropout": "much"}}, "is not a whole model: TypeError"),
         ({"arguments": {}}, "needs the backbone|is not a whole model"),
-        ({"files": {"../secret": "x"}}, "names ../secret, which is no file of an exported model"),
+        ({"files": {"../secret": "x"}}, "names other files than an exported model has"),
     ],
 )  # fmt: skip
 def test_what_is_no_model_is_one_line(tmp_path: Path, changes, message) -> None:
     with pytest.raises(UserError, match=message):
         load(write(tmp_path / "model", **changes))
     assert "antigravity" not in sys.modules
+
+
+@pytest.mark.parametrize("name", ["tied", "zoneout_cell", "tide"])
+def test_a_configuration_that_changed_is_refused(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / "model") / "config.json"
+    content = json.loads(path.read_text())
+    content["arguments"][name] = 0.5
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"config.json was altered after the export \(its checksum differs\)"):
+        load(path.parent)
+
+
+def test_the_end_of_a_line_is_a_token_of_what_a_text_follows(model) -> None:
+    together = model.log_probabilities("the dog\nbarks")
+    for before in ("the dog\n", "the dog\r\n", "the dog <eos>"):
+        assert torch.equal(model.log_probabilities("barks", after=f"<eos> {before}"), together[3:])
+    assert not torch.equal(model.log_probabilities("barks", after="<eos> the dog"), together[3:])
+    assert model.generate("the dog\n", words=0) == "the dog."
+
+
+def test_a_string_is_read_by_the_rules_of_files(model) -> None:
+    assert model.tokenize("\ufeffthe dog\n\ufeffbarks") == ["the", "dog", "<eos>", "barks", "<eos>"]
+    for text, message in (
+        ("the\0dog", r"line 1: has the character U\+0000"),
+        ("a\nthe\ufeff dog", "line 2: has a byte"),
+    ):
+        with pytest.raises(UserError, match=message):
+            model.log_probabilities(text)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "vocabularies.json", "record.json"])

@@ -10,6 +10,15 @@ import pytest
 from benchmark.tasks import registry
 from datamodules.errors import UserError
 
+
+def of(changes: str) -> str:
+    """A file of one row with some of its fields changed."""
+    return (
+        "from dataclasses import replace\nfrom benchmark.tasks.registry import find\n"
+        f"ROWS = [replace(find('sotu-small'), {changes})]\n"
+    )
+
+
 OWN = "from benchmark.tasks.registry import find\nROWS = [find('sotu-small').variant('{name}', hidden_size=16)]\n"
 
 
@@ -52,6 +61,21 @@ def test_own_rows_come_after_the_shipped_ones(tmp_path: Path) -> None:
         ("ROWS = (row for row in ())", "its ROWS is of type generator; make it a list or a tuple of rows"),
         ("ROWS = [1]", "its ROWS has 1, which is no benchmark.tasks.base.Row"),
         ("ROW = []", "AttributeError: .* has no attribute 'ROWS'"),
+        (of("name='gru/wide'"), "ValueError: name: 'gru/wide' names no folder; begin with a letter or digit"),
+        (of("name='../outside'"), "ValueError: name: '../outside' names no folder"),
+        (of("name=''"), "ValueError: name: '' names no folder"),
+        (of("name=3"), "ValueError: name: expected a text, got 3"),
+        (of("name='a,b'"), "the name 'a,b' has ',', which commands take apart"),
+        (of("name='a', label=5"), "ValueError: label: expected a text, got 5"),
+        (of("name='a', size='huge'"), "ValueError: size: expected one of small, medium, large, got 'huge'"),
+        (
+            of("name='a', profiles=('nope',)"),
+            r"ValueError: profiles: expected a tuple of some of quick, .* got \('nope',\)",
+        ),
+        (of("name='a', profiles='quick'"), "ValueError: profiles: expected a tuple"),
+        (of("name='a', seeds=0"), "ValueError: seeds: expected a whole number from 1, got 0"),
+        (of("name='a', space={'lr': 3}"), "ValueError: space: expected a Range or a Choice .* got 3"),
+        (of("name='a', ensemble_of='nope'"), "a is an ensemble of 'nope', which is no row"),
         ("1 / 0", "ZeroDivisionError"),
         (OWN.format(name="ptb-small"), "the name ptb-small is taken; give the row another one"),
     ],

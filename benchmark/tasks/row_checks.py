@@ -1,0 +1,37 @@
+"""What makes a row usable: a user's file may put anything into it, and a run of it should not have to fail first."""
+
+import re
+from typing import TYPE_CHECKING, Literal, get_args
+
+from benchmark.tasks.spaces import Choice, Range
+
+if TYPE_CHECKING:
+    from benchmark.tasks.base import Row
+
+Profile = Literal["quick", "standard", "paper", "atlas"]
+Size = Literal["small", "medium", "large"]
+
+NAME = re.compile(r"[^\W_][^/\x00-\x1f\x7f]*")
+"""A name of a folder in a store, on every system."""
+
+
+def require_row(row: "Row") -> None:
+    """Refuse a row that no command could handle.
+
+    Raises:
+        ValueError: a field is of another type or has a value that is none of those it can have; the message names it.
+    """
+    for field in ("name", "note", "tried", "label", "ensemble_of"):
+        if not isinstance(getattr(row, field), str):
+            raise ValueError(f"{field}: expected a text, got {getattr(row, field)!r}")
+    if not NAME.fullmatch(row.name):
+        raise ValueError(f"name: {row.name!r} names no folder; begin with a letter or digit, and use no slashes")
+    if row.size not in get_args(Size):
+        raise ValueError(f"size: expected one of {', '.join(get_args(Size))}, got {row.size!r}")
+    if not isinstance(row.profiles, tuple | list) or not set(row.profiles) <= set(get_args(Profile)):
+        raise ValueError(f"profiles: expected a tuple of some of {', '.join(get_args(Profile))}, got {row.profiles!r}")
+    for field in ("seeds", "members"):
+        if not isinstance(getattr(row, field), int) or getattr(row, field) < 1:
+            raise ValueError(f"{field}: expected a whole number from 1, got {getattr(row, field)!r}")
+    if wrong := [one for one in row.space.values() if not isinstance(one, Range | Choice)]:
+        raise ValueError(f"space: expected a Range or a Choice of benchmark.tasks.spaces, got {wrong[0]!r}")
