@@ -64,6 +64,17 @@ def writable(folder: Path) -> Path:
     return folder
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or none, in a folder that is made if it is not there.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    writable(path.parent)
+    with replacing(path) as scratch:
+        scratch.write_text(text, encoding="utf-8")
+
+
 ADVICE = {
     errno.ENOSPC: "make room and rerun the same command to resume",
     errno.EDQUOT: "make room and rerun the same command to resume",
@@ -74,5 +85,5 @@ ADVICE = {
 
 def unwritable(path: Path, error: OSError) -> UserError:
     """The error for a file or folder that the operating system does not let us write."""
-    advice = ADVICE.get(error.errno or 0, "name another folder with --store")
+    advice = ADVICE.get(error.errno or 0, "name another file or folder")
     return UserError(f"cannot write to {path}: {error.strerror or error}; {advice}")

@@ -86,8 +86,6 @@ class Kept(NamedTuple):
     gates: Tensor
     updates: Tensor
     """What i lets into the cell: g, or what the mask of updates leaves of it."""
-    proposed: Tensor
-    """The cell before zoneout."""
     squashed: Tensor
     """tanh of that cell, or of what its normalization makes of it."""
 
@@ -143,7 +141,7 @@ def forward(
         _tanh(of_cells.forward(t) if of_cells else proposed_at[t], tanh_c[t])
         torch.mul(o[t], tanh_c[t], out=h_at[t + 1])
         _zone_out(masks, t, h_at, c_at, proposed_at)
-    return Kept(gates, updates, proposed, squashed)
+    return Kept(gates, updates, squashed)
 
 
 def _zone_out(

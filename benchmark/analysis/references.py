@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.analysis.results import RowResults, model_name
+from benchmark.files import write_text
 from benchmark.store.provenance import describe_commit
 from benchmark.store.records import Record
 from benchmark.tasks import registry
@@ -86,11 +87,7 @@ def write(expected: Mapping[str, Expected], path: Path) -> None:
     Raises:
         UserError: the file cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({name: asdict(row) for name, row in expected.items()}, indent=1) + "\n")
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    write_text(path, json.dumps({name: asdict(row) for name, row in expected.items()}, indent=1) + "\n")
 
 
 def rows_to_check(expected: Mapping[str, Expected], names: Sequence[str], every: Iterable[Row]) -> list[Row]:

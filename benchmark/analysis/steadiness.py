@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from benchmark.files import write_text
 from datamodules.errors import UserError, damaged
 
 TOLERANCE = 0.10
@@ -113,8 +114,4 @@ def write_speed(baseline: SpeedBaseline, path: Path) -> None:
     Raises:
         UserError: the file cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(baseline, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    write_text(path, json.dumps(baseline, indent=1) + "\n")

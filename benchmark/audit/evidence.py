@@ -3,7 +3,7 @@
 import math
 import re
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -12,7 +12,7 @@ from scipy import stats
 
 from benchmark.audit.sides import Side, end_of
 from benchmark.store.records import Record
-from benchmark.tasks.base import Config, Metric
+from benchmark.tasks.base import Config
 
 CONFIDENCE = 0.99
 """Share of repetitions in which two sides that differ by chance alone are found to, over all metrics or epochs."""
@@ -205,11 +205,6 @@ class Evidence:
         ]
         return max(changes, default=None)
 
-    def shown(self, metrics: Iterable[Metric]) -> list[MetricDifference]:
-        """The metrics of tables, of those that both sides have."""
-        names = [metric.name for metric in metrics]
-        return [one for one in self.metrics if one.name in names or not self.b.records]
-
 
 def chance(
     one: Sequence[float], other: Sequence[float], reference: Sequence[float] = (), comparisons: int = 1
@@ -253,7 +248,7 @@ def _settings(record: Record) -> dict[str, str]:
         "protocol": str(record.protocol),
         "data": record.data_sha256[:12],
         "seed": str(record.seed),
-        "precision": str(getattr(record, "precision", "32")),
+        "precision": record.precision,
         "device": device,
         "threads": threads[1] if threads else "–",
         **{f"version of {name}" if name != "processor" else name: value for name, value in record.versions.items()},

@@ -159,7 +159,8 @@ def _load(model: str, seed: int | None, store: Path, rows_file: Path | None, kin
     if trained.place.parent == SHIPPED and Path(model) != trained.place:
         print(f"rnnreg: {store} has no {model}; the model that ships with the suite is used", file=sys.stderr)
     elif seed is None and len(find_all_trained(model, store)) > 1:
-        print(f"rnnreg: {trained.name}, the best on validation data", file=sys.stderr)
+        which = "the best on validation data" if trained.record else "the first of several, as none has finished"
+        print(f"rnnreg: {trained.name}, {which}", file=sys.stderr)
     return loaded
 
 

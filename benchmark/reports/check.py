@@ -45,7 +45,7 @@ def _test_case(comparison: Comparison) -> TestCase:
 
 def speed_markdown(comparisons: Sequence[SpeedComparison]) -> str:
     """A table of speeds."""
-    header = ("row", "step, in products", "expected", "change", "outcome", "")
+    header = ("row", "step, in steps of a plain loop", "expected", "change", "outcome", "")
     body = []
     for one in comparisons:
         expected = f"{one.expected:.3f}" if one.expected else "–"

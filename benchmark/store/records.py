@@ -143,11 +143,6 @@ class Record:
         return dict(self.details.get("shared_phrases", {}))
 
     @property
-    def bleu_signature(self) -> str:
-        """The signature that sacrebleu gives for how BLEU was computed; empty for tasks without BLEU."""
-        return str(self.details.get("bleu_signature") or self.details.get("bleu") or "")
-
-    @property
     def stretches(self) -> list[dict[str, Any]]:
         """Its sittings; of an older record or an ensemble, the one that its own fields describe."""
         own = {"commit": self.commit, "versions": self.versions, "device": self.device, "precision": self.precision}

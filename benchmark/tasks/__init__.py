@@ -1,1 +1,1 @@
-"""One file a task: its configuration, its rows, the captions of its tables and its data sources."""
+"""What the paper says: one file a task with its configuration, its rows, its data sets and their sources."""

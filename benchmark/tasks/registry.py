@@ -31,7 +31,7 @@ SOURCES = tuple(source for task in TASKS for source in task.SOURCES)
 """All data sets that can be named."""
 
 DATA_SETS = {source: data_set for task in TASKS for source, data_set in task.DATA_SETS.items()}
-"""The description of each data set, by the name of its source."""
+"""The description of each data set, by Config.data_set_name."""
 
 
 def find(name: str, rows: Iterable[Row] = ROWS) -> Row:
