@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from models import loops
 from models.loops import Kept, Masks, Normalized
-from models.products import product_type, product_with, rounds_on_cpu, transposed_product
+from models.products import lacks_bfloat16, product_type, product_with, rounds_on_cpu, transposed_product
 
 STEPPED = 400
 """Fewest units of an LSTM for which stepping is faster than PyTorch's layer, in bfloat16 on a CPU."""
@@ -108,8 +108,11 @@ class RNN(nn.RNN):
 
 
 def stepping_pays(layer: nn.RNNBase, inputs: Tensor) -> bool:
-    """Whether stepping is faster than PyTorch's layer, by measurement; float32 keeps PyTorch's numbers in any case."""
-    return rounds_on_cpu(inputs) and (layer.mode != "LSTM" or layer.hidden_size >= STEPPED)
+    """Whether stepping is faster than PyTorch's layer, by measurement, or the only way.
+
+    Float32 keeps PyTorch's numbers in any case.
+    """
+    return rounds_on_cpu(inputs) and (layer.mode != "LSTM" or layer.hidden_size >= STEPPED or lacks_bfloat16())
 
 
 class _LSTMSteps(torch.autograd.Function):

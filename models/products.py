@@ -22,6 +22,11 @@ def rounds_on_cpu(inputs: Tensor) -> bool:
     return inputs.device.type == "cpu" and product_type(inputs) == torch.bfloat16
 
 
+def lacks_bfloat16() -> bool:
+    """Whether this processor has no bfloat16 for PyTorch's own recurrent layers, which then fail."""
+    return torch.backends.mkldnn.is_available() and not torch.ops.mkldnn._is_mkldnn_bf16_supported()  # type: ignore[no-untyped-call]
+
+
 def product_with(weight: Tensor, rows: int) -> Callable[[Tensor, Tensor, Tensor], object]:
     """The function (x [rows, k], y [rows, n], out) that makes out x @ weight.T + y, for many products with one weight.
 

@@ -56,6 +56,8 @@ def benchmark(
 
     check_gpus(1, accelerator)
     device = "cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu"
+    if device == "cpu":
+        precisions = _possible(precisions)
     path = output / f"benchmark-{device}.json"
     command = ["rnnreg", *sys.argv[1:]]
     outcome = measure(
@@ -71,6 +73,23 @@ def benchmark(
     speeds.write(outcome, path)
     print(f"written: {path}", *write.write(write.of_speed(output)), sep=", ")
     return 0
+
+
+def _possible(precisions: list[Precision]) -> list[Precision]:
+    """The precisions that PyTorch's own layer has on this processor.
+
+    Raises:
+        UserError: there is none among them.
+    """
+    from models.products import lacks_bfloat16
+
+    if "bf16-mixed" not in precisions or not lacks_bfloat16():
+        return precisions
+    why = "PyTorch's LSTM, beside which the suite is measured, does not compute in bfloat16 on this processor"
+    if precisions == ["bf16-mixed"]:
+        raise UserError(f"--precision bf16-mixed: {why}; measure 32")
+    print(f"rnnreg: bf16-mixed is left out: {why}", file=sys.stderr)
+    return [one for one in precisions if one != "bf16-mixed"]
 
 
 def _choices(option: str, given: str, allowed: tuple[Word, ...]) -> list[Word]:

@@ -127,3 +127,12 @@ def test_the_loops_run_on_a_cpu_wherever_they_were_imported() -> None:
     out = torch.empty(1)
     module._tanh(torch.ones(1), out)
     torch.testing.assert_close(out, torch.ones(1).tanh())
+
+
+def test_a_small_layer_steps_where_pytorchs_own_has_no_bfloat16(monkeypatch) -> None:
+    layer, inputs = cells.LSTM(4, 4), torch.randn(3, 2, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        for lacks in (True, False):
+            monkeypatch.setattr("models.cells.lacks_bfloat16", lambda lacks=lacks: lacks)
+            assert cells.stepping_pays(layer, inputs) is lacks
+    assert not cells.stepping_pays(layer, inputs)
