@@ -14,7 +14,7 @@ from pathlib import Path
 from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 
 from benchmark.commands import COMMANDS
-from benchmark.commands.arguments import Group, add_arguments, collect, docstring, options_given
+from benchmark.commands.arguments import Group, add_arguments, collect, docstring, options_given, refuse_empty
 from benchmark.commands.config_files import files_first, require_decimal
 from benchmark.files import ADVICE
 from benchmark.training.endings import KEPT, Interrupted, complete_environment, signals_raised
@@ -85,7 +85,7 @@ def _call(words: Sequence[str]) -> int:
         parser, groups = _parser(words)
         parsed = parser.parse_args(words)
         values = vars(parsed[parsed.command])
-        _refuse_empty_values(words)
+        refuse_empty(COMMANDS[parsed.command], words)
         _refuse_null_characters(values)
         require_decimal(words, values)
     except (ArgumentError, UserError) as error:
@@ -101,21 +101,6 @@ def _call(words: Sequence[str]) -> int:
         ) from error
     sys.stdout.flush()
     return code
-
-
-def _refuse_empty_values(words: Sequence[str]) -> None:
-    """Refuse an option whose value is empty, as that of an unset variable of a shell is, which would be its default.
-
-    To exclude nothing from what is drawn is the exception.
-
-    Raises:
-        UserError: there is one; the message names the option.
-    """
-    for word, following in zip(words, (*words[1:], None), strict=True):
-        name, equals, value = word.partition("=")
-        is_empty = not value if equals else following == ""
-        if word.startswith("--") and name != "--exclude" and is_empty:
-            raise UserError(f"{name}: is empty, as an unset variable of the shell is; give a value, or leave it out")
 
 
 def _refuse_null_characters(options: Mapping[str, object]) -> None:

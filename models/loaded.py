@@ -85,9 +85,8 @@ class LoadedLanguageModel(Loaded):
         Args:
             text: one sentence a line.
             after: words that the text follows, which are spelled as those of the text are, with an `<eos>` for the end
-                of each line. With none, as where records
-                measure a whole split as one stream, the first token is read and not predicted, and the result is one
-                shorter.
+                of each line. With none, as where records measure a whole split as one stream, the first token is read
+                and not predicted, and the result is one shorter.
         """
         before = self.following(after)
         tokens = self.vocabulary.encode([*before, *self.tokenize(text)])

@@ -45,9 +45,7 @@ def _packs(weight: Tensor) -> bool:
     """Whether oneDNN has a layout of its own for a weight that is large enough for it."""
     if weight.device.type != "cpu" or weight.numel() < PACKED or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
-    return weight.dtype == torch.float32 or (
-        weight.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    )
+    return weight.dtype == torch.float32 or (weight.dtype == torch.bfloat16 and not lacks_bfloat16())
 
 
 def transposed_product(one: Tensor, other: Tensor) -> Tensor:

@@ -34,6 +34,12 @@ class Sample:
     seeds: tuple[int, ...]
     """The seed of each value."""
 
+    @classmethod
+    def of(cls, by_seed: Mapping[int, float]) -> Sample:
+        """The sample of values by their seeds, in the order of the seeds."""
+        seeds = tuple(sorted(by_seed))
+        return cls(tuple(by_seed[seed] for seed in seeds), seeds)
+
     @property
     def mean(self) -> float:
         """Mean over seeds."""
@@ -131,7 +137,7 @@ class RowResults:
         """A metric over the seeds, of the last epoch if it is not a final metric. None if no run has it."""
         last = [(one.seed, {**(one.curve[-1] if one.curve else {}), **one.metrics}) for one in self.records]
         found = {seed: metrics[name] for seed, metrics in last if name in metrics}
-        return Sample(tuple(found.values()), tuple(found)) if found else None
+        return Sample.of(found) if found else None
 
 
 def gather(

@@ -173,18 +173,13 @@ def _surface(source: str, records: Sequence[Record]) -> Surface:
             values.setdefault(place, {}).setdefault(rate, {})[record.seed] = best_epoch(record)
             precisions[place, rate, record.seed] = record.precision
     points = [
-        Point(*place, {rate: _sample(seeds) for rate, seeds in sorted(of.items())})
+        Point(*place, {rate: Sample.of(seeds) for rate, seeds in sorted(of.items())})
         for place, of in sorted(values.items())
         if 0.0 in of and len(of) > 1
     ]
     lines = [f"{count(runs, 'run')} {reason}" for reason, runs in left_out.items()]
     others = Counter(precision for precision in precisions.values() if precision != FLOAT32)
     return Surface(source, tuple(points), tuple(lines), dict(sorted(others.items())))
-
-
-def _sample(by_seed: Mapping[int, float]) -> Sample:
-    seeds = tuple(sorted(by_seed))
-    return Sample(tuple(by_seed[seed] for seed in seeds), seeds)
 
 
 def _place(record: Record) -> tuple[int, float]:

@@ -31,6 +31,8 @@ from datamodules.errors import UserError
 
 POSITIONAL = "positional"
 """Marks a parameter that is a positional argument although it has a default."""
+MAY_BE_EMPTY = "may be empty"
+"""Marks an option that means something of its own with an empty value."""
 
 _GIVEN: ContextVar[frozenset[str]] = ContextVar("given", default=frozenset())
 """Names of the options on the command line, whatever their values; those of a file are its business."""
@@ -158,6 +160,23 @@ def refuse_unused(command: Callable[..., int], mode: str, **values: object) -> N
     if unused := [name for name, value in values.items() if value != defaults[name] or name in _GIVEN.get()]:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
         raise UserError(f"{options}: of no use {mode}; leave {'it' if len(unused) == 1 else 'them'} out")
+
+
+def refuse_empty(command: Callable[..., int], words: Sequence[str]) -> None:
+    """Refuse an option whose value is empty, as that of an unset variable of a shell is, which would be its default.
+
+    Raises:
+        UserError: there is one that is not marked MAY_BE_EMPTY; the message names the option.
+    """
+    for word, following in zip(words, (*words[1:], None), strict=True):
+        option, equals, value = word.partition("=")
+        is_empty = not value if equals else following == ""
+        if word.startswith("--") and is_empty:
+            hint = get_type_hints(command, include_extras=True).get(option.removeprefix("--"))
+            if MAY_BE_EMPTY not in getattr(hint, "__metadata__", ()):
+                raise UserError(
+                    f"{option}: is empty, as an unset variable of the shell is; give a value, or leave it out"
+                )
 
 
 def listed(option: str, words: str) -> list[str]:

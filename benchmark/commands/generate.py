@@ -3,11 +3,11 @@
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from benchmark.commands.arguments import RowName, listed
+from benchmark.commands.arguments import MAY_BE_EMPTY, RowName, listed
 from benchmark.commands.outputs import refuse_lost
 from benchmark.tasks import registry
 from datamodules.errors import DataError, UserError
@@ -24,7 +24,7 @@ def sample(
     words: PositiveInt = 60,
     temperature: PositiveFloat = 1.0,
     top_k: PositiveInt | None = None,
-    exclude: str = "<unk>,N,$",
+    exclude: Annotated[str, MAY_BE_EMPTY] = "<unk>,N,$",
     draw: NonNegativeInt = 0,
     rows_file: Path | None = None,
 ) -> int:
@@ -50,9 +50,8 @@ def sample(
     if not tokens:
         raise UserError("--prompt is empty; give at least one word")
     _name_unknown(dict.fromkeys(loaded.unknown(tokens)))
-    for piece in loaded.stream(
-        prompt, words, temperature, top_k, listed("--exclude", exclude) if exclude else [], draw
-    ):
+    never = listed("--exclude", exclude) if exclude else []
+    for piece in loaded.stream(prompt, words, temperature, top_k, never, draw):
         print(piece, end="", flush=True)
     print()
     return 0

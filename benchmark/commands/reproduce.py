@@ -1,7 +1,6 @@
 """Commands that run rows: list, run, reproduce."""
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from benchmark.formatting import duration, print_columns
 from benchmark.grid.launchers import LaunchOptions
 from benchmark.tasks import registry
 from benchmark.tasks.base import NOT_IN_PAPER, Config, Profile, Row
+from benchmark.tasks.row_checks import NO_FOLDER
 from benchmark.training.options import Options, require_at_most
 from datamodules.errors import UserError
 
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 LONGEST_NAME = 150
 """Most bytes in the name of a variant, which names a folder. A cut name still tells its runs apart, by their
 fingerprint."""
-
-
-NO_FOLDER = re.compile(r"[/\x00-\x1f\x7f]")
-"""What the name of a folder cannot have, or nobody can read."""
 
 
 def list_rows(profile: Profile | None = None, task: str = "", rows_file: Path | None = None) -> int:
