@@ -1,8 +1,10 @@
-"""Files that end in the SHA-256 of all before it, by which damage anywhere in them is seen."""
+"""Checksums that files carry in themselves, at their end or in their JSON, by which damage anywhere in them is seen."""
 
 import hashlib
 import io
+import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -82,3 +84,9 @@ def load_tensors(path: Path) -> Any:
             if broken := archive.testzip():
                 raise ValueError(f"the checksum of {broken} differs")
     return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def checksum_of(fields: Mapping[str, Any]) -> str:
+    """SHA-256 of the fields of a JSON object, in any order, but for the field `sha256`, which holds it."""
+    own = {name: value for name, value in fields.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()

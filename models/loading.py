@@ -4,11 +4,9 @@ Reading executes nothing: weights are safetensors, or a checkpoint that PyTorch 
 JSON.
 """
 
-import hashlib
 import importlib
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from datamodules.errors import UserError
-from datamodules.sealed import load_tensors
+from datamodules.sealed import checksum_of, load_tensors
 from datamodules.sources import sha256_of
 from datamodules.text import read_json as read_any_json
 from models.base import TaskModel
@@ -145,7 +143,7 @@ def _read_exported(folder: Path) -> Saved:
     config = read_json(folder / CONFIG)
     if config.get("format") != FORMAT:
         raise UserError(f"{folder / CONFIG}: format {config.get('format')!r}, this version reads {FORMAT}")
-    if config.get("sha256") != checksum(config):
+    if config.get("sha256") != checksum_of(config):
         raise UserError(f"{folder / CONFIG} was altered after the export (its checksum differs); copy it again")
     try:
         if set(config["files"]) != {WEIGHTS, VOCABULARIES, RECORD}:
@@ -162,12 +160,6 @@ def _read_exported(folder: Path) -> Saved:
         return Saved(folder, str(config["model"]), arguments, weights, str(config["dtype"]), record)
     except (KeyError, TypeError, AttributeError, OSError, SafetensorError) as error:
         raise UserError(f"{folder} is not a whole exported model ({type(error).__name__}: {error})") from error
-
-
-def checksum(config: Mapping[str, Any]) -> str:
-    """Checksum of all fields of an exported model's configuration but of the one that holds it."""
-    own = {name: value for name, value in config.items() if name != "sha256"}
-    return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -5,7 +5,6 @@ A certificate is one JSON file that is RO-Crate metadata (https://w3id.org/ro/cr
 """
 
 import datetime
-import hashlib
 import json
 import math
 import statistics
@@ -21,6 +20,7 @@ from benchmark.audit.history import History
 from benchmark.store.records import Record
 from benchmark.tasks.base import Row
 from datamodules.errors import UserError
+from datamodules.sealed import checksum_of
 
 VERSION = 1
 """Version of a certificate's content."""
@@ -67,13 +67,7 @@ def certify(own: Sequence[RowResults], committed: Sequence[RowResults]) -> Conte
         "numbers": [number for results in own for number in _numbers(results, others[results.row.name])],
         "runs": [_run(record, others[results.row.name]) for results in own for record in results.records],
     }
-    return {**_crate(findings), "rnnreg": {**findings, "sha256": checksum(findings)}}
-
-
-def checksum(findings: Content) -> str:
-    """Checksum of a certificate's findings."""
-    own = {name: value for name, value in findings.items() if name != "sha256"}
-    return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
+    return {**_crate(findings), "rnnreg": {**findings, "sha256": checksum_of(findings)}}
 
 
 def _identity(record: Record) -> tuple[str, str, str]:
@@ -198,7 +192,7 @@ def read_certificate(path: Path) -> Content:
 
 def faults_of(findings: Content, rows: Iterable[Row], history: History) -> Iterator[str]:
     """What is not as it should be in a certificate, each in a line."""
-    if checksum(findings) != findings["sha256"]:
+    if checksum_of(findings) != findings["sha256"]:
         yield "the certificate was altered after it was written (its checksum differs)"
     for commit in findings["commits"]:
         if history.is_whole and commit not in history.commits:

@@ -22,6 +22,7 @@ from benchmark.store.records import LOG_PROBABILITIES, Record
 from benchmark.tasks.trained import Trained
 from datamodules.errors import UserError
 from datamodules.scratch import IDLE_MINUTES, PREFIX
+from datamodules.sealed import checksum_of
 from datamodules.sources import sha256_of
 from models.loaded import load
 from models.loading import (
@@ -33,7 +34,6 @@ from models.loading import (
     WORDS,
     Saved,
     build,
-    checksum,
     read,
     read_json,
     write_json,
@@ -198,7 +198,7 @@ def _write_model(saved: Saved, record: Path, folder: Path, dtype: torch.dtype) -
             "arguments": _plain({name: value for name, value in saved.arguments.items() if name not in WORDS}),
             "files": {name: sha256_of(folder / name) for name in (WEIGHTS, VOCABULARIES, RECORD)},
         }
-        write_json({**content, "sha256": checksum(content)}, folder / CONFIG)
+        write_json({**content, "sha256": checksum_of(content)}, folder / CONFIG)
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from error
 

@@ -1,6 +1,5 @@
 """Files of JSON with a checksum in them: records of runs and of evaluations."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, TypeVar
 
 from benchmark.files import replacing
 from datamodules.errors import UserError, in_one_line, require_file
+from datamodules.sealed import checksum_of
 
 Content = TypeVar("Content")
 
@@ -40,7 +40,7 @@ def read_all(
 
 def write_sealed(content: dict[str, Any], path: Path) -> None:
     """Write fields as JSON, with a checksum of them."""
-    text = json.dumps({**content, "sha256": _checksum(content)}, indent=1, allow_nan=False) + "\n"
+    text = json.dumps({**content, "sha256": checksum_of(content)}, indent=1, allow_nan=False) + "\n"
     with replacing(path) as scratch:
         scratch.write_bytes(text.encode())
 
@@ -64,10 +64,6 @@ def read_sealed(path: Path, build: Callable[..., Content], wrong: str, right: st
         built = build(**content)
     except Exception as error:  # a damaged file may raise anything
         raise CorruptRecord(f"{path} {wrong} ({in_one_line(error)}); {right}") from error
-    if checksum != _checksum(content):
+    if checksum != checksum_of(content):
         raise CorruptRecord(f"{path} was altered after it was written (checksum differs); {right}")
     return built
-
-
-def _checksum(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

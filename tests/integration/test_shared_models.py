@@ -17,11 +17,16 @@ from benchmark.tasks import registry
 from benchmark.tasks.trained import SHIPPED
 from benchmark.training.options import Options
 from benchmark.training.train import train
+from datamodules.captioning.scenes import PICTURES, scenes, svg
 from models import load
+from tests.support.scenes import is_true
 
 ROOT = Path(__file__).parents[2]
 
 SHIPPED_MODELS = sorted(path.parent for path in SHIPPED.glob("*/config.json"))
+
+DRAWINGS = sorted((ROOT / "docs" / "scenes").glob("*.svg"))
+"""Drawings for a first try of the captioner, which no split holds."""
 
 LARGEST = 2_000_000
 """Bytes of the largest folder that ships."""
@@ -93,3 +98,26 @@ def test_the_first_command_gives_what_the_page_says(rnnreg, monkeypatch, tmp_pat
     code, out, err = rnnreg(*shlex.split(words))
     assert code == 0, err
     assert " ".join(out.split()) in " ".join(text.replace("\n> ", "\n").split())
+
+
+def test_the_drawings_to_try_are_scenes_that_no_split_holds() -> None:
+    left_over = scenes()[sum(PICTURES.values()) :]
+    assert [path.read_text() for path in DRAWINGS] == [svg(scene) for scene in left_over[: len(DRAWINGS)]]
+    assert len(DRAWINGS) == 10
+
+
+def test_captions_of_new_drawings_are_true_more_often_than_not(rnnreg, monkeypatch, tmp_path) -> None:
+    monkeypatch.chdir(ROOT)
+    page = (ROOT / "docs" / "models.md").read_text()
+    block = r"rnnreg caption docs/scenes/\*.svg ([^\n]*)\n```\n\n```text\n(.*?)```"
+    ((options, shown),) = re.findall(block, page, re.DOTALL)
+    code, out, err = rnnreg(
+        "caption", *(path.relative_to(ROOT) for path in DRAWINGS), *shlex.split(options), "--store", tmp_path
+    )
+    assert code == 0, err
+    captions = [line.partition(": ")[2] for line in out.splitlines()]
+    left_over = scenes()[sum(PICTURES.values()) :]
+    true = sum(is_true(caption, scene) for caption, scene in zip(captions, left_over, strict=False))
+    assert len(captions) == len(DRAWINGS)
+    assert true > len(DRAWINGS) / 2
+    assert out == shown

@@ -9,12 +9,13 @@ from support.factories import make_record
 
 from benchmark.analysis import ensembles
 from benchmark.analysis.results import gather
-from benchmark.audit.certificate import certify, checksum, faults_of, read_certificate, summary
+from benchmark.audit.certificate import certify, faults_of, read_certificate, summary
 from benchmark.audit.history import History
 from benchmark.commands.certify import certify as command
 from benchmark.store.records import Store, checksum_arrays
 from benchmark.tasks import registry
 from datamodules.errors import UserError
+from datamodules.sealed import checksum_of
 
 ROOT = Path(__file__).parents[3]
 ROWS = [registry.find("ptb-small"), registry.find("ptb-small-dropout")]
@@ -81,7 +82,7 @@ def test_forged_certificates_are_found(certificate: Path) -> None:
     findings["numbers"][1]["inside"] = False
     findings["commits"] = ["0" * 40]
     assert "was altered" in " ".join(faults_of(findings, ROWS, HISTORY))
-    findings["sha256"] = checksum(findings)
+    findings["sha256"] = checksum_of(findings)
     first, second = faults_of(findings, ROWS, HISTORY)
     assert "commit 000000000000 is not in the history" in first
     assert "test_perplexity: inside is False; its values give True" in second

@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import save_file
 
 from datamodules.errors import UserError
+from datamodules.sealed import checksum_of
 from datamodules.sources import sha256_of
 from models import load
 from models.language_model import LanguageModel
 from models.loaded import LoadedAcousticModel, LoadedCaptioner, LoadedLanguageModel
-from models.loading import checksum
 
 WORDS = ["<eos>", "<unk>", "N", "the", "dog", "barks"]
 ARGUMENTS = {
@@ -35,7 +35,7 @@ def write(folder: Path, words: list[str] = WORDS, **changes: object) -> Path:
     files = {name: sha256_of(folder / name) for name in ("model.safetensors", "vocabularies.json", "record.json")}
     config = {"format": 1, "model": "LanguageModel", "dtype": "float32", "arguments": ARGUMENTS, "files": files}
     content = {**config, **changes}
-    (folder / "config.json").write_text(json.dumps({**content, "sha256": checksum(content)}))
+    (folder / "config.json").write_text(json.dumps({**content, "sha256": checksum_of(content)}))
     return folder
 
 
