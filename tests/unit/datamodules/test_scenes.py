@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from support.scenes import PLACES, SETTINGS, THING, is_true, said
 
 from benchmark.audit.published import PUBLISHED_DATA
 from benchmark.tasks import captioning
@@ -11,7 +12,6 @@ from datamodules.captioning.features import Features
 from datamodules.captioning.networks import Descriptor
 from datamodules.captioning.scenes import CAPTIONS, COLORS, PICTURES, Scene, Thing, describe, read_scenes, scenes
 from datamodules.captioning.sources import SPLITS
-from tests.support.scenes import PLACES, SETTINGS, THING, is_true, said
 
 
 def test_captions_read_by_hand() -> None:
