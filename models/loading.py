@@ -17,8 +17,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from datamodules.errors import UserError
-from datamodules.sealed import checksum_of, load_tensors
+from datamodules.sealed import checksum_of
 from datamodules.sources import sha256_of
+from datamodules.tensor_files import load_tensors
 from datamodules.text import read_json as read_any_json
 from models.base import TaskModel
 

@@ -7,7 +7,7 @@ from typing import Any
 from benchmark.files import replacing
 from benchmark.store.records import CHECKPOINT
 from datamodules.errors import UserError, in_one_line
-from datamodules.sealed import load_tensors, save_tensors
+from datamodules.tensor_files import load_tensors, save_tensors
 
 BEFORE = "before.ckpt"
 """The checkpoint before the newest one, in the same folder."""

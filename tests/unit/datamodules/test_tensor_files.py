@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from datamodules.sealed import is_sealed, load_tensors, save_tensors
+from datamodules.sealed import is_sealed
+from datamodules.tensor_files import load_tensors, save_tensors
 
 CONTENT = {"weights": torch.arange(6.0), "name": "a"}
 
