@@ -98,7 +98,7 @@ HOW_TO_READ = (
     "Each comparison has the 95 % interval (Welch) of the change over seeds, on this test set, and where the runs keep "
     "what they give for each test item the interval over seeds and test items, which says what other test sets of the "
     "kind would show. The smallest difference of interest is half of the paper's own effect, or where the paper has "
-    "none 1 % of perplexity, 0.5 points of accuracy or 0.5 BLEU.\n\n"
+    f"none {findings.RELATIVELY} of perplexity or {findings.IN_POINTS} of accuracy or BLEU.\n\n"
     "- **Reproduced**: the whole interval is on the claim's side of zero, and not all below what is of interest.\n"
     "- **Equivalent**: the whole interval is within the smallest difference of interest, on either side of zero.\n"
     "- **Contradicted**: otherwise the whole interval is below the smallest difference of interest.\n"

@@ -53,15 +53,30 @@ def update(
         UserError: the members' log-probabilities or checkpoints cannot be read, or are not of the same tokens.
     """
     records = store.readable()
-    trained = {results.row.name: results.records for results in gather(every, records, here=here)}
     made: list[Record] = []
     commit = describe_commit()  # before the first record, which may itself change the tree
     for row in chosen:
         if row.ensemble_of:
-            members = trained[registry.find(row.ensemble_of, every).name][: row.members]
+            members = members_of(row, every, records, here)
             if len(members) > 1 and (record := _make(row, members, store, data, device, commit)):
                 made.append(record)
     return made
+
+
+def members_of(
+    row: Row, every: Sequence[Row], records: Sequence[Record], here: Callable[[Row], str | None] | None = None
+) -> tuple[Record, ...]:
+    """The runs that an ensemble averages, the first by seed of those that tables show; of another row its first run.
+
+    Args:
+        row: the ensemble, or a row that is trained.
+        every: all rows, including that of the members.
+        records: the runs to choose from.
+        here: gives the checksum of the data at hand for a row; see `gather`.
+    """
+    trained = registry.find(row.ensemble_of or row.name, every)
+    (found,) = (one for one in gather(every, records, here=here) if one.row is trained)
+    return found.records[: row.members]
 
 
 def _make(

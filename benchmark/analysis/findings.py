@@ -23,6 +23,8 @@ MEDIUM_TO_LARGE: PaperRows = ("ptb-medium-dropout", "ptb-large-dropout")
 RELATIVE_INTEREST, POINTS_OF_INTEREST = 0.01, 0.5
 """The smallest difference of interest where the paper has no effect of its own: a part of the perplexity, or points of
 accuracy and of BLEU. Where it has one, half of it."""
+RELATIVELY, IN_POINTS = f"{100 * RELATIVE_INTEREST:g} %", f"{POINTS_OF_INTEREST:g} points"
+"""These differences as texts have them."""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import cast
 
 from sacrebleu.metrics.chrf import CHRF
 
-from benchmark.analysis.results import RowResults, gather, model_name
-from benchmark.store.records import CHECKPOINT, Store
-from benchmark.tasks import registry
+from benchmark.analysis.ensembles import members_of
+from benchmark.analysis.results import model_name
+from benchmark.store.records import CHECKPOINT, Record, Store
 from benchmark.tasks.base import Row
 from benchmark.tasks.captioning import CaptionConfig
 from benchmark.tasks.trained import load_members
@@ -59,24 +59,22 @@ def caption_test_set(row: Row, every: Sequence[Row], store: Path, data: Path, co
     datamodule = row.config.datamodule(data)
     datamodule.prepare_data()
     datamodule.setup("test")
-    records = Store(store).readable()
+    records = Store(store).with_checkpoints()
     captions: dict[str, list[str]] = {}
     for other in every:
         if (other.config.task, other.config.data_set_name) == (row.config.task, row.config.data_set_name):
-            row_of_members = registry.find(other.ensemble_of or other.name, every)
-            (trained,) = gather([row_of_members], records, here=lambda _: datamodule.sha256)
-            captions |= _captions(other, trained, store, datamodule)
+            members = members_of(other, every, records, lambda _: datamodule.sha256)
+            captions |= _captions(other, members, store, datamodule)
     examples, model = datamodule.examples["test"], model_name(row)
     return Gallery(row.config.source, model, examples, captions, *chosen(examples, captions[model], count))
 
 
-def _captions(row: Row, trained: RowResults, store: Path, datamodule: CaptionData) -> dict[str, list[str]]:
+def _captions(row: Row, members: Sequence[Record], store: Path, datamodule: CaptionData) -> dict[str, list[str]]:
     """The captions of one row, by the name of its model; an ensemble takes as many members as have been trained."""
-    paths = [store / record.run / CHECKPOINT for record in trained.records]
-    paths = [path for path in paths if path.is_file()][: row.members]
-    if not paths:
-        name = trained.row.name
+    if not members:
+        name = row.ensemble_of or row.name
         raise UserError(f"{store} has no trained {name}; `rnnreg reproduce --only {name}` trains it")
+    paths = [store / record.run / CHECKPOINT for record in members]
     models = cast("list[Captioner]", load_members(row, paths, datamodule))
     name = f"ensemble of {len(models)}" if row.ensemble_of else model_name(row)
     captions = []

@@ -106,7 +106,9 @@ class Surface:
         return interval(point.change, error)
 
     def pays(self, point: Point) -> bool | None:
-        """Whether dropout lowers perplexity: the interval is above zero and reaches 1 %; of single runs, by 1 %.
+        """Whether dropout lowers perplexity: the interval is above zero and reaches the smallest gain of interest.
+
+        Of single runs, the gain itself must reach it.
 
         None if more seeds are needed.
         """

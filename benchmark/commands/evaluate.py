@@ -164,16 +164,16 @@ def _ensemble(
 ) -> int:
     """Evaluate an ensemble on the data of its members."""
     from benchmark.analysis.ensembles import SEED as ENSEMBLE_SEED
-    from benchmark.sharing.evaluation import evaluate_ensemble, finished_record, members
+    from benchmark.sharing.evaluation import evaluate_ensemble, members
     from benchmark.store.records import Store, run_name
 
     if not inputs.is_own or method != "plain":
         raise UserError(f"{model} is an ensemble, which is evaluated on the data of its runs, by the plain method")
     row = rows[model]
-    chosen = members(row, store)
-    evaluation = evaluate_ensemble(row, chosen, data, accelerator)
-    of_member = finished_record(chosen[0])
-    made = Store(store).find(run_name(row.name, ENSEMBLE_SEED, of_member.fingerprint, of_member.data_sha256))
+    runs = Store(store)
+    chosen = members(row, list(rows.values()), runs)
+    evaluation = evaluate_ensemble(row, chosen, runs, data, accelerator)
+    made = runs.find(run_name(row.name, ENSEMBLE_SEED, chosen[0].fingerprint, chosen[0].data_sha256))
     is_of_these = made is not None and list(made.members) == [one.seed for one in chosen]
     print(model)
     _show(evaluation, made.metrics if made and is_of_these else {})

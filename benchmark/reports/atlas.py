@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from benchmark.analysis.atlas import Against, Atlas, Method, Standing, Tested
+from benchmark.analysis.findings import RELATIVELY
 from benchmark.formatting import Table, as_markdown
 from benchmark.tasks.base import Row
 
@@ -12,8 +13,9 @@ HOW_TO_READ = (
     "Means are over seeds, ± their standard deviation. Intervals are at 95 % and not corrected; p-values are corrected "
     "by Holm's method for the number of methods in the column, and so is what is said in words:\n\n"
     "- **Better**, **worse**: the difference is not zero; wrong for any of the methods in at most 5 % of repetitions.\n"
-    "- **Equivalent**: no difference is as large as the smallest of interest, 1 % of perplexity; wrong for any of them "
-    "in at most 5 % of repetitions. It comes before the others, as a difference may be real and of no interest.\n"
+    f"- **Equivalent**: no difference is as large as the smallest of interest, {RELATIVELY} of perplexity; wrong for "
+    "any of them in at most 5 % of repetitions. It comes before the others, as a difference may be real and of no "
+    "interest.\n"
     "- **Undecided**: neither, so that more seeds are needed.\n\n"
     "The first word is over seeds, on this test text; the second one over seeds and test text, which says what other "
     "texts of the kind would show. Neither counts the luck of tuning: with another draw of trials a method would have "
@@ -23,7 +25,7 @@ HOW_TO_READ = (
 
 IN_WORDS: dict[Standing, str] = {
     "better": "Better than the paper's dropout",
-    "equivalent": "Equivalent to it, within 1 %",
+    "equivalent": f"Equivalent to it, within {RELATIVELY}",
     "worse": "Worse",
     "undecided": "Nobody can say yet",
 }

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
+from benchmark.analysis.findings import IN_POINTS, RELATIVELY
 from benchmark.analysis.precision import Comparison
 from benchmark.formatting import Table
 
 HOW_TO_READ = (
     "Runs of the same rows whose products were made in another precision (`--precision`), beside those in float32. "
     "Mean ± standard deviation over seeds, and the change with its 95 % interval (Welch) over seeds. Equivalent: the "
-    "whole interval is within 1 % of the perplexity, half a point of accuracy or half a point of BLEU on either side "
-    "of zero. Different: otherwise the whole interval is on one side of zero. The runs in another precision are in no "
+    f"whole interval is within {RELATIVELY} of the perplexity, or {IN_POINTS} of accuracy or BLEU, on either side of "
+    "zero. Different: otherwise the whole interval is on one side of zero. The runs in another precision are in no "
     "other table."
 )
 

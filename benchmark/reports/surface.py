@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from benchmark.analysis.findings import RELATIVELY
 from benchmark.analysis.names import short_names
 from benchmark.analysis.surface import METRIC, Point, Surface, as_text, surfaces
 from benchmark.formatting import Table, as_markdown
@@ -21,9 +22,9 @@ HOW_TO_READ = (
     "all perplexities are of the same predictions, with as many updates at the same learning rates as on the whole "
     "text. Perplexity is that of the validation text after a run's best epoch, as early stopping would take it. The "
     "probability with dropout is the best of those tried, chosen on the same text. It pays if the 95 % interval of its "
-    "gain over seeds lies above zero and reaches 1 %; the relative spread over seeds is pooled over all models; of "
-    "single runs a gain of 1 % decides. Its worth in text is how many times the text the same model needs without "
-    "dropout for the same perplexity, interpolated between the parts that were run."
+    f"gain over seeds lies above zero and reaches {RELATIVELY}; the relative spread over seeds is pooled over all "
+    f"models; of single runs a gain of {RELATIVELY} decides. Its worth in text is how many times the text the same "
+    "model needs without dropout for the same perplexity, interpolated between the parts that were run."
 )
 SHADES = 0.75
 """Transparency that the highest probability of dropping is away from the lowest one above 0."""

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from lightning import Trainer
 
-from benchmark.analysis.ensembles import perplexities
-from benchmark.store.records import Record
+from benchmark.analysis.ensembles import members_of, perplexities
+from benchmark.store.records import Record, Store
 from benchmark.tasks import registry
 from benchmark.tasks.base import Config, Row
-from benchmark.tasks.trained import Trained, find_all_trained
+from benchmark.tasks.trained import Trained
 from benchmark.training.options import Options
 from benchmark.training.train import configure, log_probabilities
 from datamodules.base import TaskData
@@ -107,31 +107,30 @@ def comparison(metrics: dict[str, float], record: Record) -> str:
     return f"largest difference from the record: {differences[name]:+.2g} ({name}){lacking}"
 
 
-def members(row: Row, store: Path) -> list[Trained]:
-    """The trained members of an ensemble, as many as the row asks for: of one configuration and of the same data.
+def members(row: Row, every: Sequence[Row], store: Store) -> tuple[Record, ...]:
+    """The runs that an ensemble averages, of those whose checkpoints are there.
 
     Raises:
         UserError: there are fewer than two.
     """
-    fingerprint = row.config.fingerprint()
-    found = [one for one in find_all_trained(row.ensemble_of, store) if one.record and one.seed is not None]
-    own = [one for one in found if one.record and one.record.fingerprint == fingerprint]
-    own = [one for one in own if one.record and own[0].record and one.record.data_sha256 == own[0].record.data_sha256]
-    if len(own) < 2:
+    found = members_of(row, every, store.with_checkpoints())
+    if len(found) < 2:
         raise UserError(
-            f"{store} has {len(own)} trained runs of {row.ensemble_of}, and {row.name} averages {row.members}; "
+            f"{store.root} has {len(found)} trained runs of {row.ensemble_of}, and {row.name} averages {row.members}; "
             f"`rnnreg reproduce --only {row.name}` trains them"
         )
-    return own[: row.members]
+    return found
 
 
-def evaluate_ensemble(row: Row, chosen: Sequence[Trained], data: Path, accelerator: Accelerator = "auto") -> Outcome:
+def evaluate_ensemble(
+    row: Row, chosen: Sequence[Record], store: Store, data: Path, accelerator: Accelerator = "auto"
+) -> Outcome:
     """The metrics of an ensemble on the data of its members, computed as those of its record are."""
-    datamodule = own_data(finished_record(chosen[0]), data)
+    datamodule = own_data(chosen[0], data)
     models: list[TaskModel] = []
     kept: list[Any] = []
     for one in chosen:
-        model = load(one.place).model
+        model = load(store.root / one.run).model
         final_evaluation(model, datamodule, accelerator)
         models.append(model)
         kept.append(log_probabilities(model))

@@ -224,6 +224,10 @@ class Store:
             print(f"rnnreg: left out: {line}", file=sys.stderr)
         return found
 
+    def with_checkpoints(self) -> list[Record]:
+        """Those of the readable records whose models are there."""
+        return [record for record in self.readable() if (self.root / record.run / CHECKPOINT).is_file()]
+
     def has_log_probabilities(self, record: Record) -> bool:
         """Whether the log-probabilities of a run are there beside its record."""
         return (self.root / record.run / LOG_PROBABILITIES).is_file()

@@ -49,8 +49,9 @@ def test_all_seeds_the_best_of_them_and_their_ensemble(tiny_row, rnnreg, tmp_pat
     assert f"rnnreg: tiny seed {best.seed}, the best on validation data" in err
 
     average = replace(tiny_row, name="tiny-average-2", ensemble_of="tiny", members=2)
-    (made,) = ensembles.update([average], [tiny_row, average], Store(tmp_path / "runs"), tmp_path / "data")
-    found = evaluate_ensemble(average, members(average, tmp_path / "runs"), tmp_path / "data")
+    every, runs = [tiny_row, average], Store(tmp_path / "runs")
+    (made,) = ensembles.update([average], every, runs, tmp_path / "data")
+    found = evaluate_ensemble(average, members(average, every, runs), runs, tmp_path / "data")
     assert found.metrics == made.metrics
     assert list(found.remarks) == ["2 of 2 members: seeds 1, 2"]
 
