@@ -31,7 +31,7 @@ PUBLISHED_DATA = {
     "phrases": PublishedData(("a82e7c34eb1842378188417a26ed949740493d9729790abc187bcd5c901b6a0d",)),
     "bible": PublishedData(("f4ecc7a7b634bcac54225c78d87656f3d9bbd561cc51888d7959a6ee16227bfc",)),
     "multi30k": PublishedData(("dd35a6922b45148d3df1d03f2b61b22a53af7449eb077e1dced5bc4167b1c996",)),
-    "scenes": PublishedData(("2cb02b31f9502fee2c91d0786624d359532551cb59715afa6c97721e44abbfe4",)),
+    "scenes": PublishedData(("45bc373ea6d1795937331b78d740368f8f2a81876b9dfda83f82c3c921576046",)),
     "openmoji": PublishedData(("18e8d0e06a78b08d3d0378fe5da8837f56ef5796bb881645a215d5437290a38d",)),
     "flickr8k-1k": PublishedData(
         (

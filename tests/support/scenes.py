@@ -6,25 +6,23 @@ from datamodules.captioning.scenes import Scene
 
 THING = re.compile(r"a ((?:red|yellow|blue|black|pink) \w+)")
 PLACES = {
-    "T to the left of T": "left right",
-    "T on the left and T on the right": "left right",
-    "T next to T": "",
+    "T left of T": "left right",
     "T beside T": "",
-    "T and T side by side": "",
+    "T next to T": "",
+    "T and T": "",
     "T above T": "above below",
     "T high above T": "above below",
-    "T flies over T": "above below",
-    "T in the air over T": "above below",
-    "T in the sky above T": "above below",
+    "T over T": "above below",
+    "T flying over T": "above below",
 }
 """What a caption says of the places of its two things, in the order in which it names them."""
 SETTINGS = {
-    "on the grass": "grass",
-    "in the snow": "snow",
-    "on the beach": "sand",
-    "on a sunny day": "sun",
+    "on grass": "grass",
+    "in snow": "snow",
+    "on sand": "sand",
+    "in sunshine": "sun",
     "at night": "moon",
-    "on a cloudy day": "clouds",
+    "under clouds": "clouds",
 }
 
 

@@ -15,11 +15,11 @@ from datamodules.captioning.sources import SPLITS
 
 
 def test_captions_read_by_hand() -> None:
-    assert said("a red house to the left of a blue car in the snow") == (
+    assert said("a red house left of a blue car in snow") == (
         {"red house": "left", "blue car": "right"},
         "snow",
     )
-    assert said("a blue kite flies over a pink tent at night") == (
+    assert said("a blue kite flying over a pink tent at night") == (
         {"blue kite": "above", "pink tent": "below"},
         "moon",
     )
@@ -29,7 +29,7 @@ def test_every_caption_is_true_and_names_each_thing() -> None:
     forms = set()
     for scene in scenes():
         captions = describe(scene)
-        assert len(set(captions)) == CAPTIONS
+        assert len(set(captions)) == 4
         assert all(is_true(caption, scene) for caption in captions)
         forms |= {THING.sub("T", caption) for caption in captions}
     assert len(forms) == len(PLACES) * len(SETTINGS)
@@ -38,11 +38,11 @@ def test_every_caption_is_true_and_names_each_thing() -> None:
 def test_captions_that_are_not_true_are_found() -> None:
     scene = Scene(Thing("red", "kite"), Thing("blue", "car"), "snow", "moon")
     assert is_true("a red kite above a blue car at night", scene)
-    assert is_true("a blue car beside a red kite in the snow", scene)
+    assert is_true("a blue car beside a red kite in snow", scene)
     assert not is_true("a blue car above a red kite at night", scene)
-    assert not is_true("a red kite to the left of a blue car at night", scene)
+    assert not is_true("a red kite left of a blue car at night", scene)
     assert not is_true("a blue kite above a red car at night", scene)
-    assert not is_true("a red kite above a blue car on the grass", scene)
+    assert not is_true("a red kite above a blue car on grass", scene)
     assert not is_true("a red kite above a red kite at night", scene)
     assert not is_true("a red kite", scene)
 
@@ -75,7 +75,8 @@ def test_no_split_knows_a_pair_a_picture_or_a_caption_of_another() -> None:
     assert len(pairs) == len(every)
     assert len({example.picture.stamp for example in every}) == len(every)
     captions = {split: {text for one in examples for text in one.captions} for split, examples in splits.items()}
-    assert sum(map(len, captions.values())) == len(set().union(*captions.values())) == CAPTIONS * len(every)
+    count = sum(PICTURES[split] * CAPTIONS[split] for split in PICTURES)
+    assert sum(map(len, captions.values())) == len(set().union(*captions.values())) == count
 
 
 def test_words_are_known_and_the_data_are_the_published_ones(tmp_path: Path) -> None:
