@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Mapping
+from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 
 import torch
@@ -23,6 +24,12 @@ def context() -> BaseContext:
     if not _environment_of_server:
         _environment_of_server.update(os.environ)
     return found
+
+
+def start_server() -> None:
+    """Start the server that processes are forked from, if they are, so that it imports while this process goes on."""
+    if context().get_start_method() == "forkserver":
+        forkserver.ensure_running()
 
 
 def changed_environment() -> dict[str, str]:

@@ -16,7 +16,7 @@ import torch
 from benchmark.grid.launchers.base import Launcher, Work, WorkerDied, threads_each
 from benchmark.training.devices import check_gpus, follow_parent
 from benchmark.training.options import Options, require_at_most
-from benchmark.training.processes import begin, changed_environment, context
+from benchmark.training.processes import begin, changed_environment, context, start_server
 from datamodules.cache import cores
 
 
@@ -92,6 +92,7 @@ class Local(Launcher):
         for slot in self._slots:
             self._free.put(slot)
         self._waiting = ThreadPoolExecutor(self.slots)
+        start_server()  # while the data is prepared
 
     def launch(self, work: Work, arguments: Sequence[Any]) -> list[Future[Any]]:
         """Do the work on each argument in the next free slot."""

@@ -80,9 +80,9 @@ def test_rows_are_those_of_table_4() -> None:
         "flickr8k-1k-efficientnet-lite0": "flickr8k-1k-cnn",
         "flickr8k-1k-efficientnet-lite0-5-folds": "flickr8k-folds",
     }
-    for seen in captioning.DATA_SETS:
-        found = {row.name: row for row in captioning.ROWS if row.config.data_set_name == seen}
-        name = cnn.get(seen, seen)
+    for seen, size in {(row.config.data_set_name, row.size): None for row in captioning.ROWS}:
+        found = {row.name: row for row in captioning.ROWS if (row.config.data_set_name, row.size) == (seen, size)}
+        name = cnn.get(seen, seen) + ("-large" if size == "large" else "")
         assert set(found) == {name + variant for variant in published}
         for variant, figures in published.items():
             paper = found[name + variant].published
