@@ -257,11 +257,11 @@ SCENES_LARGE_PLAIN = replace(
     name=f"{SCENES}-large",
     profiles=("standard",),
     size="large",
-    config=replace(SCENES_PLAIN.config, hidden_size=384, lr=0.3, flat_epochs=16, epochs=24),
+    config=replace(SCENES_PLAIN.config, hidden_size=320, lr=0.3, flat_epochs=20, epochs=30),
 )
 SCENES_LARGE_TRIED = (
-    "384 units with dropout 0, 0.3 and 0.5 for 24 epochs, and 320 with 0.3 and 0.4 for 30, judged on validation "
-    "pictures; seed 11 of each, on other scenes than these"
+    "320 units with dropout 0.3 and 0.4 for 30 epochs, and 384 with 0, 0.3 and 0.5 for 24, which were hardly better and "
+    "too large to ship; judged on validation pictures, seed 11 of each, on other scenes than these"
 )
 
 # OpenMoji: names of a few words; in no profile, since it decides nothing. There are few epochs, since held-out
@@ -295,6 +295,6 @@ ROWS: tuple[Row, ...] = (
     *_rows(replace(FLICKR8K_PART_CNN_PLAIN, tried=CNN_TRIED), dropout=0.5, seeds=10, lr=2.0, epochs=20),
     *_rows(replace(FLICKR8K_FOLDS_PLAIN, tried=FOLDS_TRIED), dropout=0.5, seeds=10, lr=2.0, epochs=13),
     *_rows(replace(SCENES_PLAIN, tried=SCENES_TRIED), dropout=0.3, seeds=5, flat_epochs=9, epochs=14),
-    *_rows(replace(SCENES_LARGE_PLAIN, tried=SCENES_LARGE_TRIED), dropout=0.5, seeds=5),
+    *_rows(replace(SCENES_LARGE_PLAIN, tried=SCENES_LARGE_TRIED), dropout=0.4, seeds=5),
     *_rows(replace(OPENMOJI_PLAIN, tried="several learning rates, of which 0.5 was the best for both"), dropout=0.7),
 )
