@@ -41,7 +41,7 @@ class Gallery:
 
 
 def caption_test_set(row: Row, every: Sequence[Row], store: Path, data: Path, count: int) -> Gallery:
-    """Caption the test pictures of a row's source with every row of that source, as that row sees it.
+    """Caption the test pictures of a row's source with every row of its size on that source.
 
     Args:
         row: the row whose captions choose the pictures.
@@ -61,8 +61,9 @@ def caption_test_set(row: Row, every: Sequence[Row], store: Path, data: Path, co
     datamodule.setup("test")
     records = Store(store).with_checkpoints()
     captions: dict[str, list[str]] = {}
+    compared = row.config.task, row.config.data_set_name, row.size
     for other in every:
-        if (other.config.task, other.config.data_set_name) == (row.config.task, row.config.data_set_name):
+        if (other.config.task, other.config.data_set_name, other.size) == compared:
             members = members_of(other, every, records, lambda _: datamodule.sha256)
             captions |= _captions(other, members, store, datamodule)
     examples, model = datamodule.examples["test"], model_name(row)

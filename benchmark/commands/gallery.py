@@ -15,7 +15,7 @@ def gallery(
     output: Path = Path("captions.png"),
     rows_file: Path | None = None,
 ) -> int:
-    """Draw test pictures with the captions that every row of their data set gives them.
+    """Draw test pictures with the captions that every row of one size gives them.
 
     The pictures are those that the row captions best, middling and worst: highest, median and lowest chrF against the
     references, ties broken by a hash of the picture's name, one picture of each drawing. A single model is that of the

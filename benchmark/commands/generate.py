@@ -95,7 +95,7 @@ def translate(
 
 def caption(
     images: list[Path],
-    row: RowName = "scenes-dropout",
+    row: RowName = "scenes-large-dropout",
     seed: NonNegativeInt | None = None,
     store: Path = Path("runs"),
     features: Path | None = None,

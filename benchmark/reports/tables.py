@@ -237,7 +237,7 @@ def claims_summary(table: Sequence[RowResults]) -> str:
             mine = [one for one in judged if one.claim is claim and ("quick" in one.profiles) == quick]
             cells.append("; ".join(one.in_short for one in mine) or NOT_RUN)
         body.append((claim.section, claim.statement, *cells))
-    summary = Table(("section", "claim", "quick profile", "real data"), tuple(body)).markdown()
+    summary = Table(("section", "claim", "quick profile", "other data"), tuple(body)).markdown()
     return (
         f"{summary}\n\nIn parentheses: the data set and, if a claim holds only in part, how many of its comparisons do."
     )

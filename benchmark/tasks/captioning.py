@@ -260,8 +260,8 @@ SCENES_LARGE_PLAIN = replace(
     config=replace(SCENES_PLAIN.config, hidden_size=320, lr=0.3, flat_epochs=20, epochs=30),
 )
 SCENES_LARGE_TRIED = (
-    "320 units with dropout 0.3 and 0.4 for 30 epochs, and 384 with 0, 0.3 and 0.5 for 24, which were hardly better and "
-    "too large to ship; judged on validation pictures, seed 11 of each, on other scenes than these"
+    "320 units with dropout 0.3 and 0.4 for 30 epochs, and 384 with 0, 0.3 and 0.5 for 24, which were hardly better "
+    "and too large to ship; judged on validation pictures, seed 11 of each, on other scenes than these"
 )
 
 # OpenMoji: names of a few words; in no profile, since it decides nothing. There are few epochs, since held-out

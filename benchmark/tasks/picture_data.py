@@ -24,8 +24,8 @@ DATA_SETS = {
         "another data set than the paper's Table 4; not to be compared with the tables of one split",
     ),
     SCENES: DataSet(
-        "Image captions, scenes that the suite draws and describes, quick profile, vectors from a weight-free "
-        "descriptor of edges and colors",
+        "Image captions, scenes that the suite draws and describes, vectors from a weight-free descriptor of edges and "
+        "colors",
         "synthetic pictures and captions and scaled-down models, not comparable with the paper's numbers",
     ),
     OPENMOJI.name: DataSet(
