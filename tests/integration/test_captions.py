@@ -39,7 +39,7 @@ def tiny_row(folder: Path, **changes):
 
 
 def rows_file(tmp_path: Path, folder: Path) -> Path:
-    """A rows file with a plain row, one with dropout, and the average of two plain ones."""
+    """A rows file with a plain row, one with dropout, the average of plain ones, and a larger one that none trains."""
     path = tmp_path / f"caption_rows_{abs(hash(str(tmp_path)))}.py"
     path.write_text(
         "from dataclasses import replace\nfrom benchmark.tasks.registry import find\n"
@@ -49,6 +49,7 @@ def rows_file(tmp_path: Path, folder: Path) -> Path:
         "    PLAIN,\n"
         "    replace(PLAIN, name='tiny-dropout', label='regularized', config=replace(CONFIG, dropout=0.2), seeds=1),\n"
         "    replace(PLAIN, name='tiny-average', ensemble_of='tiny', members=3),\n"
+        "    replace(PLAIN, name='tiny-large', size='large'),\n"
         "]\n"
     )
     return path
