@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.analysis.results import gather
+from benchmark.analysis.results import RowResults, gather
 from benchmark.analysis.subsets import Mixture, perplexity
 from benchmark.store.provenance import describe_commit, describe_versions
 from benchmark.store.records import CHECKPOINT, FLOAT32, Record, Store, checksum_arrays, run_name
@@ -52,30 +52,26 @@ def update(
     Raises:
         UserError: the members' log-probabilities or checkpoints cannot be read, or are not of the same tokens.
     """
-    records = store.readable()
+    table = gather(every, store.readable(), here=here)
     made: list[Record] = []
     commit = describe_commit()  # before the first record, which may itself change the tree
     for row in chosen:
         if row.ensemble_of:
-            members = members_of(row, every, records, here)
+            members = members_of(row, table)
             if len(members) > 1 and (record := _make(row, members, store, data, device, commit)):
                 made.append(record)
     return made
 
 
-def members_of(
-    row: Row, every: Sequence[Row], records: Sequence[Record], here: Callable[[Row], str | None] | None = None
-) -> tuple[Record, ...]:
+def members_of(row: Row, table: Sequence[RowResults]) -> tuple[Record, ...]:
     """The runs that an ensemble averages, the first by seed of those that tables show; of another row its first run.
 
     Args:
         row: the ensemble, or a row that is trained.
-        every: all rows, including that of the members.
-        records: the runs to choose from.
-        here: gives the checksum of the data at hand for a row; see `gather`.
+        table: the runs of all rows, including that of the members.
     """
-    trained = registry.find(row.ensemble_of or row.name, every)
-    (found,) = (one for one in gather(every, records, here=here) if one.row is trained)
+    trained = registry.find(row.ensemble_of or row.name, [one.row for one in table])
+    (found,) = (one for one in table if one.row is trained)
     return found.records[: row.members]
 
 

@@ -9,7 +9,7 @@ from typing import cast
 from sacrebleu.metrics.chrf import CHRF
 
 from benchmark.analysis.ensembles import members_of
-from benchmark.analysis.results import model_name
+from benchmark.analysis.results import gather, model_name
 from benchmark.store.records import CHECKPOINT, Record, Store
 from benchmark.tasks.base import Row
 from benchmark.tasks.captioning import CaptionConfig
@@ -59,13 +59,12 @@ def caption_test_set(row: Row, every: Sequence[Row], store: Path, data: Path, co
     datamodule = row.config.datamodule(data)
     datamodule.prepare_data()
     datamodule.setup("test")
-    records = Store(store).with_checkpoints()
+    table = gather(every, Store(store).with_checkpoints(), here=lambda _: datamodule.sha256)
     captions: dict[str, list[str]] = {}
     compared = row.config.task, row.config.data_set_name, row.size
     for other in every:
         if (other.config.task, other.config.data_set_name, other.size) == compared:
-            members = members_of(other, every, records, lambda _: datamodule.sha256)
-            captions |= _captions(other, members, store, datamodule)
+            captions |= _captions(other, members_of(other, table), store, datamodule)
     examples, model = datamodule.examples["test"], model_name(row)
     return Gallery(row.config.source, model, examples, captions, *chosen(examples, captions[model], count))
 

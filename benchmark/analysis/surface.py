@@ -108,9 +108,7 @@ class Surface:
     def pays(self, point: Point) -> bool | None:
         """Whether dropout lowers perplexity: the interval is above zero and reaches the smallest gain of interest.
 
-        Of single runs, the gain itself must reach it.
-
-        None if more seeds are needed.
+        Of single runs, the gain itself must reach it. None if more seeds are needed.
         """
         found = self.interval(point)
         if found is None:

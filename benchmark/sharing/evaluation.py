@@ -9,6 +9,7 @@ from typing import Any, Literal
 from lightning import Trainer
 
 from benchmark.analysis.ensembles import members_of, perplexities
+from benchmark.analysis.results import gather
 from benchmark.store.records import Record, Store
 from benchmark.tasks import registry
 from benchmark.tasks.base import Config, Row
@@ -113,7 +114,7 @@ def members(row: Row, every: Sequence[Row], store: Store) -> tuple[Record, ...]:
     Raises:
         UserError: there are fewer than two.
     """
-    found = members_of(row, every, store.with_checkpoints())
+    found = members_of(row, gather(every, store.with_checkpoints()))
     if len(found) < 2:
         raise UserError(
             f"{store.root} has {len(found)} trained runs of {row.ensemble_of}, and {row.name} averages {row.members}; "

@@ -55,7 +55,7 @@ SKIES = {
     "clouds": ("#c3c9d1", '<g fill="#8f98a5"><circle cx="-6" r="4"/><circle r="6"/><circle cx="6" r="4"/></g>'),
 }
 
-# Words. {first} is on the left or in the air, and always named first; a caption tells either the ground or the sky.
+# Words. The thing on the left or in the air is named first; a caption tells either the ground or the sky.
 SETTINGS = {
     "grass": "on grass",
     "snow": "in snow",
