@@ -159,6 +159,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def share_of_cores(shares: int) -> int:
+    """Threads that each of so many processes side by side may use: at least one, at most `OMP_NUM_THREADS` if set."""
+    most = os.environ.get("OMP_NUM_THREADS", "")
+    share = max(1, cores() // shares)
+    return min(share, int(most)) if most.isascii() and most.isdigit() and int(most) else share
+
+
 def on_all_cores(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
     """Each item with the value of the function, in order, computed a few items ahead.
 

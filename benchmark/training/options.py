@@ -35,7 +35,7 @@ class Options:
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     """Device kind: auto takes GPUs where there are any."""
     threads: PositiveInt | None = None
-    """CPU threads of one run on each of its devices; by default its share of the cores."""
+    """CPU threads of one run on each of its devices; by default its share of the cores, at most `OMP_NUM_THREADS`."""
     devices: PositiveInt = 1
     """Devices of one run on each machine: GPUs, or processes on a CPU, which share its batches."""
     precision: Precision = "32"

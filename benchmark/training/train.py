@@ -38,7 +38,7 @@ from benchmark.training.options import Options, require_at_most
 from benchmark.training.precision import on_gpu, precision_plugin, require_precision
 from benchmark.training.quiet import quieten
 from datamodules.base import TaskData
-from datamodules.cache import cores
+from datamodules.cache import share_of_cores
 from datamodules.order import mix
 from models.base import TaskModel
 
@@ -140,7 +140,7 @@ def configure(options: Options) -> None:
     """Set up this process: what it prints, how many threads it uses, how it keeps memory."""
     quieten()
     shared = options.devices > 1 and not on_gpu(options)
-    if threads := options.threads or (max(1, cores() // options.devices) if shared else None):
+    if threads := options.threads or (share_of_cores(options.devices) if shared else None):
         torch.set_num_threads(threads)
         if options.processes > 1:
             os.environ["OMP_NUM_THREADS"] = str(threads)  # else Lightning's DDP sets a number of its own

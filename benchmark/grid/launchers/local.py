@@ -17,7 +17,7 @@ from benchmark.grid.launchers.base import Launcher, Work, WorkerDied, threads_ea
 from benchmark.training.devices import check_gpus, follow_parent
 from benchmark.training.options import Options, require_at_most
 from benchmark.training.processes import begin, changed_environment, context, start_server
-from datamodules.cache import cores
+from datamodules.cache import cores, share_of_cores
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Local(Launcher):
         require_at_most("--jobs", jobs)
         environments = environments_of_slots(options, jobs, runs_per_device)[:runs]
         self.slots = len(environments)
-        threads = options.threads or max(1, cores() // (self.slots * options.devices))
+        threads = options.threads or share_of_cores(self.slots * options.devices)
         self.options = replace(options, threads=threads)
         self.description = f"{self.slots} at a time, {threads_each(threads)}"
         self._slots = [Slot(environment) for environment in environments]

@@ -16,6 +16,7 @@ from benchmark.grid.launchers.local import Local
 from benchmark.tasks import registry
 from benchmark.training.endings import Interrupted
 from benchmark.training.options import Options
+from datamodules.cache import share_of_cores
 from datamodules.errors import UserError
 
 
@@ -71,7 +72,9 @@ def test_free_slots_take_the_next_run_each_in_its_own_environment(monkeypatch) -
 
 
 def test_on_a_cpu_cores_are_shared_out(monkeypatch) -> None:
-    monkeypatch.setattr("benchmark.grid.launchers.local.cores", lambda: 8)
+    for place in ("benchmark.grid.launchers.local", "datamodules.cache"):
+        monkeypatch.setattr(f"{place}.cores", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS")
     for given, jobs, runs, slots, threads in (
         (options(), None, None, 8, 1),
         (options(), None, 20, 8, 1),
@@ -86,6 +89,15 @@ def test_on_a_cpu_cores_are_shared_out(monkeypatch) -> None:
         launcher = Local(given, jobs, runs=runs)
         assert (launcher.slots, launcher.options.threads) == (slots, threads)
         launcher.close(abort=True)
+
+
+def test_no_run_takes_more_threads_than_the_environment_grants(monkeypatch) -> None:
+    monkeypatch.setattr("datamodules.cache.cores", lambda: 8)
+    for granted, shares, threads in (
+        ("1", 1, 1), ("3", 2, 3), ("3", 4, 2), ("16", 1, 8), ("1", 16, 1), ("0", 2, 4), ("4,2", 2, 4), ("", 2, 4),
+    ):  # fmt: skip
+        monkeypatch.setenv("OMP_NUM_THREADS", granted)
+        assert share_of_cores(shares) == threads
 
 
 @pytest.mark.parametrize(
