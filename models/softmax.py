@@ -70,6 +70,15 @@ class _TrueLogProbabilities(torch.autograd.Function):
             by = (-d_found).to(scores.dtype)
             d_weight, d_bias = scores.t() @ (x * by), (by.t() @ scores).squeeze(0)
             return (scores @ w * by).to(of_hidden), d_weight.to(of_weight), d_bias.to(of_weight), None, None
-        d_scores = torch.zeros_like(scores).scatter_(1, targets.clamp(min=0)[:, None], d_found)
-        d_scores = torch.ops.aten._log_softmax_backward_data.out(d_scores, scores, 1, scores.dtype, out=d_scores)
+        d_scores = _to_gradients(scores, targets.clamp(min=0)[:, None], d_found)
         return d_scores @ w, transposed_product(d_scores, x), d_scores.sum(0), None, None
+
+
+def _to_gradients(scores: Tensor, ids: Tensor, d_found: Tensor) -> Tensor:
+    """In place of log-probabilities [n, words] put the gradients of logits, from those of true words [n, 1]."""
+    block = scores.new_zeros(min(ROWS_AT_ONCE, len(scores)), scores.shape[1])
+    for part, one, d_one in zip(*(torch.split(x, ROWS_AT_ONCE) for x in (scores, ids, d_found)), strict=True):
+        d_part = block[: len(part)].scatter_(1, one, d_one)
+        torch.ops.aten._log_softmax_backward_data.out(d_part, part, 1, part.dtype, out=part)
+        d_part.scatter_(1, one, 0.0)
+    return scores

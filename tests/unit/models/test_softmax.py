@@ -56,3 +56,11 @@ def test_without_gradients_the_values_are_the_same() -> None:
     trained = score_words(layer, hidden, targets)
     with torch.no_grad():
         assert torch.equal(score_words(layer, hidden, targets), trained)
+
+
+def test_a_second_backward_pass_is_refused_as_the_tensor_holds_gradients_by_then() -> None:
+    layer, hidden = nn.Linear(8, WORDS), torch.randn(TIME, BATCH, 8)
+    loss = score_words(layer, hidden, torch.randint(WORDS, (TIME, BATCH))).sum()
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
