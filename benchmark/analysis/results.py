@@ -168,7 +168,7 @@ def gather(
         of_sources.setdefault(row.config.data_key, []).extend(found)
     shown: dict[tuple[object, ...], str] = {}
     for key, found in of_sources.items():
-        if len(same_data.by_data(found)) > 1:
+        if len(same_data.grouped(found)) > 1:
             shown[key] = same_data.choose(found, here(rows_of[key]) if here else None)
             if warnings is not None:
                 warnings.append(same_data.warning(rows_of[key].config.source, found, shown[key]))

@@ -9,23 +9,24 @@ SHOWN_DIGITS = 8
 """Digits of a checksum that a warning shows."""
 
 
-def choose(records: Sequence[Record], here: str | None = None) -> str:
+def choose(records: Sequence[Record], here: str | None = None, field: str = "data_sha256") -> str:
     """The checksum of the data whose runs are shown: of the data at hand, else of most runs, of as many the newest.
 
     Args:
         records: records of one kind of data, at least one.
         here: the checksum of the data at hand; None if it is not known.
+        field: another field whose value is chosen in the same way.
     """
-    of_data = by_data(records)
-    newest = {data: max(record.finished for record in found) for data, found in of_data.items()}
-    return max(of_data, key=lambda data: (data == here, len(_runs(of_data[data])), newest[data], data))
+    found = grouped(records, field)
+    newest = {value: max(record.finished for record in of_value) for value, of_value in found.items()}
+    return max(found, key=lambda value: (value == here, len(_runs(found[value])), newest[value], value))
 
 
-def by_data(records: Iterable[Record]) -> dict[str, list[Record]]:
-    """The records of each data, by its checksum."""
+def grouped(records: Iterable[Record], field: str = "data_sha256") -> dict[str, list[Record]]:
+    """The records of each data, by its checksum, or by another field."""
     found: dict[str, list[Record]] = {}
     for record in records:
-        found.setdefault(record.data_sha256, []).append(record)
+        found.setdefault(getattr(record, field), []).append(record)
     return found
 
 
@@ -37,7 +38,7 @@ def warning(name: str, records: Sequence[Record], shown: str) -> str:
         records: its records.
         shown: checksum of the data that is shown.
     """
-    of_data = by_data(records)
+    of_data = grouped(records)
     others = [_in_words(data, of_data[data]) for data in sorted(of_data) if data != shown]
     return (
         f"{name}: {', '.join(others)}; shown are {_in_words(shown, of_data[shown])}, "

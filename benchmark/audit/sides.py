@@ -2,12 +2,13 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from benchmark.analysis.same_data import choose
 from benchmark.audit.entries import Entry, quoted, read_entries, read_entry
 from benchmark.audit.history import History
 from benchmark.formatting import count as counted
@@ -147,21 +148,12 @@ def _by_row(entries: Iterable[Entry], where: str) -> dict[str, Side]:
 def _of_one_kind(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
     """The runs of one configuration and of one data, one for each seed, and what is left out for that."""
     kept, notes = [(entry, entry.record) for entry in entries if entry.record], []
-    kinds: tuple[tuple[str, Callable[[Record], str]], ...] = (
-        ("another configuration or protocol", lambda record: record.fingerprint),
-        ("other data", lambda record: record.data_sha256),
-    )
-    for other, kind_of in kinds:
-        kinds_there: dict[str, list[tuple[Entry, Record]]] = {}
-        for entry, record in kept:
-            kinds_there.setdefault(kind_of(record), []).append((entry, record))
-        most = max(
-            kinds_there.values(),
-            key=lambda found: (len({record.seed for _, record in found}), max(record.finished for _, record in found)),
-        )
-        if len(most) < len(kept):
-            notes.append(f"{counted(len(kept) - len(most), 'run')} of {other} left out")
-        kept = most
+    for field, other in (("fingerprint", "another configuration or protocol"), ("data_sha256", "other data")):
+        shown = choose([record for _, record in kept], field=field)
+        of_shown = [(entry, record) for entry, record in kept if getattr(record, field) == shown]
+        if others := len(kept) - len(of_shown):
+            notes.append(f"{counted(others, 'run')} of {other} left out")
+        kept = of_shown
     newest = {record.seed: entry for entry, record in sorted(kept, key=lambda one: one[1].finished)}
     if len(newest) < len(kept):
         notes.append(f"{counted(len(kept) - len(newest), 'run')} of a seed that has a newer one left out")
