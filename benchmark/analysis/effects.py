@@ -136,7 +136,7 @@ def known_words(group: Sequence[RowResults]) -> list[Metric]:
     return [
         replace(metric, name=f"{metric.name}_known_words", label=f"{metric.label}, known words")
         for metric in group[0].row.config.primary_metrics()
-        if metric.name.endswith("_perplexity")
+        if metric.kind == "perplexity"
     ]
 
 
@@ -164,9 +164,9 @@ def item_influences(results: RowResults, metric: Metric) -> np.ndarray | None:
     """
     if metric.name == f"{metric.split}_perplexity":
         found = [perplexity_influences(array) for array in results.log_probabilities(metric.split)]
-    elif metric.name.endswith("_bleu"):
+    elif metric.kind == "bleu":
         found = [bleu_influences(counts) for counts in results.items(metric.name)]
-    elif metric.name.endswith("_frame_accuracy"):
+    elif metric.kind == "accuracy":
         found = [rate_influences(right, counted) for right, counted in (each.T for each in results.items(metric.name))]
     else:
         return None

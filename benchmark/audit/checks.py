@@ -16,6 +16,7 @@ from benchmark.audit.published import PUBLISHED_DATA
 from benchmark.audit.training_causes import update_ratios
 from benchmark.store.provenance import is_committed
 from benchmark.store.records import ITEMS, LOG_PROBABILITIES, checksum_arrays
+from benchmark.tasks.metrics import RANGES, kind_of
 from datamodules.errors import UserError
 
 Check = Callable[[Case], Iterator[str]]
@@ -117,7 +118,7 @@ def perplexity(case: Case) -> Iterator[str]:
 def other_perplexities(case: Case) -> Iterator[str]:
     """Perplexities of other tokens than those of the log-probabilities are not recomputed."""
     for name in case.record.metrics:
-        if "perplexity" in name and not name.endswith("_perplexity"):
+        if kind_of(name) == "perplexity" and not name.endswith("_perplexity"):
             yield Gap(f"{quoted(name)}: no log-probabilities of its tokens are kept")
 
 
@@ -138,15 +139,15 @@ def items(case: Case) -> Iterator[str]:
 
 
 def scores(case: Case) -> Iterator[str]:
-    """BLEU and frame accuracy are those of the counts of each test item, where a record keeps them."""
+    """BLEU and frame accuracy are those of the counts of each item, which are not kept of the training set."""
     for name, stored in case.record.metrics.items():
-        if not ("bleu" in name or name.endswith("_frame_accuracy")):
+        if (kind := kind_of(name)) not in ("bleu", "accuracy") or name.endswith("_without_dropout"):
             continue
         if name not in case.items:
             yield Gap(f"no counts of {quoted(name)} are kept, so that it is not recomputed")
             continue
         counts = case.items[name]
-        right = bleu_of(counts, name) if "bleu" in name else 100 * counts[:, 0].sum() / counts[:, 1].sum()
+        right = bleu_of(counts, name) if kind == "bleu" else 100 * counts[:, 0].sum() / counts[:, 1].sum()
         if not math.isclose(right, stored, rel_tol=ROUNDING, abs_tol=ROUNDING):
             yield f"{quoted(name)} is {stored:.6g}; the counts of its items give {right:.6g}"
 
@@ -165,12 +166,12 @@ def bounds(case: Case) -> Iterator[str]:
     record = case.record
     has_test = case.is_current and not case.config.validation_only
     headline = [one for one in case.config.headline if has_test or one.split == "validation"]
-    needed = [one.name for one in headline if not record.is_ensemble or "perplexity" in one.name]
+    needed = [one.name for one in headline if not record.is_ensemble or one.kind == "perplexity"]
     if missing := [name for name in needed if name not in record.metrics]:
         yield f"lacks the metric {', '.join(missing)}"
     for name, value in record.metrics.items():
-        low, high = (1.0, math.inf) if "perplexity" in name else (0.0, 100.0)
-        if ("perplexity" in name or "accuracy" in name or "bleu" in name) and not low <= value <= high:
+        if (kind := kind_of(name)) and not RANGES[kind][0] <= value <= RANGES[kind][1]:
+            low, high = RANGES[kind]
             yield f"{quoted(name)} is {value:g}, which is not between {low:g} and {high:g}"
 
 
@@ -236,8 +237,7 @@ def commit(case: Case) -> Iterator[str]:
     if not case.history.commits:
         yield Gap("no history to look for the commit in, outside a checkout")
         return
-    record = case.record
-    for found in dict.fromkeys([record.commit, *(str(sitting["commit"]) for sitting in record.stretches)]):
+    for found in dict.fromkeys([case.record.commit, *(str(one["commit"]) for one in case.record.stretches)]):
         yield from _one_commit(case, found)
 
 

@@ -13,6 +13,7 @@ from benchmark.audit.sides import Side
 from benchmark.audit.tokens import TokenGroup, read_text, token_groups
 from benchmark.store.records import Record
 from benchmark.tasks.base import Row
+from benchmark.tasks.metrics import kind_of
 from datamodules.errors import UserError
 
 RUN_BY_ALL = ("benchmark/training", "benchmark/tasks/base.py", "models", "datamodules")
@@ -172,7 +173,7 @@ def _require_something_in_common(evidence: Evidence) -> None:
         )
     if not evidence.metrics:
         points = [point for curve in a.curves for point in curve[:1]] or [record.metrics for record in a.records]
-        accepted = [name for name in points[0] if any(word in name for word in ("perplexity", "accuracy", "bleu"))]
+        accepted = [name for name in points[0] if kind_of(name)]
         accepted = [*(["perplexity"] if "validation_perplexity" in accepted else []), *accepted]
         names = ", ".join(name for name in b.curve[0] if name != "epoch")
         where = f" after epoch {evidence.last_epoch}" if evidence.last_epoch else ""

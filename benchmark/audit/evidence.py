@@ -13,6 +13,7 @@ from scipy import stats
 from benchmark.audit.sides import Side, end_of
 from benchmark.store.records import Record
 from benchmark.tasks.base import Config
+from benchmark.tasks.metrics import kind_of
 
 CONFIDENCE = 0.99
 """Share of repetitions in which two sides that differ by chance alone are found to, over all metrics or epochs."""
@@ -130,9 +131,7 @@ class Evidence:
         shared = [
             name
             for name in names
-            if any(word in name for word in ("perplexity", "accuracy", "bleu"))
-            and self.a.values(name, self.last_epoch)
-            and self.b.values(name, self.last_epoch)
+            if kind_of(name) and self.a.values(name, self.last_epoch) and self.b.values(name, self.last_epoch)
         ]
         found = []
         for name in shared:

@@ -13,13 +13,14 @@ from benchmark.audit.entries import Entry, quoted, read_entries, read_entry
 from benchmark.audit.history import History
 from benchmark.formatting import count as counted
 from benchmark.store.records import LOG_PROBABILITIES, RECORD, Record
+from benchmark.tasks.metrics import RANGES, kind_of
 from datamodules.errors import UserError
 from datamodules.text import cells, read_lines
 
 COLUMNS = {"perplexity": "validation_perplexity", "learning_rate": "lr"}
 """Other names that columns of a log have, and ours."""
 
-BOUNDS = {"perplexity": (1, math.inf), "accuracy": (0, 100), "bleu": (0, 100), "lr": (0, math.inf)}
+BOUNDS = {**RANGES, "lr": (0, math.inf)}
 """The least and the largest value of a column, by what is in its name."""
 
 Curve = Sequence[Mapping[str, float]]
@@ -199,7 +200,7 @@ def read_curve(path: Path) -> Curve:
         _refuse_impossible(point, curve[-1]["epoch"] if curve else None, f"{path} line {number}")
         curve.append(point)
     for name in names:
-        if "accuracy" in name.split("_") and max(point[name] for point in curve) <= 1:
+        if kind_of(name) == "accuracy" and max(point[name] for point in curve) <= 1:
             raise UserError(f"{path}: {name} is never above 1; accuracies are in percent, so multiply them by 100")
     return curve
 

@@ -42,9 +42,6 @@ PIPELINES = {
 }
 """The hub's name of each task."""
 
-TYPES = {"perplexity": "perplexity", "bleu": "bleu", "frame_accuracy": "accuracy"}
-"""The hub's name of a metric, by a part of its name here."""
-
 LOAD = 'from models import load  # of the suite rnnreg\n\nmodel = load(".")  # this folder'
 
 EXAMPLES = {
@@ -187,7 +184,7 @@ def _results(made: Card) -> Iterator[dict[str, Any]]:
     for split in ("training", "validation", "test"):
         metrics = []
         for metric in (metric for metric in made.metrics() if metric.split == split):
-            kind = next((kind for part, kind in TYPES.items() if part in metric.name), metric.name)
+            kind = metric.kind or metric.name  # the hub's names of the kinds are ours
             value = made.measured.get(metric.name, made.record.metrics[metric.name])
             metrics.append({"type": kind, "name": metric.label, "value": round(value, 4)})
             if values := _values(every, metric.name):

@@ -1,8 +1,17 @@
 """The figures that rows are compared by, the paper's figures, and the data sets that they are measured on."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+RANGES: Mapping[str, tuple[float, float]] = {"perplexity": (1, math.inf), "accuracy": (0, 100), "bleu": (0, 100)}
+"""The least and the largest value of each kind of metric; accuracies are in percent."""
+
+
+def kind_of(name: str) -> str | None:
+    """The kind of a metric, a key of RANGES, which is a word of its name; None for others, as a learning rate."""
+    return next((kind for kind in RANGES if kind in name.split("_")), None)
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,11 @@ class Metric:
     """Name of the figure that is measured as the paper's is, if that is another one than this."""
     floor: float | None = None
     """Value below which it says nothing of a model, so that it decides nothing."""
+
+    @property
+    def kind(self) -> str | None:
+        """See kind_of."""
+        return kind_of(self.name)
 
     def as_given(self, published: float) -> str:
         """A published figure with the decimals that the paper gives, or as many as ours have if those are more."""
