@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmark.tasks.base import NOT_IN_PAPER, Config, DataSet, Metric, Published, Row
 from benchmark.tasks.methods import AWD, AWD_WEIGHT_DECAY, METHODS
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from models.language_model import LanguageModel
 
 SOURCES = (STATE_OF_THE_UNION, PENN_TREEBANK)
-
-ELSEWHERE = "tuned on sotu"
-"""Note of rows whose method was tuned on another text."""
 
 DATA_SETS = {
     "ptb": DataSet("Language modeling, Penn Treebank", "paper Table 1"),
@@ -202,28 +199,10 @@ SOTU_LARGE = Row(
 )
 
 
-def _atlas(none: Row) -> tuple[Row, ...]:
-    """No method, the paper's, and those that came after it, each alone and as in AWD-LSTM, with its tuned settings."""
-    made = []
-    for name, method in METHODS.items():
-        row = none.variant(
-            f"{none.name.removesuffix('-small')}-{name}", NOT_IN_PAPER, **{**method.of_source, **method.tuned}
-        )
-        made.append(replace(row, profiles=("atlas",), label=method.label, space={**SHARED, **method.space}))
-    return tuple(made)
-
-
-def _best_methods(none: Row) -> tuple[Row, ...]:
-    """The three methods that did best in the atlas, as they were tuned there, on another row's text and schedule."""
-    best = {name: METHODS[name] for name in ("variational", "zoneout", "awd-lstm")}
-    return tuple(
-        replace(
-            none.variant(f"{none.name}-{name}", f"{ELSEWHERE}, {NOT_IN_PAPER}", **method.elsewhere),
-            profiles=("atlas",),
-            label=method.label,
-        )
-        for name, method in best.items()
-    )
+def _with_method(none: Row, stem: str, method: str, note: str, settings: Mapping[str, Any]) -> Row:
+    """A row of the atlas: another one with a method, named by a stem and the method."""
+    row = none.variant(f"{stem}-{method}", note, **settings)
+    return replace(row, profiles=("atlas",), label=METHODS[method].label)
 
 
 PUBLISHED_ENSEMBLES = {
@@ -252,13 +231,28 @@ PTB_AWD_LSTM = Row(
 PTB_ROWS = _rows(PTB_SMALL, PTB_MEDIUM, PTB_LARGE, small_dropout=0.2)
 SOTU_ROWS = _rows(SOTU_SMALL, SOTU_MEDIUM, SOTU_LARGE, small_dropout=0.2)
 
+ATLAS = tuple(
+    replace(
+        _with_method(SOTU_SMALL, "sotu", name, NOT_IN_PAPER, {**method.of_source, **method.tuned}),
+        space={**SHARED, **method.space},
+    )
+    for name, method in METHODS.items()
+)
+"""No method, the paper's, and those that came after it, each alone and as in AWD-LSTM, with its tuned settings."""
+
+BEST_OF_ATLAS = tuple(
+    _with_method(PTB_SMALL, PTB_SMALL.name, name, f"tuned on sotu, {NOT_IN_PAPER}", METHODS[name].elsewhere)
+    for name in ("variational", "zoneout", "awd-lstm")
+)
+"""The three methods that did best in the atlas, as they were tuned there, on the text and schedule of another row."""
+
 ROWS: tuple[Row, ...] = (
     *PTB_ROWS,
     *(row for single in PTB_ROWS if single.published for row in _ensembles(single, PUBLISHED_ENSEMBLES[single.name])),
-    *_best_methods(PTB_SMALL),
+    *BEST_OF_ATLAS,
     PTB_AWD_LSTM,
     *SOTU_ROWS,
-    *_atlas(SOTU_SMALL),
+    *ATLAS,
     *(
         row
         for single in (SOTU_SMALL, SOTU_MEDIUM, SOTU_LARGE)
