@@ -33,7 +33,7 @@ class Finding:
     check: str
     """Name of the check."""
     message: str
-    """What is wrong and what would be right, in a line."""
+    """What is wrong and what would be right, in a line; a Gap for what could not be checked."""
 
 
 @dataclass(frozen=True)
@@ -122,38 +122,31 @@ def _verify_alone(
     root: Path, entries: Sequence[Entry], known: dict[str, Row], history: History, data: Path | None
 ) -> Audit:
     """Verify the records of one store, and its evaluations and tunings."""
-    faults = [Finding(entry.name, "record", entry.fault) for entry in entries if entry.fault]
-    gaps: list[Finding] = []
-    cases = _cases(entries, known, history, data, gaps)
+    checks = {check.__name__.replace("_", " "): check for check in CHECKS}
+    found = [Finding(entry.name, "record", entry.fault) for entry in entries if entry.fault]
+    cases = _cases(entries, known, history, data, found)
     for case in cases:
-        for check in CHECKS:
-            for message in findings(check, case):
-                found = gaps if isinstance(message, Gap) else faults
-                found.append(Finding(case.entry.name, check.__name__.replace("_", " "), str(message)))
+        for name, check in checks.items():
+            found += [Finding(case.entry.name, name, message) for message in findings(check, case)]
     for name, whole in STORE_CHECKS.items():
-        for case, message in whole(cases):
-            found = gaps if isinstance(message, Gap) else faults
-            found.append(Finding(case.entry.name, name, str(message)))
+        found += [Finding(case.entry.name, name, message) for case, message in whole(cases)]
     studies = verify_studies(root, [case.record for case in cases])
     for name, of_files in studies.items():
-        for file, messages in of_files.items():
-            for message in messages:
-                found = gaps if isinstance(message, Gap) else faults
-                found.append(Finding(file, name, str(message)))
-    made = ("record", *(check.__name__.replace("_", " ") for check in CHECKS), *STORE_CHECKS)
+        found += [Finding(file, name, message) for file, messages in of_files.items() for message in messages]
     unread = [entry.name for entry in entries if entry.record is None]
-    gaps += [Finding(name, check, "the record cannot be read") for name in unread for check in made[1:]]
+    others = (*checks, *STORE_CHECKS)
+    found += [Finding(run, name, Gap("the record cannot be read")) for run in unread for name in others]
     return Audit(
         tuple(entry.name for entry in entries),
-        made,
-        tuple(sorted(faults, key=lambda fault: fault.run)),
-        tuple(gaps),
+        ("record", *others),
+        tuple(sorted((one for one in found if not isinstance(one.message, Gap)), key=lambda fault: fault.run)),
+        tuple(one for one in found if isinstance(one.message, Gap)),
         {check: tuple(of_files) for check, of_files in studies.items()},
     )
 
 
 def _cases(
-    entries: Sequence[Entry], rows: dict[str, Row], history: History, data: Path | None, gaps: list[Finding]
+    entries: Sequence[Entry], rows: dict[str, Row], history: History, data: Path | None, found: list[Finding]
 ) -> list[Case]:
     """The records that can be read, each with what it is held against."""
     bare = [Case(entry, entry.record, rows, history) for entry in entries if entry.record]
@@ -163,7 +156,7 @@ def _cases(
     usual: dict[tuple[str, str], dict[str, int]] = {}
     for (task, sha256, split, length), _ in sorted(counted.items(), key=itemgetter(1)):
         usual.setdefault((task, sha256), {})[split] = length
-    checksums = _checksums(bare, data, gaps) if data else {}
+    checksums = _checksums(bare, data, found) if data else {}
     return [
         replace(
             case,
@@ -182,10 +175,10 @@ def _lengths(case: Case) -> list[tuple[str, int]]:
         return []
 
 
-def _checksums(cases: Iterable[Case], data: Path, gaps: list[Finding]) -> dict[str, str]:
+def _checksums(cases: Iterable[Case], data: Path, found: list[Finding]) -> dict[str, str]:
     """The checksum of each record's data as it is in the folder of the data, by the record's name."""
     known: dict[tuple[Any, ...], str] = {}
-    found = {}
+    checksums = {}
     for case in cases:
         what = case.config.data_key
         try:
@@ -194,10 +187,10 @@ def _checksums(cases: Iterable[Case], data: Path, gaps: list[Finding]) -> dict[s
                 datamodule.prepare_data()
                 datamodule.setup("fit")
                 known[what] = datamodule.sha256
-            found[case.entry.name] = known[what]
+            checksums[case.entry.name] = known[what]
         except UserError as error:
-            gaps.append(Finding(case.entry.name, "data", f"not recomputed: {quoted(error)}"))
-    return found
+            found.append(Finding(case.entry.name, "data", Gap(f"not recomputed: {quoted(error)}")))
+    return checksums
 
 
 def seeds(cases: Sequence[Case]) -> Iterator[tuple[Case, str]]:
