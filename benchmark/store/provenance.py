@@ -145,16 +145,16 @@ def write_configuration(
         path: the file.
         command: the run's command line, as `rebuild_command` makes it.
         configuration: every field of the run's configuration.
-        arithmetic: the options of the run on which its last digits depend, where they are not the defaults.
+        arithmetic: its precision, and other options on which its last digits depend where they are not the defaults.
 
     Raises:
         UserError: the file cannot be written.
     """
     import yaml
 
-    _, _, row, _, seed, *rest = shlex.split(command)
-    rows_file = {"rows_file": rest[1]} if rest[:1] == ["--rows_file"] else {}
-    options = {"row": row, "seed": int(seed), **rows_file, **configuration, "precision": "32", **arithmetic}
+    words = shlex.split(command)
+    named = {name: words[words.index(f"--{name}") + 1] for name in ("seed", "rows_file") if f"--{name}" in words}
+    options = {"row": words[2], **named, "seed": int(named["seed"]), **configuration, **arithmetic}
     plain = json.loads(json.dumps(options))  # without subclasses of float, as numpy has them
     with replacing(path) as scratch:
         scratch.write_text(f"# {command}\n{yaml.safe_dump(plain, sort_keys=False)}", encoding="utf-8")

@@ -97,7 +97,8 @@ def train_locked(
     with noted(insist=alone) as request, interrupts_reported(lock):
         training = build(row, seed, options, lock, progress, data, run, request)
         if rank() == 0:
-            write_configuration(training.folder / CONFIGURATION, command, asdict(row.config), arithmetic(training))
+            how = {"precision": options.precision, **arithmetic(training)}
+            write_configuration(training.folder / CONFIGURATION, command, asdict(row.config), how)
         if progress is None and rank() == 0:
             say_what_was_read(data)
         fit(training)

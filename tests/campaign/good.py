@@ -208,7 +208,7 @@ def configuration() -> tuple[Files, ...]:
 
     def write(root: Path) -> None:
         root.mkdir()
-        write_configuration(root / "config.yaml", rebuild_command("sotu-awd-lstm", 3), fields, {})
+        write_configuration(root / "config.yaml", rebuild_command("sotu-awd-lstm", 3), fields, {"precision": "32"})
 
     return (of_folder(write),)
 

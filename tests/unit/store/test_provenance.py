@@ -29,7 +29,7 @@ def test_a_gpus_record_says_how_its_lstm_multiplies(monkeypatch, capability, all
 def test_a_configuration_has_row_seed_and_every_field(tmp_path, rows_file) -> None:
     command = rebuild_command("tiny", 3, rows_file, {"lr": 1e-6, "tied": True, "layer_norm": False})
     fields = {"source": "1e3", "lr": np.float64(1e-6), "tied": True, "layer_norm": False, "input_dropout": None}
-    write_configuration(tmp_path / "config.yaml", command, fields, {"devices": 2})
+    write_configuration(tmp_path / "config.yaml", command, fields, {"precision": "32", "devices": 2})
     comment, _, text = (tmp_path / "config.yaml").read_text().partition("\n")
     assert comment == f"# {command}"
     assert command.endswith("--lr=1e-06 --tied --no_layer_norm")
