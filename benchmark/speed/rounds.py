@@ -22,6 +22,7 @@ from benchmark.tasks.base import Row
 from benchmark.tasks.language_modeling import PTB_LARGE, PTB_MEDIUM, PTB_SMALL, LanguageModelConfig
 from benchmark.training.options import Options
 from benchmark.training.train import build, configure, set_up_data
+from datamodules.base import TaskData
 from datamodules.vocabulary import UNK
 
 WORDS = 10_000
@@ -111,15 +112,28 @@ def train_row(row: Row, case: Case, steps: int, device: str, folder: Path) -> fl
     assert isinstance(config, LanguageModelConfig)
     write_text(folder / "text", (UNTIMED[device] + steps) * config.batch_size * config.unroll + config.batch_size)
     row = row.variant("benchmark", source=str(folder / "text"), epochs=1)
-    data = set_up_data(row, 1, options)
-    lock = RunLock(folder, row.name, 1, row.config.fingerprint())
     clock = Clock(steps, device)
+    fit_with(clock, row, set_up_data(row, 1, options), options, batches=UNTIMED[device] + steps)
+    return clock.end - clock.begin
+
+
+def fit_with(clock: Callback, row: Row, data: TaskData, options: Options, batches: float = 1.0) -> None:
+    """Train a row as `rnnreg run` does, without validation, beside a clock.
+
+    Args:
+        clock: the clock.
+        row: the row.
+        data: its data, set up.
+        options: how and where it is trained.
+        batches: batches of an epoch, or the part of them if it is no whole number, as Lightning has it.
+    """
+    lock = RunLock(options.store, row.name, 1, row.config.fingerprint())
     with lock.held():
         training = build(row, 1, options, lock, lambda epoch, epochs: None, data, "run")
-        training.trainer.callbacks.append(clock)  # type: ignore[attr-defined]
-        training.trainer.limit_train_batches, training.trainer.limit_val_batches = UNTIMED[device] + steps, 0
-        training.trainer.fit(training.model, datamodule=data)
-    return clock.end - clock.begin
+        trainer: Any = training.trainer
+        trainer.callbacks.append(clock)
+        trainer.limit_train_batches, trainer.limit_val_batches = batches, 0
+        trainer.fit(training.model, datamodule=data)
 
 
 def ours(case: Case, steps: int, device: str, folder: Path) -> float:

@@ -16,11 +16,11 @@ from torch import Tensor
 from typing_extensions import override
 
 from benchmark.speed import plain
-from benchmark.store.locks import RunLock
+from benchmark.speed.rounds import fit_with
 from benchmark.tasks.base import Config, Row
 from benchmark.tasks.language_modeling import PTB_SMALL, LanguageModelConfig
 from benchmark.training.options import Options
-from benchmark.training.train import build, configure, set_up_data
+from benchmark.training.train import configure, set_up_data
 from datamodules.base import TaskData
 
 WARM_UP_SECONDS, WINDOW_SECONDS, REFERENCE_SECONDS = 1.0, 0.06, 0.03
@@ -135,14 +135,8 @@ def measure(row: Row, options: Options) -> StepTime:
         configure(options)
         lasting = replace(row, config=replace(row.config, epochs=10_000, flat_epochs=10_000))
         data = set_up_data(lasting, 1, options)
-        lock = RunLock(options.store, row.name, 1, lasting.config.fingerprint())
         clock = Windows(row.config, mean_length(data), FEWEST_WINDOWS, MOST_WINDOWS, ERROR)
-        with lock.held():
-            training = build(lasting, 1, options, lock, lambda epoch, epochs: None, data, "run")
-            trainer: Any = training.trainer
-            trainer.callbacks.append(clock)
-            trainer.limit_val_batches = 0
-            trainer.fit(training.model, datamodule=data)
+        fit_with(clock, lasting, data, options)
     return StepTime(statistics.median(clock.ratios), relative_error(clock.ratios))
 
 
