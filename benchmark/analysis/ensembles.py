@@ -16,7 +16,7 @@ from benchmark.store.provenance import describe_commit, describe_versions
 from benchmark.store.records import CHECKPOINT, FLOAT32, Record, Store, checksum_arrays, run_name
 from benchmark.tasks import registry
 from benchmark.tasks.base import Config, Row
-from benchmark.tasks.trained import load_members
+from benchmark.tasks.models import load_members
 from datamodules.errors import UserError
 from models.base import Evaluation
 

@@ -13,7 +13,7 @@ from benchmark.analysis.results import gather, model_name
 from benchmark.store.records import CHECKPOINT, Record, Store
 from benchmark.tasks.base import Row
 from benchmark.tasks.captioning import CaptionConfig
-from benchmark.tasks.trained import load_members
+from benchmark.tasks.models import load_members
 from datamodules.captioning.datamodule import CaptionData
 from datamodules.captioning.examples import Example
 from datamodules.errors import UserError

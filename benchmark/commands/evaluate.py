@@ -19,7 +19,7 @@ from datamodules.errors import UserError
 
 if TYPE_CHECKING:
     from benchmark.sharing.evaluation import Accelerator, Outcome
-    from benchmark.tasks.trained import Trained
+    from benchmark.sharing.trained import Trained
 
 
 def evaluate(
@@ -55,7 +55,7 @@ def evaluate(
         accelerator: Device kind for the data of the run, as of `rnnreg run`: auto takes a GPU if there is one.
         rows_file: Python file with rows of your own.
     """
-    from benchmark.tasks.trained import find_all_trained, find_trained
+    from benchmark.sharing.trained import find_all_trained, find_trained
 
     _check(inputs, running, method, settings, keep, output)
     _check_choice(seed, all_seeds, output)

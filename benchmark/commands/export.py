@@ -44,7 +44,7 @@ def export(
     from benchmark.sharing.card import unreadable_runs
     from benchmark.sharing.evaluation import finished_record
     from benchmark.sharing.export import export as export_model
-    from benchmark.tasks.trained import find_trained
+    from benchmark.sharing.trained import find_trained
 
     if not (half or onnx or verify):
         refuse_unused(export, "without --half, --onnx or --verify, since nothing is evaluated", accelerator=accelerator)

@@ -149,7 +149,7 @@ def caption(
 
 def _load(model: str, seed: int | None, store: Path, rows_file: Path | None, kind: str) -> "Loaded":
     """The trained model that a user has named; which one it is, is said where more than one may be meant."""
-    from benchmark.tasks.trained import SHIPPED, find_all_trained, find_trained
+    from benchmark.sharing.trained import SHIPPED, find_all_trained, find_trained
     from models.loaded import load
 
     registry.load(rows_file)

@@ -10,10 +10,10 @@ from lightning import Trainer
 
 from benchmark.analysis.ensembles import members_of, perplexities
 from benchmark.analysis.results import gather
+from benchmark.sharing.trained import Trained
 from benchmark.store.records import Record, Store
 from benchmark.tasks import registry
 from benchmark.tasks.base import Config, Row
-from benchmark.tasks.trained import Trained
 from benchmark.training.options import Options
 from benchmark.training.train import configure, log_probabilities
 from datamodules.base import TaskData

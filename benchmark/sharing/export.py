@@ -17,9 +17,9 @@ from benchmark.files import replacing
 from benchmark.sharing.card import Card, card
 from benchmark.sharing.evaluation import Accelerator, comparison, final_evaluation, finished_record, own_data
 from benchmark.sharing.graphs import GRAPHS, export_graphs
+from benchmark.sharing.trained import Trained
 from benchmark.store.leftovers import idle, leftover
 from benchmark.store.records import LOG_PROBABILITIES, Record
-from benchmark.tasks.trained import Trained
 from datamodules.errors import UserError
 from datamodules.scratch import IDLE_MINUTES, PREFIX
 from datamodules.sealed import checksum_of

@@ -8,8 +8,8 @@ from benchmark.sharing import own_inputs
 from benchmark.sharing.evaluation import Outcome, finished_record
 from benchmark.sharing.methods import candidates, language_model
 from benchmark.sharing.options import Inputs
+from benchmark.sharing.trained import Trained
 from benchmark.tasks import registry
-from benchmark.tasks.trained import Trained
 from datamodules.errors import UserError
 from models.loaded import Loaded, LoadedAcousticModel, LoadedCaptioner, LoadedLanguageModel, LoadedTranslator
 

@@ -26,7 +26,7 @@ from benchmark.store.locks import RunLock
 from benchmark.store.provenance import keep_freed_memory, rebuild_command, write_configuration
 from benchmark.store.records import CHECKPOINT, CONFIGURATION, Record, Store, checksum_arrays, run_name
 from benchmark.tasks.base import Row
-from benchmark.tasks.trained import build_model
+from benchmark.tasks.models import build_model
 from benchmark.tracking.logger import log_record, make_logger
 from benchmark.training.averaging import averaging_callbacks
 from benchmark.training.callbacks import CurveRecorder, EpochLines, Progress

@@ -13,9 +13,9 @@ from support.scenes import is_true
 from benchmark.analysis import ensembles
 from benchmark.grid.grid import silent
 from benchmark.sharing.evaluation import evaluate_ensemble, members
+from benchmark.sharing.trained import SHIPPED
 from benchmark.store.records import Store, read_record
 from benchmark.tasks import registry
-from benchmark.tasks.trained import SHIPPED
 from benchmark.training.options import Options
 from benchmark.training.train import train
 from datamodules.captioning.scenes import PICTURES, scenes, svg

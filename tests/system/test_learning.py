@@ -13,7 +13,7 @@ from support.corpora import draw_pictures
 
 from benchmark.store.records import CHECKPOINT
 from benchmark.tasks import captioning, language_modeling
-from benchmark.tasks.trained import load_members
+from benchmark.tasks.models import load_members
 from benchmark.training.options import Options
 from benchmark.training.train import train
 from datamodules.language_modeling.sources import sentences

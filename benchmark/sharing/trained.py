@@ -1,4 +1,4 @@
-"""Models of a store's runs: built for a row, found by name, or loaded as the members of an ensemble."""
+"""Trained models that a user names: runs of a store, exported folders, and the models that ship with the suite."""
 
 import re
 from collections.abc import Sequence
@@ -6,13 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from benchmark.store.checkpoints import read_checkpoint
 from benchmark.store.records import CHECKPOINT, RECORD, Record, read_record
 from benchmark.tasks import registry
-from benchmark.tasks.base import Config, Row
-from datamodules.base import TaskData
 from datamodules.errors import UserError
-from models.base import TaskModel
 from models.loading import CONFIG
 
 SHIPPED = registry.ROOT / "results" / "models"
@@ -20,49 +16,6 @@ SHIPPED = registry.ROOT / "results" / "models"
 
 RUN = re.compile(r"seed-(\d+)-[0-9a-f]{8}")
 """Name of a run's folder, which lies in a folder of the row's name."""
-
-
-def build_model(row: Row, data: TaskData) -> TaskModel:
-    """The row's untrained model.
-
-    Raises:
-        UserError: the row's backbone cannot be loaded, is not called as RegularizedLSTM is, or fails its trial, see
-            models.own_backbones.
-    """
-    try:
-        model = row.config.model(data)
-        if row.config.backbone != Config.backbone:
-            from models.own_backbones import try_backbones  # late: it needs the models of all tasks
-
-            try_backbones(model)
-        return model
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{row.name}: cannot build the model: {error}") from error
-
-
-def load_members(row: Row, checkpoints: Sequence[Path], datamodule: TaskData, device: str = "cpu") -> list[TaskModel]:
-    """The trained models of several runs of a row, ready to be evaluated on its data.
-
-    Args:
-        row: the row that was trained.
-        checkpoints: one file for each run.
-        datamodule: the data, set up.
-        device: where to put the models.
-
-    Raises:
-        UserError: a checkpoint cannot be loaded.
-    """
-    members = []
-    for path in checkpoints:
-        model = build_model(row, datamodule)
-        try:
-            model.load_state_dict(read_checkpoint(path)["state_dict"])
-        except RuntimeError as error:  # weights of another shape
-            raise UserError(
-                f"{path} cannot be loaded ({type(error).__name__}: {error}); train the run again"
-            ) from error
-        members.append(model.to(device).eval())
-    return members
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmark.sharing.trained import find_trained
 from benchmark.store.records import CHECKPOINT
-from benchmark.tasks.trained import find_trained
 from datamodules.errors import UserError
 from models.loaded import load
 
