@@ -8,8 +8,8 @@ from datamodules.errors import UserError
 TEMPERATURES = (1e-6, 1e6)
 """Beyond these, logits divided by the temperature are infinite or all alike."""
 LARGEST_SEED = 2**63 - 1
-LARGEST_BEAM = 100
-LARGEST_LENGTH_NORMALIZATION = 10
+SEARCH_BOUNDS = {"beam": (1, 100), "length_normalization": (0, 10)}
+"""The least and the largest value of each setting of beam search."""
 
 
 def require_whole(name: str, value: object, least: int, most: float = math.inf) -> None:
@@ -45,6 +45,6 @@ def require_drawing(words: int, temperature: float, top_k: int | None, seed: int
 def require_search(beam: int | None, length_normalization: float | None) -> None:
     """Refuse settings of beam search that would take all memory or give no number; None stands for the model's own."""
     if beam is not None:
-        require_whole("beam", beam, 1, LARGEST_BEAM)
+        require_whole("beam", beam, *SEARCH_BOUNDS["beam"])
     if length_normalization is not None:
-        require_number("length_normalization", length_normalization, 0, LARGEST_LENGTH_NORMALIZATION)
+        require_number("length_normalization", length_normalization, *SEARCH_BOUNDS["length_normalization"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from benchmark.tasks import picture_data
 from benchmark.tasks.base import BLEU_FLOOR, Config, Metric, Profile, Published, Row
 from datamodules.captioning.sources import EFFICIENTNET_LITE0, FLICKR8K, FLICKR8K_PART, MSCOCO, OPENMOJI, SCENES
-from models.requests import LARGEST_BEAM, LARGEST_LENGTH_NORMALIZATION
+from models.requests import SEARCH_BOUNDS
 
 if TYPE_CHECKING:
     from datamodules.captioning.datamodule import CaptionData
@@ -61,9 +61,8 @@ class CaptionConfig(Config):
         for name in ("min_count", "max_length"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         self._require("folds", 1 <= self.folds <= 20, "1 to 20")
-        self._require("beam", 1 <= self.beam <= LARGEST_BEAM, f"1 to {LARGEST_BEAM}")
-        most = LARGEST_LENGTH_NORMALIZATION
-        self._require("length_normalization", 0 <= self.length_normalization <= most, f"from 0 to {most}")
+        for name, (least, most) in SEARCH_BOUNDS.items():
+            self._require(name, least <= getattr(self, name) <= most, f"{least} to {most}")
 
     @property
     def data_set_name(self) -> str:

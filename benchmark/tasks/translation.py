@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.tasks.base import BLEU_FLOOR, NOT_IN_PAPER, Config, DataSet, Metric, Profile, Published, Row, Size
 from datamodules.translation.sources import BIBLE, MULTI30K, PHRASES, WMT14
-from models.requests import LARGEST_BEAM, LARGEST_LENGTH_NORMALIZATION
+from models.requests import SEARCH_BOUNDS
 
 if TYPE_CHECKING:
     from datamodules.translation.datamodule import TranslationData
@@ -108,9 +108,8 @@ class TranslationConfig(Config):
         for name in ("source_words", "target_words"):
             self._require(name, getattr(self, name) >= 3, "at least 3")
         self._require("decay_every", self.decay_every > 0, "above 0")
-        self._require("beam", 1 <= self.beam <= LARGEST_BEAM, f"1 to {LARGEST_BEAM}")
-        most = LARGEST_LENGTH_NORMALIZATION
-        self._require("length_normalization", 0 <= self.length_normalization <= most, f"from 0 to {most}")
+        for name, (least, most) in SEARCH_BOUNDS.items():
+            self._require(name, least <= getattr(self, name) <= most, f"{least} to {most}")
 
     def datamodule(self, data: Path) -> "TranslationData":
         """See Config.datamodule."""
