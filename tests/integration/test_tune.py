@@ -40,12 +40,12 @@ class Inline(Launcher):
 
 @pytest.fixture
 def here(tmp_path, text_folder, monkeypatch) -> list[object]:
-    """The method of docs/atlas.md on a tiny text, beside none and the paper's dropout."""
+    """The method of docs/methods.md on a tiny text, beside none and the paper's dropout."""
     monkeypatch.setattr(launchers, "make_launcher", lambda _kind, options, *_, **__: Inline(options))
     name = f"methods_{abs(hash(str(tmp_path)))}"
-    code = re.search(r"```python\n# my_methods.py\n(.*?)```", (ROOT / "docs/atlas.md").read_text(), re.DOTALL)[1]
+    code = re.search(r"```python\n# my_noise.py\n(.*?)```", (ROOT / "docs/methods.md").read_text(), re.DOTALL)[1]
     tiny = {**TINY, "source": str(text_folder)}
-    changed = code.replace("my_methods.", f"{name}.").replace('"my own", ', f'"my own", **{tiny!r}, ')
+    changed = code.replace("my_noise.", f"{name}.").replace('"my own", ', f'"my own", **{tiny!r}, ')
     assert len(code.splitlines()) <= 30
     (tmp_path / f"{name}.py").write_text(
         changed + "ROWS += [registry.find(f'sotu-{one}').variant(f'tiny-{one}', '', "
@@ -67,7 +67,7 @@ def test_a_method_of_ones_own_is_tuned_and_stands_beside_the_others(rnnreg, here
     for record in Store(store / "tuning").records():
         assert record.seed == 0
         assert "test_" not in json.dumps([record.metrics, record.curve])
-    winner = re.search(r"variant\('sotu-noise-tuned', .*, backbone_options=\{'noise': ([\d.]+)\}\)", out)
+    winner = re.search(r"variant\('sotu-noise-tuned', .*, backbone_options=\{'deviation': ([\d.]+)\}\)", out)
     assert winner, out
     assert "expected best validation perplexity of 1, 2 trials" in out
 
@@ -76,19 +76,19 @@ def test_a_method_of_ones_own_is_tuned_and_stands_beside_the_others(rnnreg, here
     code, out, err = rnnreg("reproduce", "--only", "tiny-none,tiny-dropout,sotu-noise-tuned", *tuned, *seeds)
     assert code == 0, err
     (record, _) = [one for one in Store(store).records() if one.row == "sotu-noise-tuned"]
-    assert record.configuration["backbone_options"] == {"noise": float(winner[1])}
+    assert record.configuration["backbone_options"] == {"deviation": float(winner[1])}
     assert {"test_perplexity", "validation_perplexity"} <= record.metrics.keys()
 
     text = (store / "atlas.md").read_text()
     assert re.search(
-        r"\| noise on inputs \| 2 \| [\d.]+ ± [\d.]+ \|.*\*\*(better|equivalent|worse|undecided)\*\*", text
+        r"\| multiplicative noise \| 2 \| [\d.]+ ± [\d.]+ \|.*\*\*(better|equivalent|worse|undecided)\*\*", text
     )
-    assert re.search(rf"\| noise on inputs \| 2 \| 0 \| 0.00 \| .*backbone_options.noise {winner[1]}", text)
+    assert re.search(rf"\| multiplicative noise \| 2 \| 0 \| 0.00 \| .*backbone_options.deviation {winner[1]}", text)
     assert "| no regularization | 0 | – | – | – | – | not tuned |" in text
     assert "unequal budgets" in text
-    assert re.search(r"fairly: 2 of noise on inputs; 0 of [^.]+\.", text)
+    assert re.search(r"fairly: 2 of multiplicative noise; 0 of [^.]+\.", text)
     for figure in ("atlas", "tuning"):
-        assert "noise on inputs" in (store / f"text-small-{figure}.svg").read_text()
+        assert "multiplicative noise" in (store / f"text-small-{figure}.svg").read_text()
     page = (store / "report.html").read_text()
     assert all(page.count(f'aria-label="{label}') == 1 for label in ("Ways to regularize, small size", "Tuning:"))
 
