@@ -151,7 +151,7 @@ def reproduce(
         launching: Where runs are executed, and how many at a time.
         until_decided: Afterward, add seeds to the rows of the paper's claims until each comparison is decided: it is
             judged with 3, 5, 8, 12 and 20 seeds, at 95 % over all these looks, the cheapest comparison first.
-        max_seeds: With --until-decided, most seeds of a row, from 3 to 20.
+        max_seeds: With --until_decided, most seeds of a row, from 3 to 20.
         dry_run: Run nothing; say what would be run and about how long it takes, from records of such runs.
         rows_file: Python file with rows of your own, which join their profiles.
     """
