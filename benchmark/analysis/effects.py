@@ -20,6 +20,7 @@ from benchmark.analysis.intervals import (
     seeds_and_items,
 )
 from benchmark.analysis.results import RowResults, Sample, plain, sizes
+from benchmark.analysis.same_data import differences
 from benchmark.formatting import count
 from benchmark.tasks.base import Metric, Size
 
@@ -46,14 +47,14 @@ class Effect:
 
     @property
     def over_seeds(self) -> Component | None:
-        """Error of the change over seeds; None if a side has a single run."""
-        if min(len(self.before.values), len(self.after.values)) < 2:
+        """Error of the change over seeds; None if a side has a single run, or runs that agree to the last digit."""
+        if not (self.before.sd and self.after.sd):
             return None
         return difference(seeds(self.before.values), seeds(self.after.values))
 
     @property
     def interval(self) -> Interval | None:
-        """Welch's interval over seeds, on this test set; None if a side has a single run."""
+        """Welch's interval over seeds, on this test set; None if there is no error over seeds."""
         return interval(self.change, self.over_seeds, self.confidence) if self.over_seeds else None
 
     @property
@@ -77,11 +78,10 @@ class Effect:
 
     @property
     def runs(self) -> str:
-        """Number of runs on both sides, in words."""
+        """Number of runs on both sides, in words, and whether those of a side are all alike."""
         before, after = len(self.before.values), len(self.after.values)
-        if before != after:
-            return f"{before} and {after} runs"
-        return f"{count(before, 'run')} each"
+        runs = f"{before} and {after} runs" if before != after else f"{count(before, 'run')} each"
+        return f"{runs}, all alike on a side" if 0.0 in (self.before.sd, self.after.sd) else runs
 
     def show(self) -> str:
         """The change and its interval over seeds, for a table cell."""
@@ -141,13 +141,13 @@ def known_words(group: Sequence[RowResults]) -> list[Metric]:
 
 
 def compare(before: RowResults, after: RowResults, metric: Metric, confidence: float = CONFIDENCE) -> Effect | None:
-    """The effect of changing one row into another; None if one of them has not been run.
+    """The effect of changing one row into another; None if one of them has not been run or is of other data.
 
     Runs of the same seed are not paired: their metrics are hardly correlated, and pairing would cost half of the
     degrees of freedom.
     """
     one, other = before.sample(metric.name), after.sample(metric.name)
-    if not one or not other:
+    if not one or not other or differences(before.row.config, after.row.config):
         return None
     moved = [item_influences(results, metric) for results in (before, after)]
     return Effect(metric, one, other, over_items(moved, (-1, 1)), confidence)

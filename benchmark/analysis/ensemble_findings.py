@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from benchmark.analysis.findings import RELATIVE_INTEREST, Finding, Group, test_perplexity
 from benchmark.analysis.intervals import Interval
 from benchmark.analysis.results import NOT_RUN, RowResults, model_name, plain
+from benchmark.analysis.same_data import differences
 from benchmark.analysis.shares import share_of_the_way
 from benchmark.analysis.subsets import EnsembleGain, ensemble_gain
 from benchmark.analysis.verdicts import Verdict, decide
@@ -83,6 +84,9 @@ def _share_of_ten(
     if len(papers) < len(rows) or papers[0] == papers[2]:  # a user's own rows may have other figures
         return
     names = tuple(results.row.name for results in rows)
+    if why := differences(single.row.config, regularized.row.config):
+        yield Finding(metric.label, f"not compared: {why}", "undecided", names, shown_only="not of the same data")
+        return
     one, ours, ten = (results.sample(metric.name) for results in rows)
     if not (one and ours and ten and ensemble.is_complete_ensemble):
         yield Finding(metric.label, NOT_RUN, "undecided", names)
@@ -98,7 +102,9 @@ def _share_of_ten(
         return
     figures += f": {share.value:.0%} of the way, the paper's {papers_share:.0%}"
     ends, wide = share.interval(confidence), share.interval_with_items(confidence)
-    figures += f", interval {ends[0]:.0%} to {ends[1]:.0%}" if ends else "; a single run has no interval"
+    figures += (
+        f", interval {ends[0]:.0%} to {ends[1]:.0%}" if ends else "; no interval, as runs are single or all alike"
+    )
     figures += f", over seeds and test items {wide[0]:.0%} to {wide[1]:.0%}" if wide else ""
     verdicts = [_share_verdict(one, papers_share) for one in (ends, wide)]
     yield Finding(metric.label, figures, verdicts[0], names, verdicts[1] if wide else None)

@@ -41,10 +41,10 @@ class MethodResults:
         return statistics.fmean(record.plain[metric] for record in self.records)
 
     def change(self, metric: str) -> tuple[float, Interval | None]:
-        """Mean change from the plain evaluation of the same models, and its interval over seeds if there are two."""
+        """Mean change from the plain evaluation of the same models, and its interval over seeds if these differ."""
         changes = [record.metrics[metric] - record.plain[metric] for record in self.records]
         mean = statistics.fmean(changes)
-        return mean, interval(mean, seeds(changes)) if len(changes) > 1 else None
+        return mean, interval(mean, seeds(changes)) if len(set(changes)) > 1 else None
 
 
 def by_method(records: Iterable[EvaluationRecord]) -> list[MethodResults]:

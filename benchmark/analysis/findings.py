@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from benchmark.analysis.effects import Effect, compare, pairs
 from benchmark.analysis.results import NOT_RUN, RowResults, plain, sizes
+from benchmark.analysis.same_data import differences
 from benchmark.analysis.verdicts import Verdict, decide
 from benchmark.tasks import registry
 from benchmark.tasks.base import Metric
@@ -146,6 +147,9 @@ def _better(
     if before is None or after is None:
         return
     names, comparison = (before.row.name, after.row.name), f"{comparison}, {metric.label}"
+    if why := differences(before.row.config, after.row.config):
+        yield Finding(comparison, f"not compared: {why}", "undecided", names, shown_only="not of the same data")
+        return
     effect = compare(before, after, metric, confidence)
     if effect is None:
         yield Finding(comparison, NOT_RUN, "undecided", names, shown_only=shown_only, is_of_two_rows=True)

@@ -15,10 +15,10 @@ class Plan:
     judgment: Judgment
     finding: Finding
     detectable: float | None
-    """The smallest difference that today's runs find with a power of 80 %; None with a single run on a side."""
+    """The smallest difference that today's runs find with a power of 80 %; None where a side has no spread."""
     needed: int | None
-    """Runs of each row that find the expected difference with that power; None if it is unknown, as with a single run
-    on a side, or above MOST_RUNS."""
+    """Runs of each row that find the expected difference with that power; None if it is unknown, as where a side
+    has no spread, or above MOST_RUNS."""
 
     @property
     def needed_in_words(self) -> str:
@@ -27,7 +27,7 @@ class Plan:
             return f"{self.needed} of each row"
         if self.detectable is not None:
             return f"more than {MOST_RUNS:,} of each row"
-        return "unknown before each row has 2" if self.finding.is_of_two_rows else "not known of ensembles"
+        return "unknown before each row has 2 that differ" if self.finding.is_of_two_rows else "not known of ensembles"
 
     @property
     def missing(self) -> dict[str, int]:
@@ -49,7 +49,7 @@ def plans(judgments: Iterable[Judgment]) -> Iterator[Plan]:
 
 def _plan(judgment: Judgment, finding: Finding) -> Plan:
     effect = finding.effect
-    if effect is None or effect.before.sd is None or effect.after.sd is None:
+    if effect is None or not effect.before.sd or not effect.after.sd:
         return Plan(judgment, finding, None, None)
     spreads = (effect.before.sd, effect.after.sd)
     runs = (len(effect.before.values), len(effect.after.values))

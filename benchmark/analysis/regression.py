@@ -115,6 +115,8 @@ def _compare(
     if expectation is None:
         return Comparison(name, metric, "undecided", "not measured in the references")
     middle, error, basis = expectation
+    if not error.variance:
+        return Comparison(name, metric, "undecided", f"{basis} agree to the last digit, which tells no spread")
     confidence = 1 - (1 - level) / count
     low, high = band = interval(middle, error, confidence)
     quantile = stats.t.ppf((1 + confidence) / 2, error.degrees) + stats.t.ppf(POWER, error.degrees)

@@ -4,6 +4,7 @@ from collections.abc import Hashable, Iterable, Sequence
 
 from benchmark.formatting import count
 from benchmark.store.records import Record
+from benchmark.tasks.base import Config
 
 SHOWN_DIGITS = 8
 """Digits of a checksum that a warning shows."""
@@ -44,6 +45,15 @@ def warning(name: str, records: Sequence[Record], shown: str) -> str:
         f"{name}: {', '.join(others)}; shown are {_in_words(shown, of_data[shown])}, "
         "as runs of different data are not compared"
     )
+
+
+def differences(one: Config, other: Config) -> str:
+    """The settings of the data in which two configurations of a task differ, as "min_count 1 and 25"; empty if none.
+
+    Such runs predict other words or read other inputs, so their figures are not compared.
+    """
+    values = {name: (getattr(one, name), getattr(other, name)) for name in one.of_data}
+    return ", ".join(f"{name} {mine} and {others}" for name, (mine, others) in values.items() if mine != others)
 
 
 def _in_words(data: str, records: Sequence[Record]) -> str:

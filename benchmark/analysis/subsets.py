@@ -52,17 +52,17 @@ class EnsembleGain:
 
     @property
     def over_models(self) -> Component | None:
-        """The error of the share over models, by the jackknife; None for fewer than three."""
-        if len(self.without_each) < 3:
+        """The error of the share over models, by the jackknife; None for fewer than three, or if they are all alike."""
+        if len(self.without_each) < 3 or math.isclose(self.mean, self.single):
             return None
         return jackknife([1 - many / one for one, many in self.without_each])
 
     def interval(self, confidence: float) -> Interval | None:
-        """Interval of the share over models; None for fewer than three."""
+        """Interval of the share over models; None if their error is not known."""
         return interval(self.share, self.over_models, confidence) if self.over_models else None
 
     def interval_with_items(self, confidence: float) -> Interval | None:
-        """Interval of the share over models and test items; None for fewer than three models or too few items."""
+        """Interval of the share over models and test items; None if an error is not known."""
         single, ensemble = self.influences
         if self.over_models is None or len(single) < FEWEST_ITEMS:
             return None

@@ -88,17 +88,17 @@ class Surface:
 
     @cached_property
     def spread(self) -> Component | None:
-        """Variance over seeds of the logarithm of perplexity, pooled over all points; None if all are single runs.
+        """Variance over seeds of the logarithm of perplexity, pooled over all points; None if there is no spread.
 
         Two runs of a point say little of its spread. That of the logarithm is taken to be the same at all of them.
         """
         logs = [np.log(sample.values) for point in self.points for sample in point.samples.values()]
         degrees = sum(len(values) - 1 for values in logs)
         squares = sum(float(np.square(values - values.mean()).sum()) for values in logs)
-        return Component(squares / degrees, degrees) if degrees else None
+        return Component(squares / degrees, degrees) if squares else None
 
     def interval(self, point: Point) -> Interval | None:
-        """The 95 % interval over seeds of a point's change; None if all runs are single ones."""
+        """The 95 % interval over seeds of a point's change; None if there is no spread over seeds."""
         if self.spread is None:
             return None
         runs = [len(point.without.values), len(point.samples[point.rate].values)]

@@ -3,7 +3,9 @@
 import json
 from collections.abc import Iterator, Sequence
 
+from benchmark.analysis.effects import pairs
 from benchmark.analysis.results import RowResults
+from benchmark.analysis.same_data import differences
 from benchmark.formatting import count
 from benchmark.store.records import FLOAT32, Record
 from datamodules.vocabulary import NOTED_UNKNOWN_SHARE
@@ -12,7 +14,8 @@ from datamodules.vocabulary import NOTED_UNKNOWN_SHARE
 def footnote(group: Sequence[RowResults]) -> str:
     """How the tables are to be read, what the data is like, settings that were tried, devices and hours."""
     records = [record for results in group for record in results.records]
-    return " ".join([*_figures(group, records), *_data(records), *_settings(group), *_devices(records)])
+    parts = (_figures(group, records), _not_compared(group), _data(records), _settings(group), _devices(records))
+    return " ".join(line for lines in parts for line in lines)
 
 
 def _figures(group: Sequence[RowResults], records: Sequence[Record]) -> Iterator[str]:
@@ -30,6 +33,14 @@ def _figures(group: Sequence[RowResults], records: Sequence[Record]) -> Iterator
         yield "The paper's BLEU is of tokenized text; it is compared with ours of tokenized text, which is in the CSV."
     if any(record.is_ensemble for record in records):
         yield "An ensemble's probability of a word is the mean of its members' probabilities; it has no spread."
+
+
+def _not_compared(group: Sequence[RowResults]) -> Iterator[str]:
+    """The pairs of rows, without dropout and with it, whose figures are of other data."""
+    for pair in pairs(group):
+        rows = [results.row for results in (pair.without, pair.regularized) if results and results.records]
+        if len(rows) == 2 and (why := differences(rows[0].config, rows[1].config)):
+            yield f"{rows[0].name} and {rows[1].name} are not compared, as their data differs: {why}."
 
 
 def _data(records: Sequence[Record]) -> Iterator[str]:

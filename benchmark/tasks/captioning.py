@@ -25,7 +25,7 @@ class CaptionConfig(Config):
     task: ClassVar[str] = "captions"
     protocol: ClassVar[int] = 1
     unit: ClassVar[str] = "words"
-    of_data: ClassVar[tuple[str, ...]] = (*Config.of_data, "features", "folds")
+    of_data: ClassVar[tuple[str, ...]] = (*Config.of_data, "features", "folds", "min_count")
     headline: ClassVar[tuple[Metric, ...]] = (
         Metric("validation_perplexity", "validation perplexity", "validation", "lower", 2),
         Metric("test_perplexity", "test perplexity", "test", "lower", 2, primary=True),

@@ -47,13 +47,21 @@ def test_runs_of_one_seed_are_not_paired() -> None:
 
 
 def test_an_effect_is_shown_with_its_interval_and_both_numbers_of_runs() -> None:
-    effect = compare(results_of(PLAIN, 100, 102), results_of(REGULARIZED, 90, 90, 90), TEST)
+    effect = compare(results_of(PLAIN, 100, 102), results_of(REGULARIZED, 89, 90, 91), TEST)
     assert effect is not None
-    half = stats.t.ppf(0.975, 1) * 1
+    half = stats.t.ppf(0.975, (1 + 1 / 3) ** 2 / (1 + 1 / 18)) * math.sqrt(1 + 1 / 3)
     assert effect.interval == pytest.approx((-11 - half, -11 + half))
     assert effect.gain(effect.interval) == pytest.approx((11 - half, 11 + half))
-    assert effect.show() == "-11.0 (-23.7 to +1.7)"
+    assert effect.show() == f"-11.0 ({-11 - half:+.1f} to {-11 + half:+.1f})"
     assert effect.runs == "2 and 3 runs"
+
+
+def test_runs_that_agree_to_the_last_digit_have_no_interval() -> None:
+    for without, regularized in (((100, 100), (90, 91)), ((100, 101), (90, 90, 90)), ((100, 100), (90, 90))):
+        effect = compare(results_of(PLAIN, *without), results_of(REGULARIZED, *regularized), TEST)
+        assert effect is not None
+        assert effect.interval is None
+        assert effect.runs.endswith(", all alike on a side")
 
 
 def test_items_widen_the_interval_by_how_unevenly_the_change_falls_on_them(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from support.factories import make_record
 
 from benchmark.analysis.effects import compare
 from benchmark.analysis.intervals import bleu_influences, difference, interval, items, seeds, seeds_and_items
-from benchmark.analysis.results import RowResults, gather
+from benchmark.analysis.results import RowResults, Sample, gather
 from benchmark.analysis.shares import share_of_the_way, slopes
 from benchmark.store.records import Store, checksum_arrays
 from benchmark.tasks import registry
@@ -110,7 +110,11 @@ def test_frame_accuracy_has_an_interval_over_utterances(tmp_path: Path) -> None:
     assert effect.over_items is not None
     moved = 100 * (np.array([3.0] + [1.0] * 11) - 14 / 12) / 120
     assert effect.over_items.variance == pytest.approx(np.square(moved).sum() * 12 / 11)
-    assert effect.interval_with_items is not None
+    assert effect.interval_with_items is None  # the runs of a row are all alike
+    differing = replace(effect, before=Sample((50.0, 51.0), (1, 2)), after=Sample((61.0, 62.0), (1, 2)))
+    assert differing.interval is not None
+    assert differing.interval_with_items is not None
+    assert differing.interval_with_items[0] < differing.interval[0]
 
     alone = replace(after, records=(*after.records, make_record(rows[1], 3, metrics={"test_frame_accuracy": 70.0})))
     assert compare(before, alone, metric).over_items is None  # type: ignore[union-attr]

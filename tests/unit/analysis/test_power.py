@@ -43,7 +43,7 @@ def test_a_single_run_asks_for_runs_before_a_plan() -> None:
     found = plan([100.0], [99.0, 103.0])
     assert found is not None
     assert (found.needed, found.detectable, found.missing) == (None, None, {})
-    assert found.needed_in_words == "unknown before each row has 2"
+    assert found.needed_in_words == "unknown before each row has 2 that differ"
 
 
 def test_more_runs_than_anybody_will_wait_for_are_said_to_be_more() -> None:

@@ -10,6 +10,7 @@ from benchmark.analysis.claims import judge
 from benchmark.analysis.effects import compare
 from benchmark.analysis.results import gather
 from benchmark.grid.grid import data_at_hand
+from benchmark.reports.footnotes import footnote
 from benchmark.tasks import registry
 
 BEFORE, AFTER = "a" * 64, "b" * 64
@@ -33,6 +34,23 @@ def test_two_arms_of_different_data_are_not_compared() -> None:
         "sotu: 3 runs of data aaaaaaaa (sotu-medium); shown are 3 runs of data bbbbbbbb (sotu-medium-dropout), "
         "as runs of different data are not compared"
     )
+
+
+@pytest.mark.parametrize(("name", "changes"), [("scenes", {"min_count": 25}), ("bible-large", {"target_words": 99})])
+def test_rows_that_predict_other_words_are_not_compared(name: str, changes: dict[str, int]) -> None:
+    without = registry.find(name)
+    rows = [without, without.variant(f"{name}-dropout", dropout=0.5, **changes)]
+    (field,) = changes
+    values = [{metric.name: 50.0 for metric in without.config.primary_metrics()}] * 3
+    records = [make_record(row, seed, metrics=values[seed - 1]) for row in rows for seed in (1, 2, 3)]
+    table = gather(rows, records)
+    why = f"{field} {getattr(without.config, field)} and {changes[field]}"
+    for metric in without.config.primary_metrics():
+        assert compare(*table, metric) is None
+    found = [finding for judgment in judge(table) for finding in judgment.findings]
+    assert {(finding.figures, finding.verdict) for finding in found} == {(f"not compared: {why}", "undecided")}
+    assert not any(judgment.is_decided_here for judgment in judge(table))
+    assert f"{name} and {name}-dropout are not compared, as their data differs: {why}." in footnote(table)
 
 
 def test_the_data_of_most_runs_are_shown_and_those_at_hand_before_any_other() -> None:
