@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmark.analysis import ensembles
 from benchmark.analysis.results import RowResults
+from benchmark.store.diverged import read_diverged, write_diverged
 from benchmark.store.evaluations import EvaluationRecord, read_evaluations, write_evaluation
 from benchmark.store.records import ITEMS, LOG_PROBABILITIES, RECORD, Record, Store
 from benchmark.store.tunings import STUDIES, read_tunings, write_tuning
@@ -49,6 +50,9 @@ def collect(table: Iterable[RowResults], store: Path, into: Path) -> Collected:
         else:
             write_evaluation(evaluation, into)
             outcome.evaluations.append(evaluation)
+    for run in read_diverged(store, outcome.corrupt):
+        if run.is_clean and named.get(run.row) == run.fingerprint:
+            write_diverged(run, into)
     for folder in STUDIES:
         _copy(Store(store / folder).records(outcome.corrupt), store / folder, into / folder, outcome)
         for tuning in read_tunings(store / folder, outcome.corrupt):

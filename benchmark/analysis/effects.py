@@ -39,6 +39,8 @@ class Effect:
     """Error of the change over test items; None if the runs do not keep what they give for each item."""
     confidence: float = CONFIDENCE
     """Confidence of the intervals."""
+    diverged: int = 0
+    """Further runs of either side that diverged; the others are a choice of the better ones, so they decide nothing."""
 
     @property
     def change(self) -> float:
@@ -47,8 +49,8 @@ class Effect:
 
     @property
     def over_seeds(self) -> Component | None:
-        """Error of the change over seeds; None if a side has a single run, or runs that agree to the last digit."""
-        if not (self.before.sd and self.after.sd):
+        """Error of the change over seeds; None if a side has a single run, runs all alike, or some that diverged."""
+        if self.diverged or not (self.before.sd and self.after.sd):
             return None
         return difference(seeds(self.before.values), seeds(self.after.values))
 
@@ -78,10 +80,11 @@ class Effect:
 
     @property
     def runs(self) -> str:
-        """Number of runs on both sides, in words, and whether those of a side are all alike."""
+        """Number of runs on both sides, in words, and why they have no spread or are not all, if so."""
         before, after = len(self.before.values), len(self.after.values)
         runs = f"{before} and {after} runs" if before != after else f"{count(before, 'run')} each"
-        return f"{runs}, all alike on a side" if 0.0 in (self.before.sd, self.after.sd) else runs
+        alike = ", all alike on a side" if 0.0 in (self.before.sd, self.after.sd) else ""
+        return runs + alike + (f", {self.diverged} more diverged" if self.diverged else "")
 
     def show(self) -> str:
         """The change and its interval over seeds, for a table cell."""
@@ -150,7 +153,8 @@ def compare(before: RowResults, after: RowResults, metric: Metric, confidence: f
     if not one or not other or differences(before.row.config, after.row.config):
         return None
     moved = [item_influences(results, metric) for results in (before, after)]
-    return Effect(metric, one, other, over_items(moved, (-1, 1)), confidence)
+    diverged = len(before.diverged) + len(after.diverged)
+    return Effect(metric, one, other, over_items(moved, (-1, 1)), confidence, diverged)
 
 
 def item_influences(results: RowResults, metric: Metric) -> np.ndarray | None:

@@ -152,7 +152,9 @@ def _better(
         return
     effect = compare(before, after, metric, confidence)
     if effect is None:
-        yield Finding(comparison, NOT_RUN, "undecided", names, shown_only=shown_only, is_of_two_rows=True)
+        lost = [f"all {len(one.diverged)} runs of {one.row.name} diverged" for one in (before, after) if one.is_lost]
+        figures = " and ".join(lost) or NOT_RUN
+        yield Finding(comparison, figures, "undecided", names, shown_only=shown_only, is_of_two_rows=True)
         return
     change = papers_change(metric, papers, effect.before.mean)
     smallest = change / 2 if change else of_interest(metric, effect.before.mean)

@@ -27,6 +27,8 @@ class Plan:
             return f"{self.needed} of each row"
         if self.detectable is not None:
             return f"more than {MOST_RUNS:,} of each row"
+        if self.finding.effect and self.finding.effect.diverged:
+            return "not known where runs diverge"
         return "unknown before each row has 2 that differ" if self.finding.is_of_two_rows else "not known of ensembles"
 
     @property
@@ -49,7 +51,7 @@ def plans(judgments: Iterable[Judgment]) -> Iterator[Plan]:
 
 def _plan(judgment: Judgment, finding: Finding) -> Plan:
     effect = finding.effect
-    if effect is None or not effect.before.sd or not effect.after.sd:
+    if effect is None or not (effect.before.sd and effect.after.sd) or effect.diverged:
         return Plan(judgment, finding, None, None)
     spreads = (effect.before.sd, effect.after.sd)
     runs = (len(effect.before.values), len(effect.after.values))

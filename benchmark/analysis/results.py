@@ -65,6 +65,18 @@ class RowResults:
     """One per seed, in the order of the seeds."""
     store: Store | None = None
     """The store of the records; None if only the records are known."""
+    diverged: tuple[int, ...] = ()
+    """Seeds of its runs that diverged, which have no record."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether all of its runs diverged."""
+        return bool(self.diverged and not self.records)
+
+    @property
+    def without_figures(self) -> str:
+        """What is shown in place of the figures of a row that has none."""
+        return "diverged" if self.is_lost else NOT_RUN
 
     @property
     def is_plain(self) -> bool:
@@ -172,11 +184,13 @@ def gather(
             shown[key] = same_data.choose(found, here(rows_of[key]) if here else None)
             if warnings is not None:
                 warnings.append(same_data.warning(rows_of[key].config.source, found, shown[key]))
-    table = []
+    table, lost = [], [*store.diverged(warnings)] if store else []
     for row, found in own:
-        data = shown.get(row.config.data_key)
-        kept = {record.seed: record for record in found if data is None or record.data_sha256 == data}
-        table.append(RowResults(row, tuple(kept[seed] for seed in sorted(kept)), store))
+        key = row.config.data_key
+        data = shown.get(key) or next((record.data_sha256 for record in of_sources[key]), None)
+        kept = {record.seed: record for record in found if record.data_sha256 == data}
+        diverged = same_data.seeds_of(row, lost, data) if lost else ()
+        table.append(RowResults(row, tuple(kept[seed] for seed in sorted(kept)), store, diverged))
     return table
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Hashable, Iterable, Sequence
 
 from benchmark.formatting import count
+from benchmark.store.diverged import DivergedRun
 from benchmark.store.records import Record
-from benchmark.tasks.base import Config
+from benchmark.tasks.base import Config, Row
 
 SHOWN_DIGITS = 8
 """Digits of a checksum that a warning shows."""
@@ -45,6 +46,13 @@ def warning(name: str, records: Sequence[Record], shown: str) -> str:
         f"{name}: {', '.join(others)}; shown are {_in_words(shown, of_data[shown])}, "
         "as runs of different data are not compared"
     )
+
+
+def seeds_of(row: Row, runs: Iterable[DivergedRun], data: str | None) -> tuple[int, ...]:
+    """The seeds of a row's runs that diverged, on the data that is shown; on any if None, as there are no others."""
+    fingerprint = row.config.fingerprint()
+    own = (run for run in runs if (run.row, run.fingerprint) == (row.name, fingerprint))
+    return tuple(sorted({run.seed for run in own if data in (None, run.data_sha256)}))
 
 
 def differences(one: Config, other: Config) -> str:

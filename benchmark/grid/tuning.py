@@ -13,11 +13,11 @@ from scipy.stats import qmc
 
 from benchmark.grid.grid import Run, data_at_hand, run_grid
 from benchmark.grid.launchers.base import Launcher
+from benchmark.store.diverged import MESSAGE
 from benchmark.store.provenance import rebuild_command
 from benchmark.store.tunings import Tuning, read_tunings, write_tuning
 from benchmark.tasks.base import Row
 from benchmark.tasks.spaces import Space, as_changes, as_json, require_space
-from benchmark.training.callbacks import DIVERGED
 from datamodules.errors import UserError
 
 TRIAL_SEED = 0
@@ -88,7 +88,7 @@ def tune(
     trials = [(run, tuning) for row, tuning in studies for run in runs_of(row, tuning, rows_file)]
     runs = [run for run, tuning in trials if (run.fingerprint, tuning.data_of(run.fingerprint)) not in before]
     failures = run_grid(runs, launcher, retries, rows_file)
-    lines = {run.fingerprint: line for run in runs for line in failures if line.startswith(f"{run.label}: {DIVERGED}")}
+    lines = {run.fingerprint: line for run in runs for line in failures if line.startswith(f"{run.label}: {MESSAGE}")}
     tunings = []
     for row, tuning in studies:
         made = tuning if all(tuning.data) else _with_data(row, tuning, launcher.options.data)  # the grid may fetch it

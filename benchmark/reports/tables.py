@@ -72,7 +72,10 @@ def _summary_cells(pair: Pair, metric: Metric) -> tuple[str, ...]:
     samples = [results.sample(metric.name) if results else None for results in rows]
     effect = pair.effect(metric)
     return (
-        *(sample.show(metric.digits) if sample else NOT_RUN for sample in samples),
+        *(
+            sample.show(metric.digits) if sample else results.without_figures if results else NOT_RUN
+            for results, sample in zip(rows, samples, strict=True)
+        ),
         effect.show() if effect else ABSENT,
         *(_papers(results, metric) if results else ABSENT for results in rows),
     )
@@ -123,7 +126,7 @@ def _shown(group: Sequence[RowResults]) -> tuple[Metric, ...]:
 
 def _means(results: RowResults, metrics: Sequence[Metric]) -> list[str]:
     samples = [(metric, results.sample(metric.name)) for metric in metrics]
-    missing = ABSENT if results.records else NOT_RUN
+    missing = ABSENT if results.records else results.without_figures
     return [sample.show(metric.digits) if sample else missing for metric, sample in samples]
 
 
@@ -140,12 +143,12 @@ def distinct_labels(metrics: Sequence[Metric]) -> list[str]:
 
 
 def _seeds(results: RowResults) -> str:
-    """The number of runs of a row; of an ensemble, how many of its members there are."""
+    """The number of runs of a row, and of those that diverged; of an ensemble, how many of its members there are."""
     if not results.records:
-        return ABSENT
+        return f"{len(results.diverged)} diverged" if results.diverged else ABSENT
     if results.row.ensemble_of:
         return f"{max(len(record.members) for record in results.records)} of {results.row.members}"
-    return str(len(results.records))
+    return str(len(results.records)) + (f", {len(results.diverged)} more diverged" if results.diverged else "")
 
 
 def _published(results: RowResults, metrics: Sequence[Metric]) -> str:
@@ -169,7 +172,7 @@ def _number(results: RowResults, metrics: Sequence[Metric]) -> tuple[str, str]:
     """Where 95 % of single runs lie, and whether the paper's number, which is that of one run, is among them."""
     ranges, inside = [], []
     for metric, sample, paper in results.like_for_like(metrics):
-        low, high = prediction(sample.values) if sample and sample.sd else (math.nan, math.nan)
+        low, high = prediction(sample.values) if sample and sample.sd and not results.diverged else (math.nan, math.nan)
         known = not math.isnan(low)
         ranges.append(f"{low:.{metric.digits}f} to {high:.{metric.digits}f}" if known else ABSENT)
         inside.append(("inside" if low <= paper <= high else "outside") if known else ABSENT)

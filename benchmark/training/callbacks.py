@@ -11,13 +11,11 @@ from lightning.pytorch.callbacks import Checkpoint
 from typing_extensions import override
 
 from benchmark.formatting import duration
+from benchmark.store.diverged import MESSAGE, Diverged
 from benchmark.store.locks import RunLock
 from benchmark.store.provenance import describe_sitting
 from datamodules.errors import UserError
 from datamodules.order import mix
-
-DIVERGED = "training diverged"
-"""Begin of the message of a run whose metrics are not finite."""
 
 STEPS_BETWEEN_LOGS = 50
 """Steps between two values of the training loss that are logged; all else is logged once an epoch."""
@@ -116,9 +114,8 @@ class CurveRecorder(Checkpoint):
             if validated or not name.startswith("validation_")  # what an earlier epoch left
         }
         if not all(np.isfinite(list(metrics.values()))):
-            raise UserError(
-                f"{DIVERGED} in epoch {trainer.current_epoch + 1}: {metrics}; a smaller lr or clip may help"
-            )
+            epoch = trainer.current_epoch + 1
+            raise Diverged(f"{MESSAGE} in epoch {epoch}: {metrics}; a smaller lr or clip may help", epoch)
         self.epochs.append(
             {
                 "epoch": trainer.current_epoch + 1,

@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datamodules.scratch import PREFIX
+
+if TYPE_CHECKING:
+    from benchmark.store.locks import RunLock
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that ask a process to end: Ctrl-C, `kill` and job schedulers, and the end of a terminal."""
@@ -108,6 +111,29 @@ def noted(*, insist: bool = True) -> Iterator[Request]:
         yield request
     finally:
         request.release()
+
+
+@contextmanager
+def interrupts_reported(lock: "RunLock") -> Iterator[None]:
+    """Say where a signal, or KeyboardInterrupt, stopped the run; Lightning exits after the latter."""
+    try:
+        yield
+    except Interrupted as stop:
+        raise interrupted(lock, stop.number) from stop
+    except SystemExit as stop:
+        if not isinstance(stop.__context__, KeyboardInterrupt):  # a cluster's signal, which its launcher handles
+            raise
+        raise interrupted(lock) from stop
+
+
+def interrupted(lock: "RunLock", number: int = signal.SIGINT) -> Interrupted:
+    """The end of a run by a signal, with what is kept of it."""
+    fraction, epochs = lock.fraction_kept, lock.progress[1]
+    if not fraction:
+        return Interrupted("interrupted before its first checkpoint; rerun the same command to begin anew", number)
+    epoch = int(fraction * epochs + 1e-9) + 1
+    where = f"in epoch {epoch} of {epochs}" if epoch <= epochs else "in the final evaluation"
+    return Interrupted(f"interrupted {where}; its state is kept; rerun the same command to resume", number)
 
 
 def complete_environment() -> None:

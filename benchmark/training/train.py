@@ -4,12 +4,10 @@ import datetime
 import logging
 import multiprocessing
 import os
-import signal
 import statistics
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from lightning.pytorch.loggers import Logger
 
 from benchmark.files import writable
 from benchmark.store.checkpoints import forget_checkpoint_before, newest_checkpoint
+from benchmark.store.diverged import MESSAGE, Diverged, keep_diverged
 from benchmark.store.locks import RunLock
 from benchmark.store.provenance import keep_freed_memory, rebuild_command, write_configuration
 from benchmark.store.records import CHECKPOINT, CONFIGURATION, Record, Store, checksum_arrays, run_name
@@ -32,7 +31,7 @@ from benchmark.training.averaging import averaging_callbacks
 from benchmark.training.callbacks import CurveRecorder, EpochLines, Progress
 from benchmark.training.checkpoints import CheckpointFiles, StateKeeper, resume_within_epochs
 from benchmark.training.devices import check_devices, on_devices, rank, started_together
-from benchmark.training.endings import Interrupted, Request, noted
+from benchmark.training.endings import Interrupted, Request, interrupted, interrupts_reported, noted
 from benchmark.training.first_steps import FirstSteps
 from benchmark.training.options import Options, require_at_most
 from benchmark.training.precision import on_gpu, precision_plugin, require_precision
@@ -101,8 +100,13 @@ def train_locked(
             write_configuration(training.folder / CONFIGURATION, command, asdict(row.config), how)
         if progress is None and rank() == 0:
             say_what_was_read(data)
-        fit(training)
-        metrics, seconds = evaluate(training)
+        try:
+            fit(training)
+            metrics, seconds = evaluate(training)
+        except Diverged as end:
+            if rank() == 0:
+                keep_diverged(row.name, seed, lock.fingerprint, data.sha256, end.epoch, options.store)
+            raise
     arrays = log_probabilities(training.model)
     record = make_record(training, metrics, seconds, checksum_arrays(arrays), command)
     if training.trainer.is_global_zero:
@@ -228,6 +232,8 @@ def evaluate(training: Training) -> tuple[dict[str, float], float]:
     begin = time.perf_counter()
     training.trainer.test(training.model, datamodule=training.data, verbose=False)
     metrics = {name: float(value) for name, value in training.trainer.callback_metrics.items()}
+    if not np.isfinite(list(metrics.values())).all():
+        raise Diverged(f"{MESSAGE}, as the final evaluation shows: {metrics}", len(training.curve.epochs))
     return metrics, time.perf_counter() - begin
 
 
@@ -274,26 +280,3 @@ def make_record(
         items_sha256=checksum_arrays(model.items) if model.items else "",
         details={**data.details, **model.details, "first_steps": training.first_steps.steps},
     )
-
-
-@contextmanager
-def interrupts_reported(lock: RunLock) -> Iterator[None]:
-    """Say where a signal, or KeyboardInterrupt, stopped the run; Lightning exits after the latter."""
-    try:
-        yield
-    except Interrupted as stop:
-        raise interrupted(lock, stop.number) from stop
-    except SystemExit as stop:
-        if not isinstance(stop.__context__, KeyboardInterrupt):  # a cluster's signal, which its launcher handles
-            raise
-        raise interrupted(lock) from stop
-
-
-def interrupted(lock: RunLock, number: int = signal.SIGINT) -> Interrupted:
-    """The end of a run by a signal, with what is kept of it."""
-    fraction, epochs = lock.fraction_kept, lock.progress[1]
-    if not fraction:
-        return Interrupted("interrupted before its first checkpoint; rerun the same command to begin anew", number)
-    epoch = int(fraction * epochs + 1e-9) + 1
-    where = f"in epoch {epoch} of {epochs}" if epoch <= epochs else "in the final evaluation"
-    return Interrupted(f"interrupted {where}; its state is kept; rerun the same command to resume", number)

@@ -56,6 +56,8 @@ def test_one_failed_run_does_not_cost_the_others(rnnreg, text_folder, tmp_path) 
     assert "wild seed 1: FAILED: training diverged" in out
     assert "1 of 2 runs failed, the others are kept: wild seed 1" in err
     assert [record.row for record in Store(tmp_path / "runs").records()] == ["tiny"]
+    assert [(run.row, run.seed, run.epoch) for run in Store(tmp_path / "runs").diverged()] == [("wild", 1, 1)]
+    assert re.search(r"^\| small \| none \| 1 diverged \| diverged \|", out, re.MULTILINE)
 
 
 def test_sample_continues_the_prompt(run_tiny, rnnreg, tmp_path) -> None:
