@@ -1,7 +1,7 @@
 """Lists of files: a header is known by its titles, and a file by its name in any of Unicode's normal forms."""
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from datamodules.errors import DataError, damaged
@@ -31,6 +31,27 @@ def header_fields(row: Sequence[str], titles: Mapping[str, str], needed: Sequenc
     if len(set(fields)) < len(fields) or not set(needed) <= set(fields):
         raise DataError(f"{place}: the header has the columns {', '.join(row)}; {right}, each field once")
     return fields
+
+
+def only_one(folder: Path, there: Iterable[Path], what: str) -> Path | None:
+    """The one that is there of several files or folders of which any would do; None if none is.
+
+    Args:
+        folder: folder that they lie in.
+        there: those that are there; two names of one file are one.
+        what: what each of them would hold, in messages.
+
+    Raises:
+        DataError: there are several, so that all but one would be passed over in silence.
+    """
+    found: dict[tuple[int, int], Path] = {}
+    for path in there:
+        with damaged(path):
+            found.setdefault((path.stat().st_dev, path.stat().st_ino), path)
+    if len(found) > 1:
+        names = " and ".join(str(path.relative_to(folder)) for path in found.values())
+        raise DataError(f"{folder} has {what} in {names}; leave there the one to be read")
+    return next(iter(found.values()), None)
 
 
 class NamedFiles:

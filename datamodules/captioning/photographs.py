@@ -14,13 +14,13 @@ from datamodules.captioning.examples import CaptionSet, Example, split_of, words
 from datamodules.captioning.images import picture_file
 from datamodules.captioning.sources import SPLITS
 from datamodules.errors import DataError, damaged
-from datamodules.lists import NamedFiles, header_fields
+from datamodules.lists import NamedFiles, header_fields, only_one
 from datamodules.text import cells, note_lone_marks, read_json, read_lines
 from datamodules.vocabulary import invisible, note_ends, note_invisible, without_eos
 
 # Flickr8k, as its authors publish it and as it is passed on.
 _PICTURES = ("Images", "images", "Flicker8k_Dataset", "Flickr8k_Dataset")
-CAPTION_FILES = ("captions.txt", "Flickr8k.token.txt", "Flickr8k_text/Flickr8k.token.txt")
+_CAPTION_FILES = ("captions.txt", "Flickr8k.token.txt", "Flickr8k_text/Flickr8k.token.txt")
 _SPLIT_FILES = {
     split: f"Flickr_8k.{name}Images.txt" for split, name in zip(SPLITS, ("train", "dev", "test"), strict=True)
 }
@@ -45,10 +45,11 @@ def read_flickr(folder: Path, limit: int | None = None) -> CaptionSet:
         limit: most pictures that are read, the first by name.
 
     Raises:
-        DataError: a file is missing, a line is no caption, or a picture with a caption and a split is not there.
+        DataError: a file is missing, or there are two for one thing, a line is no caption, or a picture with a caption
+            and a split is not there.
     """
-    pictures = next((folder / name for name in _PICTURES if (folder / name).is_dir()), None)
-    path = next((folder / name for name in CAPTION_FILES if (folder / name).is_file()), None)
+    pictures = only_one(folder, [folder / name for name in _PICTURES if (folder / name).is_dir()], "pictures")
+    path = only_one(folder, caption_files(folder), "captions")
     if not pictures or not path:
         raise DataError(
             f"{folder} has no {'captions.txt' if pictures else 'Images folder'}; a folder of captioned pictures holds "
@@ -79,6 +80,11 @@ def read_flickr(folder: Path, limit: int | None = None) -> CaptionSet:
     named: dict[str, list[str]] = {} if limit else _without_captions(pictures, set(files.values()))
     named |= {name: captions[name] for name in chosen}
     return _caption_set(path, named, where, files, details)
+
+
+def caption_files(folder: Path) -> list[Path]:
+    """The files of captions that a folder has, in any of the layouts of Flickr8k."""
+    return [folder / name for name in _CAPTION_FILES if (folder / name).is_file()]
 
 
 def _without_captions(pictures: Path, captioned: set[Path]) -> dict[str, list[str]]:

