@@ -48,12 +48,6 @@ class Case:
         row = self.rows.get(self.record.row)
         return row if row and row.config.task == self.record.task and self.is_current else None
 
-    @property
-    def has_configuration_of_row(self) -> bool:
-        """Whether it is of a known row with that row's configuration, whatever the protocol."""
-        row = self.rows.get(self.record.row)
-        return row is not None and vars(row.config) == vars(self.config)
-
     @cached_property
     def arrays(self) -> dict[str, np.ndarray]:
         """The log-probabilities beside the record; none for an ensemble, nor if the run kept none, as trials do."""
