@@ -29,19 +29,23 @@ _checked: set[Path] = set()
 """Preparations whose checksums this process has checked."""
 
 
-def prepared(name: str, data: Path, compute: Callable[[Path], None]) -> Path:
+def prepared(identify: Callable[[], str], source: str, data: Path, compute: Callable[[Path], None]) -> Path:
     """Folder of a preparation, which is computed now unless a process has done so before.
 
-    A preparation whose files are not as they were written is computed again.
+    A preparation whose files are not as they were written is computed again. One whose source changes while it is
+    computed is not kept: it would be found under the checksum of what the source was before.
 
     Args:
-        name: name of the folder: a checksum of all that decides its content.
+        identify: gives the name of the folder, a checksum of all that decides its content, of the source as it then is.
+        source: name of the source in messages.
         data: folder of the data; the folder is in DATA/prepared or, where that cannot be written, ~/.cache/rnnreg.
         compute: fills an empty folder.
 
     Raises:
-        DataError: neither place can be written, or has room; and whatever compute raises.
+        DataError: neither place can be written, or has room, or the source changes meanwhile; and whatever compute and
+            identify raise.
     """
+    name = identify()
     places = [data / "prepared", *user_cache()]
     for place in places:
         if is_whole(place / name):
@@ -58,7 +62,13 @@ def prepared(name: str, data: Path, compute: Callable[[Path], None]) -> Path:
         except OSError as error:
             refusal = refusal or error
             continue
-        return _compute(scratch, place / name, compute)
+
+        def compute_and_compare(scratch: Path) -> None:
+            compute(scratch)
+            if identify() != name:
+                raise DataError(f"{source} changed while it was prepared; leave it as it is, and run the command again")
+
+        return _compute(scratch, place / name, compute_and_compare)
     reason = refusal.strerror if refusal else "no such place"
     raise DataError(f"cannot write to {places[0]} ({reason}); name another folder with --data")
 

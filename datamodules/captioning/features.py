@@ -20,7 +20,7 @@ from datamodules.errors import DataError, damaged
 from datamodules.scratch import scratch_file
 from datamodules.sealed import Sealing, is_sealed
 from datamodules.sources import flush, sha256_of
-from datamodules.text import read_json
+from datamodules.text import opened, read_json
 
 BATCH = 64
 """Pictures in memory at once while features are extracted."""
@@ -178,10 +178,9 @@ def read_feature_file(path: Path) -> Features:
     )
     with damaged(path, right, "not a file of features"):
         ARRAY_BYTES.check(path.stat().st_size, path)
-        sha256 = sha256_of(path)
+        sha256 = _checksum(path, right)
         if path.suffix == ".npy":
             labels = read_json(path.with_suffix(".json"), right)
-            sha256 = hashlib.sha256(f"{sha256} {sha256_of(path.with_suffix('.json'))}".encode()).hexdigest()
             ids, network = np.array(labels["ids"], str), str(labels["network"])
             table = np.load(path, mmap_mode="r", allow_pickle=False)
         else:
@@ -197,7 +196,18 @@ def read_feature_file(path: Path) -> Features:
             raise ValueError(f"features of {table.dtype}: expected real numbers, all finite in single precision")
         if twice := [id for id, count in Counter(map(str, ids)).items() if count > 1]:
             raise ValueError(f"{twice[0]!r} is among its ids twice")
+        if _checksum(path, right) != sha256:
+            raise ValueError("it changed while it was read")
     return Features(network, sha256, table, {str(id): row for row, id in enumerate(ids)})
+
+
+def _checksum(path: Path, right: str) -> str:
+    """Checksum of a file of features, and of the labels beside an .npy."""
+    sha256, labels = sha256_of(path), path.with_suffix(".json")
+    if path.suffix != ".npy":
+        return sha256
+    with opened(labels, right):
+        return hashlib.sha256(f"{sha256} {sha256_of(labels)}".encode()).hexdigest()
 
 
 def _is_finite(table: np.ndarray) -> bool:

@@ -32,7 +32,7 @@ class Picture:
     stamp: str
     """Checksum of its content."""
     read: Callable[[], Image.Image]
-    """Function that reads it in RGB; it raises DataError when the picture is broken or huge."""
+    """Function that reads it in RGB; it raises DataError when the picture is broken, huge or not that of the stamp."""
     size: int = 0
     """Size of its file in bytes, if it has one of its own."""
 
@@ -44,8 +44,19 @@ def picture_file(path: Path, id: str | None = None) -> Picture:
         DataError: there is no such file, or it cannot be read.
     """
     content = _read(path)
-    stamp = hashlib.sha256(content).hexdigest()[:32]
-    return Picture(id or path.name, stamp, lambda: read_image(path), len(content))
+    stamp = _stamp(content)
+
+    def read() -> Image.Image:
+        content = _read(path)
+        if _stamp(content) != stamp:  # its vector would be kept under the checksum of another picture
+            raise DataError(f"{path} has changed since its checksum was taken; leave it, and run the command again")
+        return _decode(content, path)
+
+    return Picture(id or path.name, stamp, read, len(content))
+
+
+def _stamp(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 def read_image(path: Path) -> Image.Image:
@@ -54,7 +65,10 @@ def read_image(path: Path) -> Image.Image:
     Raises:
         DataError: the file is missing, broken, no picture, or beyond the bounds.
     """
-    content = _read(path)
+    return _decode(_read(path), path)
+
+
+def _decode(content: bytes, path: Path) -> Image.Image:
     return draw_svg(content, str(path)) if path.suffix.lower() == ".svg" else decode_image(content, str(path))
 
 

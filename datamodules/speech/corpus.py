@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -47,7 +47,10 @@ class SpeechCorpus(ABC):
 
     @abstractmethod
     def identity(self) -> str:
-        """Checksum of all that the utterances are made from: the content of files, the parameters of a synthesis."""
+        """Checksum of all that the utterances are made from: the content of files, the parameters of a synthesis.
+
+        That of a manifest is taken before it is read, so that a change in between does not go unseen.
+        """
 
     notes: tuple[str, ...] = ()
     """Whatever in the manifest was not taken as it stands."""
@@ -60,14 +63,23 @@ class SpeechCorpus(ABC):
             DataError: it is missing or malformed.
         """
 
+    def files(self, manifest: Path) -> Iterator[Path]:
+        """The manifest and, once it is read, the files of its utterances."""
+        yield manifest
+        for each in self.utterances:
+            yield from (path for path in (each.audio, each.labels) if isinstance(path, Path))
+
     @cached_property
     def utterances(self) -> list[Utterance]:
         """The manifest, which is read once; raises what `read_utterances` raises."""
         return self.read_utterances()
 
 
-def hash_files(files: Sequence[Path], *more: str) -> str:
-    """Checksum of the content of files, whether or not all of them are there, and of more text."""
+def hash_files(files: Iterable[Path], *more: str) -> str:
+    """Checksum of the content of files, whether or not all of them are there, and of more text.
+
+    Of files that are generated each is read before the next one is asked for.
+    """
     digest = hashlib.sha256()
     for path in files:
         with damaged(path):

@@ -77,9 +77,12 @@ def prepare(corpus: SpeechCorpus, aligner: str, rate: int, data: Path, name: str
         DataError: the source is missing or malformed, or no utterance can be used.
     """
     aligner = aligner or corpus.aligner
-    inputs = (VERSION, FEATURES_VERSION, corpus.identity(), aligner_identity(aligner), rate)
-    key = hashlib.sha256(repr(inputs).encode()).hexdigest()[:16]
-    return load(prepared(key, data, lambda folder: compute(corpus.utterances, aligner, rate, folder, name)))
+
+    def identify() -> str:
+        inputs = (VERSION, FEATURES_VERSION, corpus.identity(), aligner_identity(aligner), rate)
+        return hashlib.sha256(repr(inputs).encode()).hexdigest()[:16]
+
+    return load(prepared(identify, name, data, lambda folder: compute(corpus.utterances, aligner, rate, folder, name)))
 
 
 def require_splits(prepared: Prepared, name: str) -> None:

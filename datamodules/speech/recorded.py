@@ -69,8 +69,7 @@ class FolderCorpus(SpeechCorpus):
 
     def identity(self) -> str:
         """See SpeechCorpus.identity."""
-        files = [path for each in self.utterances for path in (each.audio, each.labels) if isinstance(path, Path)]
-        return hash_files([self.folder / "transcripts.tsv", *files])
+        return hash_files(self.files(self.folder / "transcripts.tsv"))
 
     def read_utterances(self) -> list[Utterance]:
         """See SpeechCorpus.read_utterances."""
@@ -215,8 +214,7 @@ class SamromurCorpus(SpeechCorpus):
 
     def identity(self) -> str:
         """See SpeechCorpus.identity."""
-        files = [each.audio for each in self.utterances if isinstance(each.audio, Path)]
-        return hash_files([self.root / "metadata.tsv", *files])
+        return hash_files(self.files(self.root / "metadata.tsv"))
 
     def read_utterances(self) -> list[Utterance]:
         """See SpeechCorpus.read_utterances."""

@@ -141,9 +141,12 @@ def encoded_pairs(
         target_words,
         MIN_COUNT,
     )
-    key = hashlib.sha256(repr((identity(pairs), parameters)).encode()).hexdigest()[:16]
+
+    def identify() -> str:
+        return hashlib.sha256(repr((identity(pairs), parameters)).encode()).hexdigest()[:16]
+
     compute = partial(encode, pairs, name, languages, max_length, (source_words, target_words))
-    return EncodedPairs(prepared(key, data, compute))
+    return EncodedPairs(prepared(identify, name, data, compute))
 
 
 def identity(pairs: Pairs) -> object:

@@ -17,6 +17,10 @@ def _another_process(monkeypatch) -> None:
     monkeypatch.setattr(cache, "_checked", set())
 
 
+def name() -> str:
+    return "x"
+
+
 def fill(folder: Path) -> None:
     (folder / "a").write_bytes(b"content")
 
@@ -25,7 +29,7 @@ def fill(folder: Path) -> None:
 def test_a_second_user_can_read_what_the_first_has_prepared(tmp_path, umask: int, folder_mode: int, file_mode: int):
     before = os.umask(umask)
     try:
-        folder = prepared("x", tmp_path, fill)
+        folder = prepared(name, "the text", tmp_path, fill)
     finally:
         os.umask(before)
     assert folder == tmp_path / "prepared" / "x"
@@ -44,7 +48,7 @@ def test_a_preparation_that_cannot_be_replaced_is_made_elsewhere(tmp_path, monke
             raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(cache.shutil, "rmtree", refuse)
-    assert prepared("x", tmp_path, fill) == tmp_path / "cache" / "rnnreg" / "x"
+    assert prepared(name, "the text", tmp_path, fill) == tmp_path / "cache" / "rnnreg" / "x"
 
 
 def test_a_user_without_a_home_and_a_place_is_told(tmp_path, monkeypatch) -> None:
@@ -55,7 +59,7 @@ def test_a_user_without_a_home_and_a_place_is_told(tmp_path, monkeypatch) -> Non
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(cache.Path, "home", homeless)
     with pytest.raises(DataError, match=r"cannot write to .*prepared \(File exists\); name another folder with --data"):
-        prepared("x", tmp_path, fill)
+        prepared(name, "the text", tmp_path, fill)
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path) -> None:
@@ -64,9 +68,9 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(DataError, match=r"prepared: No space left on device; nothing is left of this try"):
-        prepared("x", tmp_path, full)
+        prepared(name, "the text", tmp_path, full)
     assert not list((tmp_path / "prepared").iterdir())
-    assert prepared("x", tmp_path, fill).is_dir()
+    assert prepared(name, "the text", tmp_path, fill).is_dir()
 
 
 def test_what_killed_processes_left_is_removed(tmp_path) -> None:
@@ -77,16 +81,30 @@ def test_what_killed_processes_left_is_removed(tmp_path) -> None:
     for folder in (dead, alive, elsewhere):
         folder.mkdir(parents=True)
     assert leftovers(place) == [dead]
-    assert prepared("x", tmp_path, fill).is_dir()
+    assert prepared(name, "the text", tmp_path, fill).is_dir()
     assert [folder.is_dir() for folder in (dead, alive, elsewhere)] == [False, True, True]
 
 
 def test_a_damaged_preparation_is_made_again(tmp_path, monkeypatch, caplog) -> None:
-    folder = prepared("x", tmp_path, fill)
+    folder = prepared(name, "the text", tmp_path, fill)
     for damage in ("a", cache.WHOLE):
         monkeypatch.setattr(cache, "_checked", set())
         content = (folder / damage).read_bytes()
         (folder / damage).write_bytes(content[:-2] + b"xx")
-        assert (prepared("x", tmp_path, fill) / "a").read_bytes() == b"content"
+        assert (prepared(name, "the text", tmp_path, fill) / "a").read_bytes() == b"content"
     assert caplog.text.count("is damaged or cannot be read: it is made again") == 2
-    prepared("x", tmp_path, lambda _: pytest.fail("made again"))
+    prepared(name, "the text", tmp_path, lambda _: pytest.fail("made again"))
+
+
+def test_what_was_prepared_while_its_source_changed_is_not_kept(tmp_path) -> None:
+    source = tmp_path / "source"
+    source.write_text("before")
+
+    def copy(folder: Path) -> None:
+        source.write_text("after")
+        (folder / "a").write_bytes(source.read_bytes())
+
+    with pytest.raises(DataError, match=r"the text changed while it was prepared; leave it as it is, and run"):
+        prepared(source.read_text, "the text", tmp_path, copy)
+    assert not list((tmp_path / "prepared").iterdir())
+    assert prepared(source.read_text, "the text", tmp_path, copy).name == "after"

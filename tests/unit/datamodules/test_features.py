@@ -164,6 +164,32 @@ def test_a_picture_that_is_replaced_is_another_one(picture_folder: Path, tmp_pat
     assert after.features.of(["004.png"]).equal(before.features.of(["004.png"]))
 
 
+def test_a_picture_that_changes_before_it_is_decoded_gets_no_vector(picture_folder: Path, tmp_path: Path) -> None:
+    """Its vector would be that of another picture, and be kept under the checksum of this one."""
+    path, other = (picture_folder / "Images" / name for name in ("003.png", "004.png"))
+    whole = path.read_bytes()
+    pictures, network = pictures_in(picture_folder), MeanColor()
+    path.write_bytes(other.read_bytes())
+    with pytest.raises(DataError, match=r"003.png has changed since its checksum was taken; leave it, and run"):
+        extract(pictures, network, tmp_path / "mean.npy")
+    path.write_bytes(whole)
+    vector = extract(pictures_in(picture_folder), network, tmp_path / "mean.npy").of(["003.png"])[0]
+    assert vector.numpy() == pytest.approx(network([read_image(path)])[0])
+
+
+def test_own_features_that_change_while_they_are_read_are_refused(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "own.npz"
+    np.savez(path, ids=["a"], features=np.ones((1, 2)), network="my net")
+
+    def replaced(table) -> bool:
+        np.savez(path, ids=["a"], features=np.zeros((1, 2)), network="my net")
+        return True
+
+    monkeypatch.setattr(features, "_is_finite", replaced)
+    with pytest.raises(DataError, match=r"own.npz: not a file of features \(it changed while it was read\)"):
+        features_of([], str(path), tmp_path, "x")
+
+
 def test_a_users_own_features(picture_folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "own.npz"
     ids = [picture.id for picture in pictures_in(picture_folder)]

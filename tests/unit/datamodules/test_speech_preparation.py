@@ -87,6 +87,29 @@ def test_preparation_is_kept_by_content(tmp_path, monkeypatch) -> None:
     assert len(list((tmp_path / "prepared").iterdir())) == 2
 
 
+@pytest.mark.parametrize("name", ["0.wav", "labels/0.txt", "transcripts.tsv"])
+def test_a_corpus_that_changes_while_it_is_prepared_is_refused(tmp_path, monkeypatch, name: str) -> None:
+    folder = write_corpus(tmp_path / "corpus", labels=True)
+    corpus = FolderCorpus(folder)
+    read = corpus.read_utterances
+
+    def change() -> list:
+        utterances = read()
+        (folder / name).write_bytes((folder / name).read_bytes() + b"\n")  # once the manifest has been read
+        return utterances
+
+    compute = preparation.compute
+    if name == "transcripts.tsv":
+        monkeypatch.setattr(corpus, "read_utterances", change)
+    else:
+        monkeypatch.setattr(preparation, "compute", lambda *arguments: (compute(*arguments), change()))
+    with pytest.raises(DataError, match=r"the source changed while it was prepared"):
+        prepare(corpus, "", RATE, tmp_path)
+    assert not list((tmp_path / "prepared").iterdir())
+    monkeypatch.undo()
+    prepare(FolderCorpus(folder), "", RATE, tmp_path)
+
+
 def test_two_processes_preparing_at_once_end_with_one_whole_cache(tmp_path, monkeypatch) -> None:
     """The other one is faster: it finishes while this one computes."""
     folder = write_corpus(tmp_path / "corpus", labels=True)

@@ -13,7 +13,7 @@ import pytest
 from datamodules import cache
 from datamodules.errors import DataError
 from datamodules.sources import SourceFile, sha256_of
-from datamodules.translation import sources
+from datamodules.translation import encoded_pairs, sources
 from datamodules.translation.datamodule import TranslationData
 from datamodules.translation.tokenization import bleu_rules, detokenize, tokenize
 from datamodules.vocabulary import EOS, UNK
@@ -47,6 +47,22 @@ def test_another_text_of_the_same_size_and_date_is_another_text(translation_fold
     after = data_of(translation_folder)
     assert "loup" in after.target_vocabulary.words
     assert after.sha256 != before.sha256
+
+
+def test_a_text_that_changes_while_it_is_prepared_is_refused(translation_folder: Path, monkeypatch) -> None:
+    path, encode = translation_folder / "train.fr", encoded_pairs.encode
+    text = path.read_text()
+
+    def change(*arguments) -> None:
+        path.write_text(text.replace("chat", "loup"))
+        encode(*arguments)
+
+    monkeypatch.setattr(encoded_pairs, "encode", change)
+    with pytest.raises(DataError, match=f"{translation_folder} changed while it was prepared"):
+        data_of(translation_folder)
+    monkeypatch.undo()
+    path.write_text(text)
+    assert "loup" not in data_of(translation_folder).target_vocabulary.words
 
 
 def test_text_is_read_however_it_was_saved(translation_folder: Path, tmp_path: Path) -> None:
