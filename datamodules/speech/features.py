@@ -69,8 +69,11 @@ class Audio:
 BEYOND = 16.0
 """Peak, full scale being 1, from which on samples are of another scale rather than too loud."""
 
-CANCELED = 0.01
-"""Peak of the mean of all channels, that of the loudest one being 1, below which they cancel each other."""
+ROUNDED_AWAY = 0.1
+"""Part of a recording's power that rounding to 16 bits may alter: more is only altered on too small a scale."""
+
+CANCELED = 0.25
+"""Power of the mean of all channels, below which they cancel each other; that of unrelated channels is 1."""
 
 
 def read_audio(path: Path) -> Audio:
@@ -80,7 +83,7 @@ def read_audio(path: Path) -> Audio:
 
     Raises:
         LeftOut: it is missing, empty, not audio, without its end, beyond the bounds, of another scale, or its channels
-            cancel each other.
+            cancel each other. What is digital silence stays.
     """
     try:
         with damaged(path), soundfile.SoundFile(path) as file:
@@ -100,10 +103,21 @@ def read_audio(path: Path) -> Audio:
         raise LeftOut("audio has samples that are no numbers")
     if (peak := np.abs(mixed).max()) > BEYOND * 32768:
         raise LeftOut("audio is not on the scale from -1 to 1", f"its peak is {peak / 32768:,.0f}")
-    if peak < CANCELED * 32768 * np.abs(samples).max():
+    powers = _powers(samples)
+    loudest = 32768 * samples[:, [powers.argmax()]]  # the mean of quiet 16-bit channels may have halves to be rounded
+    if _powers(loudest - np.rint(loudest)) > ROUNDED_AWAY * _powers(loudest):
+        detail = f"its peak is {np.abs(loudest).max() / 32768:.1g}, of which 16 bits leave next to nothing"
+        raise LeftOut("audio is not on the scale from -1 to 1", detail)
+    if _powers(mixed[:, None]) / 32768**2 < CANCELED * powers.sum() / len(powers) ** 2:
         raise LeftOut("audio's channels cancel each other", "give it one of them")
     whole = np.rint(mixed).clip(-32768, 32767).astype(np.int16)
     return Audio(whole, rate, clamped=bool(peak > 32768))
+
+
+def _powers(samples: np.ndarray) -> np.ndarray:
+    """Mean square of each channel [channels] of samples [samples, channels]."""
+    squares: np.ndarray = np.einsum("tc,tc->c", samples, samples, dtype=np.float64)
+    return squares / len(samples)
 
 
 def log_mel(audio: Audio, rate: int, snr: float | None = None, noise_seed: int = 0) -> Tensor:

@@ -56,3 +56,39 @@ def test_channels_are_averaged(tmp_path) -> None:
     soundfile.write(tmp_path / "opposite.wav", np.array([[1000, -1000], [-500, 501]], np.int16), 8000)
     with pytest.raises(LeftOut, match="audio's channels cancel each other: give it one of them"):
         read_audio(tmp_path / "opposite.wav")
+
+
+SOUND = spoken("abcd") / 32768
+NOISE = np.random.default_rng(0).standard_normal(len(SOUND)) * SOUND.std()
+
+
+def left_of(path, channels: list[np.ndarray], subtype: str = "FLOAT") -> str:
+    """Why a recording is left out, or nothing."""
+    soundfile.write(path, np.stack(channels, axis=1), RATE, subtype=subtype)
+    try:
+        read_audio(path)
+    except LeftOut as error:
+        return error.reason
+    return ""
+
+
+def test_a_recording_that_16_bits_leave_next_to_nothing_of_is_left_out_and_counted(tmp_path) -> None:
+    """As where integer samples were divided by their scale twice: it would be silence, and be trained on."""
+    path, wrong = tmp_path / "a.wav", "audio is not on the scale from -1 to 1"
+    for subtype, scale in (("FLOAT", 2**-13), ("FLOAT", 2**-15), ("PCM_24", 2**-15), ("DOUBLE", 2**-60)):
+        assert left_of(path, [scale * SOUND], subtype) == wrong
+        assert left_of(path, [scale * SOUND, scale * NOISE], subtype) == wrong
+    with pytest.raises(LeftOut, match=r"-1 to 1: its peak is 2e-19, of which 16 bits leave next to nothing"):
+        read_audio(path)
+    quiet = np.random.default_rng(1).integers(-1, 2, (2, 8000)).astype(np.int16)  # the noise of a good converter
+    assert left_of(path, [*quiet], "PCM_16") == left_of(path, [quiet[0]], "PCM_16") == ""
+    assert left_of(path, [0 * SOUND]) == left_of(path, [0 * SOUND, 0 * SOUND]) == ""
+    assert left_of(path, [SOUND / 1000]) == left_of(path, [SOUND / 1000], "PCM_24") == ""
+
+
+def test_channels_that_cancel_each_other_all_but_some_noise_are_left_out(tmp_path) -> None:
+    path, wrong = tmp_path / "a.wav", "audio's channels cancel each other"
+    for noise in (0.001, 0.03, 0.3, 0.5):  # the mean of both is this noise alone
+        assert left_of(path, [SOUND, noise * NOISE - SOUND]) == wrong
+    assert left_of(path, [SOUND, NOISE]) == left_of(path, [SOUND, SOUND]) == left_of(path, [SOUND, 0 * SOUND]) == ""
+    assert left_of(path, [SOUND, *[0 * SOUND] * 63]) == ""  # one microphone of many
