@@ -16,6 +16,8 @@ from typing import Any, BinaryIO
 
 REQUEST = struct.Struct("<?IQQ")
 """A picture to decode: whether it is an SVG, the side to draw it at, the most pixels, and its length in bytes."""
+BITS_PER_SAMPLE = 258
+"""Tag of a TIFF."""
 REPLY = struct.Struct("<?IIQ")
 """The answer: whether it was decoded, width, height, and the length of the RGB pixels or of the message."""
 
@@ -38,7 +40,7 @@ def as_shown(image: Any) -> Any:
     """An open picture in RGB as a viewer shows it: upright, transparent parts white, of 16 bits the upper 8.
 
     Raises:
-        Exception: it is broken, or its gray values have 32 bits.
+        Exception: it is broken, or its gray values have 32 bits or a sign.
     """
     from PIL import Image, ImageOps
 
@@ -52,14 +54,17 @@ def as_shown(image: Any) -> Any:
 
 
 def _eight_bits(image: Any) -> Any:
-    """A gray picture of 16 bits in 8, which Pillow would clip to white; its orientation is kept."""
+    """A gray picture of 12 or 16 bits in 8, which Pillow would clip to white; its orientation is kept."""
     from PIL import Image
 
     if not image.mode.startswith(("I", "F")):
         return image
-    if image.mode == "F" or (image.mode == "I" and image.getextrema()[1] > 0xFFFF):
-        raise ValueError("its gray values have 32 bits; save it with 8 or 16 bits")
-    scaled = image.convert("I").point(lambda value: value * (1 / 257) + 0.5)
+    # By the depth of the file: small values are dark, and do not tell how many bits there are.
+    if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):
+        raise ValueError("its gray values have 32 bits or a sign; save it with 8 or 16 bits")
+    bits = image.tag_v2.get(BITS_PER_SAMPLE, (16,))[0] if image.format == "TIFF" else 16
+    white = 2**bits - 1
+    scaled = image.convert("I").point(lambda value: value * (1 / (white / 255)) + 0.5)
     gray = Image.frombytes("L", image.size, scaled.convert("L").tobytes())
     with suppress(Exception):
         gray.info["exif"] = image.getexif().tobytes()

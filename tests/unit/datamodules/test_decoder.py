@@ -2,6 +2,7 @@
 
 import io
 import os
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -51,9 +52,30 @@ def test_gray_of_16_bits_is_scaled_not_clipped() -> None:
     for kind in ("PNG", "TIFF"):
         seen = decode_image(encoded(Image.fromarray(values), kind), "x")
         assert np.asarray(seen).tolist() == [[[0] * 3, [1] * 3, [128] * 3, [255] * 3]]
-    for values_of_32 in (np.array([[70_000, 1]], np.int32), np.array([[0.5, 1]], np.float32)):
-        with pytest.raises(DataError, match="32 bits; save it with 8 or 16 bits"):
-            decode_image(encoded(Image.fromarray(values_of_32), "TIFF"), "x")
+    pgm = b"P5 4 1 65535\n" + values.astype(">u2").tobytes()  # whose mode is that of 32 bits
+    assert np.asarray(decode_image(pgm, "x")).tolist() == [[[0] * 3, [1] * 3, [128] * 3, [255] * 3]]
+
+
+@pytest.mark.parametrize("most", [255, 70_000, 0.5])
+def test_gray_of_32_bits_is_refused_whatever_its_values(most: float) -> None:
+    """By small values as by large ones nobody knows what white is: 0 to 255 as 16 bits would be black."""
+    values = np.array([[most, 1]], np.float32 if most < 1 else np.int32)
+    with pytest.raises(DataError, match="32 bits or a sign; save it with 8 or 16 bits"):
+        decode_image(encoded(Image.fromarray(values), "TIFF"), "x")
+
+
+@pytest.mark.parametrize(("bits", "signed", "shown"), [(12, False, [0, 128, 255]), (16, True, None), (32, False, None)])
+def test_the_depth_of_a_tiff_says_what_is_white(bits: int, signed: bool, shown: list[int] | None) -> None:
+    data = bytes.fromhex("000800fff000" if bits == 12 else "00" * 3 * bits)
+    tags = ((256, 3), (257, 1), (258, bits), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1), (279, len(data)))
+    entries = [*tags, (339, 1 + signed)]
+    end = struct.pack("<H", len(entries)) + b"".join(struct.pack("<2H2I", tag, 3, 1, value) for tag, value in entries)
+    content = b"II*\0" + struct.pack("<I", 8 + len(data)) + data + end + bytes(4)
+    if shown:
+        assert np.asarray(decode_image(content, "x"))[0, :, 0].tolist() == shown
+    else:
+        with pytest.raises(DataError, match="its gray values have 32 bits or a sign"):
+            decode_image(content, "x")
 
 
 def test_a_picture_that_needs_a_profile_of_colors_is_one_clear_line() -> None:
