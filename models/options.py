@@ -4,6 +4,7 @@ No heavy module is imported here: a configuration checks its own fields by the s
 """
 
 import inspect
+import sys
 import types
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict, Union, get_args, get_origin, get_type_hints
@@ -49,14 +50,29 @@ NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of a type; a whole number is a number too. A type that is not in NAMES fits everything."""
+    """Whether a value is of a type; a whole number is a number too. A type that is not in NAMES fits everything.
+
+    Whole numbers that no floating-point number can stand for fit nothing: fingerprints and the training need one.
+    """
     if get_origin(hint) in (Union, types.UnionType):
         return any(fits(value, part) for part in get_args(hint))
     if get_origin(hint) is Literal:
         return value in get_args(hint)
     if hint not in NAMES:
         return True
+    if is_huge(value):
+        return False
     return isinstance(value, (int, float) if hint is float else hint) and (hint is bool or not isinstance(value, bool))
+
+
+def is_huge(value: Any) -> bool:
+    """Whether a value is a whole number beyond the largest floating-point number."""
+    return isinstance(value, int) and abs(value) > sys.float_info.max
+
+
+def shown(value: Any) -> str:
+    """A value in a message; Python does not write out the largest whole numbers."""
+    return f"a whole number of more than {sys.float_info.max_10_exp} digits" if is_huge(value) else repr(value)
 
 
 def expected(hint: Any) -> str:
@@ -108,7 +124,7 @@ def own_options(kind: type, options: Options) -> dict[str, Any]:
             there = f"it declares {', '.join(own)}" if own else "it declares none"
             raise ValueError(f"backbone_options: {kind.__module__}.{kind.__qualname__} has no option {name!r}; {there}")
         if not fits(value, own[name].annotation):
-            raise ValueError(f"backbone_options: {name} must be {expected(own[name].annotation)}, got {value!r}")
+            raise ValueError(f"backbone_options: {name} must be {expected(own[name].annotation)}, got {shown(value)}")
         if value != own[name].default:
             differing[name] = float(value) if own[name].annotation is float else value
     return differing

@@ -19,7 +19,7 @@ from benchmark.tasks.row_checks import Size as Size
 from benchmark.tasks.row_checks import require_row
 from benchmark.tasks.spaces import Space
 from datamodules.errors import UserError
-from models.options import expected, fits, own_options
+from models.options import expected, fits, own_options, shown
 
 if TYPE_CHECKING:  # torch and Lightning are loaded when a model or its data is made
     from datamodules.base import TaskData
@@ -133,7 +133,7 @@ class Config(ABC):
         for one in fields(self):
             value = getattr(self, one.name)
             if not fits(value, hints[one.name]):
-                raise ValueError(f"{one.name}: expected {expected(hints[one.name])}, got {value!r}")
+                raise ValueError(f"{one.name}: expected {expected(hints[one.name])}, got {shown(value)}")
             self._require(one.name, not isinstance(value, float) or math.isfinite(value), "finite")
         for name in ("hidden_size", "batch_size", "epochs"):
             self._require(name, getattr(self, name) >= 1, "at least 1")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from datamodules.errors import UserError
+from models.options import fits, shown
 
 if TYPE_CHECKING:
     from benchmark.tasks.base import Config, Row
@@ -31,10 +32,10 @@ class Range:
     log: bool = False
 
     def __post_init__(self) -> None:
-        numbers = all(isinstance(end, int | float) and math.isfinite(end) for end in (self.low, self.high))
+        numbers = all(fits(end, float) and math.isfinite(end) for end in (self.low, self.high))
         if not numbers or not self.low < self.high or (self.log and self.low <= 0):
             raise ValueError(
-                f"expected two numbers in order{', above 0' * self.log}, got {self.low!r} and {self.high!r}"
+                f"expected two numbers in order{', above 0' * self.log}, got {shown(self.low)} and {shown(self.high)}"
             )
 
     def at(self, share: float) -> float:

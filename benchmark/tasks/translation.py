@@ -104,6 +104,9 @@ class TranslationConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._require(
+            "target_language", self.target_language != self.source_language, "another one than source_language"
+        )
         self._require("max_length", self.max_length >= 1, "at least 1")
         for name in ("source_words", "target_words"):
             self._require(name, getattr(self, name) >= 3, "at least 3")

@@ -19,6 +19,11 @@ def of(changes: str) -> str:
     )
 
 
+def of_config(changes: str, row: str = "sotu-small") -> str:
+    """A file of one row with some fields of its configuration changed."""
+    return f"from benchmark.tasks.registry import find\nROWS = [find({row!r}).variant('a', {changes})]\n"
+
+
 OWN = "from benchmark.tasks.registry import find\nROWS = [find('sotu-small').variant('{name}', hidden_size=16)]\n"
 
 
@@ -75,6 +80,17 @@ def test_own_rows_come_after_the_shipped_ones(tmp_path: Path) -> None:
         (of("name='a', profiles='quick'"), "ValueError: profiles: expected a tuple"),
         (of("name='a', seeds=0"), "ValueError: seeds: expected a whole number from 1, got 0"),
         (of("name='a', space={'lr': 3}"), "ValueError: space: expected a Range or a Choice .* got 3"),
+        (
+            of("name='a', space={'lr': replace(find('sotu-none').space['lr'], high=10**400)}"),
+            "ValueError: expected two numbers in order, above 0, got 0.3 and a whole number of more than 308 digits",
+        ),
+        (of_config("lr=10**400"), "ValueError: lr: expected a number, got a whole number of more than 308 digits"),
+        (of_config("input_dropout=10**5000"), "ValueError: input_dropout: expected a number or none, got a whole n"),
+        (of_config("epochs=-(10**400)"), "ValueError: epochs: expected a whole number, got a whole number of more"),
+        (
+            of_config("target_language='en'", "phrases-small"),
+            "ValueError: target_language: 'en' is out of range, must be another one than source_language",
+        ),
         (of("name='a', ensemble_of='nope'"), "a is an ensemble of 'nope', which is no row"),
         ("1 / 0", "ZeroDivisionError"),
         (OWN.format(name="ptb-small"), "the name ptb-small is taken; give the row another one"),
