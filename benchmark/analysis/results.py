@@ -195,8 +195,15 @@ def gather(
 
 
 def _own(row: Row, records: Sequence[Record], warnings: list[str] | None) -> list[Record]:
-    """The records of a row's configuration and protocol, one for each seed and data, the newest of several."""
-    fingerprint = row.config.fingerprint()
+    """The records of a row's configuration and protocol, one for each seed and data, the newest of several.
+
+    Of a row that is trained they are those of single runs, of an ensemble those of ensembles.
+    """
+    of_kind = [one for one in records if one.is_ensemble == bool(row.ensemble_of)]
+    if warnings is not None and (others := len(records) - len(of_kind)):
+        kinds = "single runs, though the row is an ensemble" if row.ensemble_of else "ensembles, though it is trained"
+        warnings.append(f"{row.name}: {count(others, 'record')} of {kinds}")
+    records, fingerprint = of_kind, row.config.fingerprint()
     own = sorted((one for one in records if one.fingerprint == fingerprint), key=lambda record: record.finished)
     kept = {(record.seed, record.data_sha256): record for record in own}
     if warnings is not None:

@@ -210,9 +210,12 @@ def seeds(cases: Sequence[Case]) -> Iterator[tuple[Case, str]]:
 
 
 def ensembles(cases: Sequence[Case]) -> Iterator[tuple[Case, str]]:
-    """An ensemble's members, perplexity and parameters are those of the runs that it is made of."""
+    """An ensemble's members, perplexity and parameters are those of the runs that it is made of, and it has members."""
     by_run = {case.record.run: case for case in cases}
     for case in cases:
+        row = case.rows.get(case.record.row)
+        if row and row.ensemble_of and not case.record.is_ensemble:
+            yield case, f"is a single run, but its row is an ensemble of {row.ensemble_of}, which is not trained"
         if case.record.is_ensemble:
             for message in findings(lambda one: _ensemble(one, by_run), case):
                 yield case, message

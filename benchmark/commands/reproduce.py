@@ -102,12 +102,7 @@ def run(
     from benchmark.training.devices import rank
     from benchmark.training.train import train
 
-    chosen = registry.find(row, registry.load(rows_file))
-    if chosen.ensemble_of:
-        raise UserError(
-            f"{row} is an ensemble, which is not trained; `rnnreg reproduce --only {row}` trains {chosen.ensemble_of} "
-            "and makes it"
-        )
+    chosen = registry.find_trained(row, registry.load(rows_file))
     changes = {name: value for name, value in overrides.items() if value != getattr(chosen.config, name)}
     if changes:
         chosen = _variant(chosen, changes)

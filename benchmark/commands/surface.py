@@ -47,7 +47,7 @@ def surface(
     from benchmark.store.tunings import SURFACE
 
     every = registry.load(rows_file)
-    chosen = [registry.find(name, every) for name in listed("ROWS", rows)]
+    chosen = [registry.find_trained(name, every) for name in listed("ROWS", rows)]
     probabilities = numbers("--rates", rates)
     if 0.0 not in probabilities or len(probabilities) < 2:
         raise UserError(f"--rates {rates}: expected 0 and another probability at least, to compare")

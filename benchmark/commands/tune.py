@@ -49,7 +49,7 @@ def tune(
     from benchmark.store.tunings import TUNING
 
     every = registry.load(rows_file)
-    rows = [registry.find(name, every) for name in listed("ROW", row)]
+    rows = [registry.find_trained(name, every) for name in listed("ROW", row)]
     given = parse(space or {})
     studies = [(one, tuning.plan(one, {**one.space, **given}, trials, seed)) for one in rows]
     inside = replace(options, store=options.store / TUNING)

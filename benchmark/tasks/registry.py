@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.tasks import captioning, language_modeling, speech, translation
 from benchmark.tasks.base import Config, Row
+from benchmark.tasks.row_checks import fault_of_ensemble
 from datamodules.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,6 +49,21 @@ def find(name: str, rows: Iterable[Row] = ROWS) -> Row:
     raise UserError(f"there is no row {name!r}; {hint}")
 
 
+def find_trained(name: str, rows: Iterable[Row] = ROWS) -> Row:
+    """The row of a name, which is to be trained.
+
+    Raises:
+        UserError: there is no such row, or it is an ensemble.
+    """
+    row = find(name, rows)
+    if row.ensemble_of:
+        raise UserError(
+            f"{name} is an ensemble, which is not trained; `rnnreg reproduce --only {name}` trains {row.ensemble_of} "
+            "and makes it"
+        )
+    return row
+
+
 def config_class(task: str) -> type[Config]:
     """The class of a task's configurations.
 
@@ -80,7 +96,8 @@ def load(path: Path | None) -> tuple[Row, ...]:
 
     Raises:
         UserError: the file cannot be imported by its name, see `_spec_of`, is or lies beside a module of the name of
-            one of the suite's packages, has no ROWS, or a row of it takes a name that is taken.
+            one of the suite's packages, has no ROWS, or a row of it takes a name that is taken or is an ensemble
+            of another configuration.
     """
     if path is None:
         return ROWS
@@ -106,13 +123,14 @@ def load(path: Path | None) -> tuple[Row, ...]:
 
 
 def _require_names(path: Path, own: Sequence[Row]) -> None:
-    """Refuse rows of names that are taken or that commands take apart, and ensembles of no row."""
+    """Refuse rows of names that are taken or that commands take apart, and ensembles of what is not their own."""
     names = [row.name for row in (*ROWS, *own)]
+    by_name = {row.name: row for row in (*ROWS, *own)}
     for row in own:
         if found := [sign for sign in row.name if sign in ",@" or sign.isspace()]:
             raise UserError(f"--rows_file {path}: the name {row.name!r} has {found[0]!r}, which commands take apart")
-        if row.ensemble_of and row.ensemble_of not in names:
-            raise UserError(f"--rows_file {path}: {row.name} is an ensemble of {row.ensemble_of!r}, which is no row")
+        if fault := fault_of_ensemble(row, by_name):
+            raise UserError(f"--rows_file {path}: {row.name} is an ensemble of {row.ensemble_of!r}, {fault}")
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"--rows_file {path}: the name {twice[0]} is taken; give the row another one")
 

@@ -1,6 +1,8 @@
 """What makes a row usable: a user's file may put anything into it, and a run of it should not have to fail first."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal, get_args
 
 from benchmark.tasks.spaces import Choice, Range
@@ -35,3 +37,24 @@ def require_row(row: "Row") -> None:
             raise ValueError(f"{field}: expected a whole number from 1, got {getattr(row, field)!r}")
     if wrong := [one for one in row.space.values() if not isinstance(one, Range | Choice)]:
         raise ValueError(f"space: expected a Range or a Choice of benchmark.tasks.spaces, got {wrong[0]!r}")
+
+
+def fault_of_ensemble(row: "Row", rows: "Mapping[str, Row]") -> str:
+    """What is wrong with an ensemble, and what would be right: it averages a trained row of its own configuration.
+
+    Args:
+        row: a row; of one that is trained nothing is wrong.
+        rows: every row, by name.
+    """
+    if not row.ensemble_of:
+        return ""
+    if (single := rows.get(row.ensemble_of)) is None:
+        return "which is no row"
+    if single.ensemble_of:
+        return f"which is an ensemble itself; name the row that is trained, {single.ensemble_of!r}"
+    if single.config == row.config:
+        return ""
+    own, other = ({"task": config.task, **asdict(config)} for config in (row.config, single.config))
+    different = [name for name in own if name not in other or own[name] != other[name]]
+    shown = different[:1] if different[0] == "task" else different
+    return f"whose {' and '.join(shown)} differ{'s' * (len(shown) == 1)}; give it the config of that row"

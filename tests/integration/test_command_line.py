@@ -138,6 +138,8 @@ def test_data_lists_and_verifies(rnnreg, tmp_path) -> None:
         (["run", "--seed", "3", "ptb-smal"], 2, "there is no row 'ptb-smal'; did you mean ptb-small"),
         (["run", "ptb-small", "--hidden", "8"], 2, "unrecognized arguments: --hidden 8"),
         (["run", "ptb-small-average-2"], 1, "is an ensemble, which is not trained; `rnnreg reproduce --only ptb-"),
+        (["tune", "ptb-small-average-2"], 1, "is an ensemble, which is not trained; `rnnreg reproduce --only ptb-"),
+        (["surface", "ptb-small-average-2"], 1, "is an ensemble, which is not trained; `rnnreg reproduce --only"),
         (["list", "--task", "chess"], 1, "--task chess: there is no such task; there are language-modeling, speech, "),
         (["list", "--rows_file", "ROWS"], 1, "its ROWS has 1, which is no benchmark.tasks.base.Row"),
         (["sample", "/etc"], 1, "/etc holds no model: neither last.ckpt, "),

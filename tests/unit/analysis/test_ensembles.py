@@ -40,6 +40,18 @@ def test_members_of_other_tokens_are_refused() -> None:
             ensembles.perplexities([{"test": np.zeros(2)}, other], "a")
 
 
+def test_a_row_has_records_of_its_own_kind_only() -> None:
+    ensemble = make_record(ENSEMBLE, 0, details={"members": [1, 2]})
+    records = [make_record(SMALL), replace(ensemble, row=SMALL.name), ensemble, make_record(ENSEMBLE, 3)]
+    warnings: list[str] = []
+    single, averaged = gather(ROWS, records, warnings)
+    assert (single.records, averaged.records) == ((records[0],), (records[2],))
+    assert warnings == [
+        "ptb-small: 1 record of ensembles, though it is trained",
+        "ptb-small-average: 1 record of single runs, though the row is an ensemble",
+    ]
+
+
 def test_an_ensemble_is_made_once_and_again_when_there_are_more_members(tmp_path: Path) -> None:
     store = Store(tmp_path)
     add_member(store, 1, 0.5, 0.25)

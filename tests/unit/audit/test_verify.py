@@ -215,6 +215,13 @@ def test_an_ensemble_of_runs_on_a_gpu_is_averaged_wherever_it_is(store: Path) ->
     assert found(store) == []
 
 
+def test_a_single_run_in_the_place_of_an_ensemble_is_found(store: Path) -> None:
+    shutil.copytree(folder_of(store, LM), folder_of(store, ENSEMBLE), dirs_exist_ok=True)
+    change(store, ENSEMBLE, lambda content: content.update(row="sotu-small-average-2"))
+    messages = [message for check, message in found(store) if check == "ensembles"]
+    assert messages == ["is a single run, but its row is an ensemble of sotu-small, which is not trained"]
+
+
 def test_a_record_that_was_only_edited_is_found_by_its_checksum(store: Path) -> None:
     path = folder_of(store, LM) / "record.json"
     path.write_text(path.read_text().replace('"seed": 1', '"seed":  1').replace('"tokens"', '"tokens"'))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.tasks import registry
+from benchmark.tasks.row_checks import fault_of_ensemble
 from datamodules.errors import UserError
 
 
@@ -38,10 +39,11 @@ def _same_import_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path])
 
 
-def test_names_and_sources_are_unique_and_every_data_set_is_described() -> None:
+def test_names_and_sources_are_unique_every_data_set_is_described_and_every_ensemble_is_of_its_own_runs() -> None:
     names = [row.name for row in registry.ROWS]
     assert len(set(names)) == len(names)
     assert registry.DATA_SETS.keys() == {row.config.data_set_name for row in registry.ROWS}
+    assert not any(fault_of_ensemble(row, {row.name: row for row in registry.ROWS}) for row in registry.ROWS)
     sources = [source.name for source in registry.SOURCES]
     assert len(set(sources)) == len(sources)
 
@@ -92,6 +94,16 @@ def test_own_rows_come_after_the_shipped_ones(tmp_path: Path) -> None:
             "ValueError: target_language: 'en' is out of range, must be another one than source_language",
         ),
         (of("name='a', ensemble_of='nope'"), "a is an ensemble of 'nope', which is no row"),
+        (
+            of("name='a', ensemble_of='sotu-small-average-2'"),
+            "which is an ensemble itself; name the row that is trained, 'sotu-small'",
+        ),
+        (
+            of("name='a', ensemble_of='sotu-small-dropout'"),
+            "a is an ensemble of 'sotu-small-dropout', whose dropout differs; give it the config of that row",
+        ),
+        (of("name='a', ensemble_of='sotu-medium-dropout'"), "whose hidden_size and dropout differ; give it"),
+        (of("name='a', ensemble_of='bible-small'"), "whose task differs; give it the config of that row"),
         ("1 / 0", "ZeroDivisionError"),
         (OWN.format(name="ptb-small"), "the name ptb-small is taken; give the row another one"),
     ],
