@@ -1,7 +1,8 @@
 """Captions of a test set by every row of its source, and pictures that one row captions best, middling and worst."""
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -26,12 +27,14 @@ class Gallery:
 
     source: str
     """Name of the data set."""
-    model: str
-    """The model whose captions choose the pictures."""
+    row: str
+    """Name of the row whose captions choose the pictures."""
     examples: tuple[Example, ...]
     """Every test picture."""
     captions: dict[str, list[str]]
-    """Name of a model to its captions of all test pictures."""
+    """Name of a row to its captions of all test pictures."""
+    labels: dict[str, str]
+    """Name of a row to the name of its model as it is shown, which no other row has."""
     best: list[int]
     """Positions of the pictures that the model captions best, the best first."""
     median: list[int]
@@ -61,26 +64,35 @@ def caption_test_set(row: Row, every: Sequence[Row], store: Path, data: Path, co
     datamodule.setup("test")
     table = gather(every, Store(store).with_checkpoints(), here=lambda _: datamodule.sha256)
     captions: dict[str, list[str]] = {}
+    models: dict[str, str] = {}
     compared = row.config.task, row.config.data_set_name, row.size
     for other in every:
         if (other.config.task, other.config.data_set_name, other.size) == compared:
-            captions |= _captions(other, members_of(other, table), store, datamodule)
-    examples, model = datamodule.examples["test"], model_name(row)
-    return Gallery(row.config.source, model, examples, captions, *chosen(examples, captions[model], count))
+            members = members_of(other, table)
+            captions[other.name] = _captions(other, members, store, datamodule)
+            models[other.name] = f"ensemble of {len(members)}" if other.ensemble_of else model_name(other)
+    examples = datamodule.examples["test"]
+    picked = chosen(examples, captions[row.name], count)
+    return Gallery(row.config.source, row.name, examples, captions, labels(models), *picked)
 
 
-def _captions(row: Row, members: Sequence[Record], store: Path, datamodule: CaptionData) -> dict[str, list[str]]:
-    """The captions of one row, by the name of its model; an ensemble takes as many members as have been trained."""
+def labels(models: Mapping[str, str]) -> dict[str, str]:
+    """The name of each row's model and, if another row's is the same, the name of the row; by the name of the row."""
+    counts = Counter(models.values())
+    return {row: model if counts[model] == 1 else f"{model} ({row})" for row, model in models.items()}
+
+
+def _captions(row: Row, members: Sequence[Record], store: Path, datamodule: CaptionData) -> list[str]:
+    """The captions of one row; an ensemble takes as many members as have been trained."""
     if not members:
         name = row.ensemble_of or row.name
         raise UserError(f"{store} has no trained {name}; `rnnreg reproduce --only {name}` trains it")
     paths = [store / record.run / CHECKPOINT for record in members]
     models = cast("list[Captioner]", load_members(row, paths, datamodule))
-    name = f"ensemble of {len(models)}" if row.ensemble_of else model_name(row)
     captions = []
     for batch in datamodule.pictures("test"):
         captions += caption([model.of_fold(batch.fold) for model in models], batch.features)
-    return {name: captions}
+    return captions
 
 
 def chosen(examples: Sequence[Example], captions: Sequence[str], count: int) -> tuple[list[int], list[int], list[int]]:

@@ -36,7 +36,7 @@ class Captioned:
         """Color and text of each line."""
         found = []
         for speaker, text in self.texts:
-            found += [(GRAY, speaker)] if speaker else []
+            found += [(GRAY, line) for line in textwrap.wrap(speaker, CHARACTERS)]
             found += [("black", line) for line in textwrap.wrap(text, CHARACTERS) or ["(nothing)"]]
         return found
 

@@ -18,9 +18,9 @@ CREDIT = {
 def gallery_sheet(gallery: Gallery) -> Image.Image:
     """Pictures with a reference and the captions of every model under them."""
     rule = (
-        f"Of {len(gallery.examples)} test pictures, those whose {gallery.model} caption has the highest, the median "
-        "and the lowest chrF against its references, one of each drawing, ties broken by a hash of the name. Single "
-        "models are those of the lowest seed."
+        f"Of {len(gallery.examples)} test pictures, those whose {gallery.labels[gallery.row]} caption has the highest, "
+        "the median and the lowest chrF against its references, one of each drawing, ties broken by a hash of the "
+        "name. Single models are those of the lowest seed."
     )
     groups = {
         f"The {len(gallery.best)} best": _captioned(gallery, gallery.best),
@@ -36,7 +36,7 @@ def _captioned(gallery: Gallery, order: Sequence[int]) -> list[Captioned]:
             gallery.examples[index].picture.read(),
             [
                 ("reference", gallery.examples[index].captions[0]),
-                *((model, texts[index]) for model, texts in gallery.captions.items()),
+                *((gallery.labels[row], texts[index]) for row, texts in gallery.captions.items()),
             ],
         )
         for index in order

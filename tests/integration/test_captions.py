@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ import torch
 from PIL import Image
 from support.corpora import draw_pictures
 
+from benchmark.analysis.gallery import caption_test_set
 from benchmark.grid.grid import silent
 from benchmark.store.records import Store
-from benchmark.tasks import captioning
+from benchmark.tasks import captioning, registry
 from benchmark.training.options import Options
 from benchmark.training.train import Interrupted, train
 from models.captioner import Captioner
@@ -122,6 +124,17 @@ def test_reproduce_makes_the_three_rows_and_caption_uses_them(rnnreg, picture_fo
                             "--output", tmp_path / "gallery.png")  # fmt: skip
     assert code == 0, err
     assert Image.open(tmp_path / "gallery.png").size[1] > 300
+    every = [row for row in registry.load(path) if row.name in ("tiny", "tiny-dropout", "tiny-average")]
+    alike = [replace(row, label="same") for row in every]
+    for place, row in enumerate(every):  # each has its own captions, whatever else has its label
+        one, other = (caption_test_set(rows[place], rows, store.root, tmp_path / "data", 2) for rows in (every, alike))
+        assert (one.row, one.captions, one.best) == (row.name, other.captions, other.best)
+        assert len(set(one.labels.values())) == len(set(other.labels.values())) == len(every)
+    assert other.labels == {
+        "tiny": "same (tiny)",
+        "tiny-dropout": "same (tiny-dropout)",
+        "tiny-average": "ensemble of 2",
+    }
 
 
 def test_vectors_of_another_network_are_refused(rnnreg, picture_folder, tmp_path) -> None:

@@ -2,7 +2,7 @@
 
 from PIL import Image
 
-from benchmark.analysis.gallery import chosen
+from benchmark.analysis.gallery import chosen, labels
 from datamodules.captioning.examples import Example
 from datamodules.captioning.images import Picture
 
@@ -26,3 +26,8 @@ def test_pictures_are_chosen_by_chrf_with_one_picture_of_each_drawing() -> None:
     assert worst == [1, 0]
     assert chosen(examples, captions, count=1)[1] == [0]
     assert chosen(examples, captions, count=9)[1] == [best[0], 0, 1]
+
+
+def test_models_of_one_name_are_told_apart_by_their_rows() -> None:
+    models = {"a": "regularized", "b": "non-regularized", "c": "regularized"}
+    assert labels(models) == {"a": "regularized (a)", "b": "non-regularized", "c": "regularized (c)"}
