@@ -57,10 +57,11 @@ def evaluate_inputs(
     if inputs.text:
         raise UserError(f"--text is for language models and translators; give a {loaded.saved.kind} a --source")
     if isinstance(loaded, LoadedCaptioner):
-        return own_inputs.evaluate_pictures(loaded, place, data, inputs.features)
+        captions: Any = registry.configuration_of(trained.record) if trained.record else None
+        return own_inputs.evaluate_pictures(loaded, place, data, inputs.features, captions)
     assert isinstance(loaded, LoadedAcousticModel)
-    config: Any = registry.configuration_of(finished_record(trained))
-    return own_inputs.evaluate_speech(loaded, place, data, config.aligner, config.sample_rate)
+    speech: Any = registry.configuration_of(finished_record(trained))
+    return own_inputs.evaluate_speech(loaded, place, data, speech)
 
 
 def _text(

@@ -10,16 +10,22 @@ import torch
 from torch import Tensor
 
 from benchmark.sharing.evaluation import Outcome
+from benchmark.sharing.training_items import note_pictures, note_recordings
+from benchmark.tasks.captioning import CaptionConfig
+from benchmark.tasks.speech import SpeechConfig
 from datamodules.base import IGNORE_INDEX, remarks
 from datamodules.captioning.datamodule import PICTURES_AT_ONCE
+from datamodules.captioning.examples import split_of
 from datamodules.captioning.reading import read_captions
 from datamodules.captioning.sources import NAMED, OPENMOJI
 from datamodules.errors import UserError
 from datamodules.language_modeling.sources import PENN_TREEBANK, STATE_OF_THE_UNION, read_corpus, sentences
+from datamodules.speech.corpus import Utterance
 from datamodules.speech.datamodule import Utterances
 from datamodules.speech.preparation import prepare, require_splits
 from datamodules.speech.recorded import open_corpus
 from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, SAMROMUR, SPLITS, Split
+from datamodules.speech.splits import split_prompts
 from datamodules.text import lines_of
 from datamodules.text import read_text as text_lines
 from datamodules.translation.datamodule import PairBatches, words_of_pairs
@@ -165,17 +171,28 @@ def pairs_of(source: str, reference: Path | None, data: Path, languages: tuple[s
     return read_parallel_text(source, data, languages).splits["test"]
 
 
-def evaluate_pictures(loaded: LoadedCaptioner, source: str, data: Path, features: Path | None = None) -> Outcome:
+def evaluate_pictures(
+    loaded: LoadedCaptioner, source: str, data: Path, features: Path | None, config: CaptionConfig | None
+) -> Outcome:
     """Perplexity of the captions of a data set and BLEU of the model's, and the caption of each picture.
 
-    Of a named source it is the test set; of a folder of the user's own it is every picture.
+    Of a source that has splits it is the test set; of a folder that has none it is every picture.
+
+    Args:
+        loaded: the model.
+        source: name of the data set, or a folder.
+        data: folder of the named sources.
+        features: file of the pictures' vectors, if they are not made here.
+        config: the configuration of the model's run, which tells the pictures that it was trained on, if it is known.
     """
     model, vocabulary = loaded.model, Vocabulary(loaded.model.hparams["vocabulary"])
     if source == OPENMOJI.name:
         OPENMOJI.fetch(data)
     read = read_captions(source, data)
     splits = read.splits
-    examples = list(splits["test"]) if source in NAMED else [one for split in splits.values() for one in split]
+    by_hash = all(split_of(one.picture.id) == split for split, examples in splits.items() for one in examples)
+    chosen = ("test",) if source in NAMED or (splits["test"] and not by_hash) else splits
+    examples = [one for split in chosen for one in splits[split]]
     if not examples:
         raise UserError(f"{source}: there is no picture with a caption")
     captions, log_probabilities, items = [], [], [("picture", "references", "caption")]
@@ -199,24 +216,26 @@ def evaluate_pictures(loaded: LoadedCaptioner, source: str, data: Path, features
         "pictures": float(len(examples)),
     }
     unknown = _unknown(Counter(word for word in words if word not in vocabulary.ids), len(words))
-    return Outcome(metrics, items, [f"BLEU: {bleu.signature}", *remarks(read.details), *unknown])
+    seen = note_pictures(examples, config, data) if config else []
+    return Outcome(metrics, items, [f"BLEU: {bleu.signature}", *remarks(read.details), *seen, *unknown])
 
 
-def evaluate_speech(loaded: LoadedAcousticModel, source: str, data: Path, aligner: str, sample_rate: int) -> Outcome:
+def evaluate_speech(loaded: LoadedAcousticModel, source: str, data: Path, config: SpeechConfig) -> Outcome:
     """Frame accuracy on recorded speech, in all and by utterance.
 
-    Of a named source it is the test set; of a folder of the user's own it is every utterance. A frame whose true
+    Of a source that has splits it is the test set; of a folder that has none it is every utterance. A frame whose true
     state the model does not know counts as wrong.
     """
     corpus = open_corpus(source, data)
     corpus.fetch()
-    prepared = prepare(corpus, aligner, sample_rate, data, source)
+    prepared = prepare(corpus, config.aligner, config.sample_rate, data, source)
     ids = {state: number for number, state in enumerate(loaded.states)}
     known = np.array([ids.get(state, IGNORE_INDEX) for state in prepared.states])
     named = source in {ESPEAK, *(one.name for one in (ASTERISK, LIBRISPEECH_SOURCE, SAMROMUR))}
     if named:
         require_splits(prepared, source)
-    splits: tuple[Split, ...] = ("test",) if named else SPLITS
+    has_splits = named or (_has_splits(corpus.utterances) and "test" in prepared.splits)
+    splits: tuple[Split, ...] = ("test",) if has_splits else SPLITS
     right, frames, unknown, items = 0, 0, 0, [("utterance", "split", "frames", "right")]
     for split in (split for split in splits if split in prepared.splits):
         utterances = Utterances(prepared, split, loaded.model.output_delay)
@@ -236,6 +255,8 @@ def evaluate_speech(loaded: LoadedAcousticModel, source: str, data: Path, aligne
             "notes": [*corpus.notes, *prepared.notes],
         }
     )
+    used = [one for one in corpus.utterances if one.split in splits and one.name not in prepared.left_out]
+    notes += note_recordings(used, config, data)
     if unknown:
         notes.append(
             f"{unknown:,} of {frames:,} frames have states that the model does not know, and count as wrong; were they "
@@ -243,6 +264,12 @@ def evaluate_speech(loaded: LoadedAcousticModel, source: str, data: Path, aligne
         )
     metrics = {"frame_accuracy": 100 * right / frames, "frames": float(frames)}
     return Outcome(metrics, items, notes)
+
+
+def _has_splits(utterances: Sequence[Utterance]) -> bool:
+    """Whether a folder names splits: prompts without any have a training set that is by their words alone."""
+    made = split_prompts([one.transcript for one in utterances])
+    return any((one.split == "train") != (split == "train") for one, split in zip(utterances, made, strict=True))
 
 
 def perplexity(log_probabilities: Tensor) -> float:

@@ -11,6 +11,7 @@ from PIL import Image
 from support.corpora import RATE, spoken
 from support.trained import table_of
 
+from datamodules.captioning.images import picture_file
 from datamodules.errors import DataError, UserError
 from models import load
 
@@ -31,12 +32,14 @@ def test_sentence_pairs_pictures_and_recordings_are_scored_by_item(trained, rnnr
     assert code == 0, err
     assert table_of(out)["pictures"] == ["40"]
     assert len((tmp_path / "items.tsv").read_text().splitlines()) == 41
+    assert "of 40 pictures are in the training set of the model" in err
 
     code, out, err = rnnreg("evaluate", "frames", "--source", trained.folder / "tones", *here)
     assert code == 0, err
     items = list(csv.DictReader((tmp_path / "items.tsv").open(), delimiter="\t"))
-    own = [item for item in items if item["split"] == "test"]
-    right, frames = (sum(int(item[name]) for item in own) for name in ("right", "frames"))
+    assert {item["split"] for item in items} == {"test"}
+    assert "training set" not in err
+    right, frames = (sum(int(item[name]) for item in items) for name in ("right", "frames"))
     accuracy = trained.records["speech"].metrics["test_frame_accuracy"]
     assert 100 * right / frames == pytest.approx(accuracy, abs=1e-3)
 
@@ -92,6 +95,42 @@ def test_what_is_left_out_of_a_folder_of_pictures_is_said(trained, rnnreg, tmp_p
         "rnnreg: left out: 1 (captions without a word), 1 (pictures without captions)\n" in err
     )
     assert "rnnreg: such as uncaptioned.png\n" in err
+
+
+def test_the_test_set_of_a_folder_that_has_splits_is_evaluated(trained, rnnreg, tmp_path) -> None:
+    folder = shutil.copytree(trained.folder / "pictures", tmp_path / "pictures")
+    lists = {"train": ("000.png", "001.png"), "dev": ("002.png",), "test": ("003.png", "004.png", "005.png")}
+    for split, names in lists.items():
+        (folder / f"Flickr_8k.{split}Images.txt").write_text("\n".join(names))
+    code, out, err = rnnreg("evaluate", "captions", "--source", folder, *trained.places)
+    assert code == 0, err
+    assert table_of(out)["pictures"] == ["3"]
+    trained_on = trained.rows["captioning"].config.datamodule(trained.folder / "data").examples["train"]
+    stamps = {one.picture.stamp for one in trained_on}
+    seen = sum(picture_file(folder / "Images" / name).stamp in stamps for name in lists["test"])
+    assert seen
+    assert f"rnnreg: {seen} of 3 pictures are in the training set of the model\n" in err
+
+
+def test_recordings_without_splits_are_all_evaluated_and_those_trained_on_are_counted(
+    trained, rnnreg, tmp_path
+) -> None:
+    folder = shutil.copytree(trained.folder / "tones", tmp_path / "tones")
+    lines = (folder / "transcripts.tsv").read_text().splitlines()
+    (folder / "transcripts.tsv").write_text("".join(line.rpartition("\t")[0] + "\n" for line in lines))
+    here = ["--output", tmp_path / "items.tsv", *trained.places]
+    code, _, err = rnnreg("evaluate", "frames", "--source", folder, *here)
+    assert code == 0, err
+    assert len((tmp_path / "items.tsv").read_text().splitlines()) == len(lines) + 1
+    assert f"rnnreg: 6 of {len(lines)} recordings are in the training set of the model\n" in err
+    (folder / "transcripts.tsv").write_text("".join(line.rpartition("\t")[0] + "\ttest\n" for line in lines))
+    assert rnnreg("evaluate", "frames", "--source", folder, *here)[2] == err
+    shutil.move(trained.folder / "tones", tmp_path / "gone")  # the training data is not there to compare with
+    try:
+        code, _, err = rnnreg("evaluate", "frames", "--source", folder, *here)
+    finally:
+        shutil.move(tmp_path / "gone", trained.folder / "tones")
+    assert (code, "training set" in err) == (0, False)
 
 
 def test_loaded_models_take_sentences_pictures_and_audio(trained, tmp_path) -> None:

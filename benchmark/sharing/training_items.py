@@ -1,0 +1,44 @@
+"""Which items of a user's own input a model was trained on, where its training data is there; nothing is downloaded."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark.tasks.captioning import CaptionConfig
+from benchmark.tasks.speech import SpeechConfig
+from datamodules.captioning.examples import Example
+from datamodules.errors import UserError
+from datamodules.sources import sha256_of
+from datamodules.speech.corpus import Utterance
+from datamodules.speech.sources import ESPEAK
+
+
+def note_pictures(examples: Sequence[Example], config: CaptionConfig, data: Path) -> list[str]:
+    """A note on pictures that the model was trained on, by the checksums of their content; none if there are none."""
+    try:
+        training = config.datamodule(data).examples["train"]
+    except UserError:  # the data is not there
+        return []
+    stamps = {one.picture.stamp for one in training if one.fold == 0}  # whose captioner new pictures are shown
+    return _note(sum(one.picture.stamp in stamps for one in examples), len(examples), "pictures")
+
+
+def note_recordings(utterances: Sequence[Utterance], config: SpeechConfig, data: Path) -> list[str]:
+    """A note on recordings that the model was trained on, by the content of their files; none if there are none."""
+    if config.source == ESPEAK:  # which records nothing
+        return []
+    try:
+        training = _files([one for one in config.datamodule(data).corpus.utterances if one.split == "train"])
+        own = _files(utterances)
+        sizes = {path.stat().st_size for path in own}
+        known = {sha256_of(path) for path in training if path.stat().st_size in sizes}
+        return _note(sum(sha256_of(path) in known for path in own), len(utterances), "recordings") if known else []
+    except (UserError, OSError):
+        return []
+
+
+def _files(utterances: Sequence[Utterance]) -> list[Path]:
+    return [one.audio for one in utterances if isinstance(one.audio, Path) and one.audio.is_file()]
+
+
+def _note(seen: int, count: int, items: str) -> list[str]:
+    return [f"{seen:,} of {count:,} {items} are in the training set of the model"] if seen else []
