@@ -13,7 +13,7 @@ from benchmark.audit.cases import Case, Gap
 from benchmark.audit.configurations import ForeignBackbone, falls_on_plateaus, learning_rate, parameters_of, words_of
 from benchmark.audit.entries import quoted
 from benchmark.audit.published import PUBLISHED_DATA
-from benchmark.audit.training_causes import update_ratios
+from benchmark.audit.training_causes import UPDATE, update_ratios
 from benchmark.store.provenance import is_committed
 from benchmark.store.records import ITEMS, LOG_PROBABILITIES, checksum_arrays
 from benchmark.tasks.metrics import RANGES, kind_of
@@ -29,8 +29,6 @@ SIGMAS = 6
 """Standard errors of the rounding to half precision that a perplexity may be away."""
 LAST_EPOCH = 1e-4
 """Relative difference of the validation metric between the last epoch and the final evaluation, in other batches."""
-UPDATE = 0.01
-"""Relative difference of the length of an update that comes from the rounding of parameters."""
 CLOCKS = 86_400
 """Seconds by which the clocks of two machines may differ."""
 

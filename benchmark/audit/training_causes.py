@@ -20,6 +20,8 @@ FIELDS = {"lr": "learning rate", "init_range": "initialization", "flat_epochs": 
 """Causes that fields of a configuration stand for, where another name says more."""
 
 
+UPDATE = 0.01
+"""Relative difference of the length of an update that comes from the rounding of parameters."""
 ROUNDING_OF_LOGS = 0.01
 """Part by which a learning rate in somebody else's log may be rounded, as to two or three digits."""
 
@@ -96,7 +98,7 @@ def clipping(evidence: Evidence) -> Iterator[Cause]:
         if max(abs(ratio - 1) for ratio in ratios) < 1e-3:
             continue
         record = side.records[0]
-        limit = max(step["update_norm"] for step in record.first_steps) / record.curve[0]["lr"]
+        limit = max(step["update_norm"] / step.get("lr", record.curve[0]["lr"]) for step in record.first_steps)
         reasons = (
             f"its first updates are {min(ratios):.3g} to {max(ratios):.3g} times lr * min(norm, clip)",
             f"gradients of norm {limit:.3g} pass, although the limit is {record.configuration['clip']:g}",
@@ -111,15 +113,21 @@ def clipping(evidence: Evidence) -> Iterator[Cause]:
 
 
 def update_ratios(record: Record) -> list[float]:
-    """The length of each of the first updates over lr * min(norm, clip); 1 if the run did what its record says."""
-    if not record.curve or "lr" not in record.curve[0]:
-        return []
-    lr, clip = record.curve[0]["lr"], float(record.configuration.get("clip", math.inf))
-    return [
-        step["update_norm"] / (lr * min(step["gradient_norm"], clip))
-        for step in record.first_steps
-        if step["gradient_norm"] > 0
-    ]
+    """The length of each of the first updates over lr * min(norm, clip); 1 if the run did what its record says.
+
+    Where steps have no learning rate, as in older records, one after the first may be of any epoch that it can be in.
+    """
+    clip = float(record.configuration.get("clip", math.inf))
+    rates = [point["lr"] for point in record.curve if "lr" in point]
+    found = []
+    for number, step in enumerate(record.first_steps):
+        possible = rates[: number + 1]  # an epoch has a step at least
+        if "lr" in step:
+            possible = [lr for lr in possible if lr == step["lr"]] or rates[:1]
+        if possible and step["gradient_norm"] > 0:
+            ratios = [step["update_norm"] / (lr * min(step["gradient_norm"], clip)) for lr in possible]
+            found.append(next((ratio for ratio in ratios if abs(ratio - 1) < UPDATE), ratios[0]))
+    return found
 
 
 def state(evidence: Evidence) -> Iterator[Cause]:

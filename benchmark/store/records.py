@@ -121,7 +121,10 @@ class Record:
 
     @property
     def first_steps(self) -> list[dict[str, float]]:
-        """Loss, gradient norm before clipping and update norm of each of the first steps; empty in older records."""
+        """Loss, learning rate, gradient norm before clipping and update norm of each of the first steps.
+
+        Older records have no learning rates, or none of all this.
+        """
         return list(self.details.get("first_steps", ()))
 
     @property

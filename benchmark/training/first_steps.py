@@ -13,15 +13,15 @@ STEPS = 8
 
 
 class FirstSteps(Callback):
-    """Keeps of each of the first steps its loss, the norm of its gradient before clipping, and of its update.
+    """Keeps of each of the first steps its loss and learning rate, and the norms of its unclipped gradient and its update.
 
-    The update of plain SGD is lr * min(norm, clip) long, so that these three tell the scale of the loss, the learning
-    rate, clipping and initialization apart. Nothing of the training changes.
+    The update of plain SGD is lr * min(norm, clip) long, so that these tell the scale of the loss, the learning rate,
+    clipping and initialization apart. An epoch may have fewer steps. Nothing of the training changes.
     """
 
     def __init__(self) -> None:
         self.steps: list[dict[str, float]] = []
-        self._norm = 0.0
+        self._norm = self._lr = 0.0
         self._before: Tensor | None = None
 
     @override
@@ -29,6 +29,7 @@ class FirstSteps(Callback):
         if len(self.steps) < STEPS:
             gradients = [p.grad.flatten() for p in pl_module.parameters() if p.grad is not None]
             self._norm = float(torch.cat(gradients).norm())
+            self._lr = optimizer.param_groups[0]["lr"]
             self._before = _parameters(pl_module)
 
     @override
@@ -38,7 +39,8 @@ class FirstSteps(Callback):
         if self._before is not None:
             loss = pl_module.all_reduce_sum(outputs["loss"].detach())  # type: ignore[operator]
             update = float((_parameters(pl_module) - self._before).norm())
-            self.steps.append({"loss": float(loss), "gradient_norm": self._norm, "update_norm": update})
+            norms = {"gradient_norm": self._norm, "update_norm": update}
+            self.steps.append({"loss": float(loss), "lr": self._lr, **norms})
             self._before = None
 
     @override

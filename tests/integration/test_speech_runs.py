@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from support.corpora import RATE, write_corpus
 
+from benchmark.audit.training_causes import update_ratios
 from benchmark.grid.grid import silent
 from benchmark.store.records import Store
 from benchmark.tasks import speech
@@ -90,7 +91,7 @@ def test_a_run_reads_the_manifest_once_and_hashes_no_file_needlessly(tiny, corpu
 def test_a_record_has_the_accuracies_the_baseline_and_what_was_left_out(rnnreg, corpus, tmp_path) -> None:
     with (corpus / "transcripts.tsv").open("a") as file:
         file.write("gone.wav\tabc\t\ttrain\n")
-    flags = [f"--{name}={value}" for name, value in {**TINY, "source": corpus}.items()]
+    flags = [f"--{name}={value}" for name, value in {**TINY, "source": corpus, "batch_size": 6}.items()]
     where = ["--store", tmp_path / "runs", "--data", tmp_path / "data", "--wandb", "off", "--accelerator", "cpu"]
     code, out, err = rnnreg("run", "espeak-small-dropout", *flags, *where)
     assert code == 0, err
@@ -110,6 +111,9 @@ def test_a_record_has_the_accuracies_the_baseline_and_what_was_left_out(rnnreg, 
     right, counted = Store(tmp_path / "runs").items(record)["test_frame_accuracy"].sum(axis=0)
     assert (100 * right / counted, counted) == (pytest.approx(record.metrics["test_frame_accuracy"]), frames["test"])
     assert np.all(arrays["validation"] <= 0)
+    rates = [step["lr"] for step in record.first_steps]  # of all three epochs
+    assert sorted(set(rates), reverse=True) == [point["lr"] for point in record.curve]
+    assert update_ratios(record) == pytest.approx([1] * len(rates), abs=0.01)
 
 
 def test_a_missing_source_costs_its_own_rows_only_and_tables_show_the_baselines(rnnreg, corpus, tmp_path) -> None:

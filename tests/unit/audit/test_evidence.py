@@ -88,6 +88,20 @@ def test_updates_are_held_against_the_learning_rate_and_the_limit_of_the_norm() 
     assert update_ratios(record) == [1.0, 1.0, 0.5]
 
 
+def test_an_update_of_the_second_epoch_has_its_learning_rate() -> None:
+    def ratios(*steps: dict[str, float]) -> list[float]:
+        both = [{"loss": 1.0, "gradient_norm": 4.0, "update_norm": 2.0}, *steps]
+        curve = [{"epoch": 1, "lr": 0.5}, {"epoch": 2, "lr": 0.25}, {"epoch": 3, "lr": 0.125}]
+        return update_ratios(make_record(details={"first_steps": both}, curve=curve))
+
+    half = {"loss": 1.0, "gradient_norm": 4.0, "update_norm": 1.0}
+    assert ratios({**half, "lr": 0.25}) == [1.0, 1.0]
+    assert ratios({**half, "lr": 0.5}) == [1.0, 0.5]
+    assert ratios({**half, "lr": 0.3}) == [1.0, 0.5]  # which is the learning rate of no epoch
+    assert ratios(half) == [1.0, 1.0]  # an older record, which has no learning rates of steps
+    assert ratios({**half, "update_norm": 0.5}) == [1.0, 0.25]  # before the third epoch there is a step of the second
+
+
 def test_groups_of_tokens_share_the_difference(tmp_path: Path) -> None:
     sides = []
     for name, values in (("a", [-1.0, -1.0, -1.0, -1.0]), ("b", [-1.0, -2.0, -1.0, -4.0])):
