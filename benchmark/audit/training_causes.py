@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from benchmark.audit.evidence import SAME, Cause, Evidence
 from benchmark.store.records import Record
@@ -76,7 +76,7 @@ def loss_scale(evidence: Evidence) -> Iterator[Cause]:
     unroll = float(evidence.a.records[0].configuration.get("unroll", 0))
     if not unroll or abs(ratio - 1) < 0.05 or evidence.setting("data") or evidence.setting("configuration.unroll"):
         return
-    reasons = (f"the loss of the first step is {ratio:.3g} times that of A",)
+    reasons: tuple[str, ...] = (f"the loss of the first step is {ratio:.3g} times that of A",)
     for title, factor in (("B", ratio), ("A", 1 / ratio)):
         if math.isclose(factor * unroll, 1, rel_tol=0.02):
             sentence = (
@@ -84,8 +84,20 @@ def loss_scale(evidence: Evidence) -> Iterator[Cause]:
             )
             yield Cause("loss averaged over tokens", sentence, reasons, 88)
             return
-    steps = f"{ratio * unroll:.3g} time steps instead of {unroll:g}"
-    yield Cause("unroll", f"The windows of B seem to have {steps}.", reasons, 87)
+    counts = [steps_of_epoch(side.records) for side in (evidence.a, evidence.b)]
+    if all(counts):  # windows that are twice as long are half as many, or nearly
+        agrees = abs(math.log(ratio * counts[1] / counts[0])) < abs(math.log(ratio)) / 2
+        reasons += (f"an epoch has {counts[1]:g} steps instead of {counts[0]:g}",)
+    else:  # an older record: the first loss of a language model is known, others depend on what comes first
+        agrees = evidence.a.records[0].task == "language-modeling"
+    if agrees:
+        steps = f"{ratio * unroll:.3g} time steps instead of {unroll:g}"
+        yield Cause("unroll", f"The windows of B seem to have {steps}.", reasons, 87)
+
+
+def steps_of_epoch(records: Sequence[Record]) -> float:
+    """Steps of the first epoch of runs; 0 where they are not known, as of older records."""
+    return next((one.first_steps[0].get("steps_of_epoch", 0.0) for one in records if one.first_steps), 0.0)
 
 
 def clipping(evidence: Evidence) -> Iterator[Cause]:

@@ -121,9 +121,9 @@ class Record:
 
     @property
     def first_steps(self) -> list[dict[str, float]]:
-        """Loss, learning rate, gradient norm before clipping and update norm of each of the first steps.
+        """Loss, gradient norm before clipping, update norm, learning rate and steps of its epoch, of the first steps.
 
-        Older records have no learning rates, or none of all this.
+        Older records lack the last two, or all of this.
         """
         return list(self.details.get("first_steps", ()))
 

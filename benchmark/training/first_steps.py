@@ -1,5 +1,6 @@
 """What a run keeps of its first steps, from which two runs can be told apart that a curve of epochs cannot."""
 
+import math
 from typing import Any
 
 import torch
@@ -13,10 +14,11 @@ STEPS = 8
 
 
 class FirstSteps(Callback):
-    """Keeps of each of the first steps its loss and learning rate, and the norms of its unclipped gradient and its update.
+    """Keeps of each of the first steps its loss, its learning rate, and the norms of its gradient and its update.
 
-    The update of plain SGD is lr * min(norm, clip) long, so that these tell the scale of the loss, the learning rate,
-    clipping and initialization apart. An epoch may have fewer steps. Nothing of the training changes.
+    The gradient is that before clipping. The update of plain SGD is lr * min(norm, clip) long, so that these tell the
+    scale of the loss, the learning rate, clipping and initialization apart. An epoch may have fewer steps than that;
+    how many it has is kept too, where that is known, and tells a longer window. Nothing of the training changes.
     """
 
     def __init__(self) -> None:
@@ -39,8 +41,10 @@ class FirstSteps(Callback):
         if self._before is not None:
             loss = pl_module.all_reduce_sum(outputs["loss"].detach())  # type: ignore[operator]
             update = float((_parameters(pl_module) - self._before).norm())
-            norms = {"gradient_norm": self._norm, "update_norm": update}
-            self.steps.append({"loss": float(loss), "lr": self._lr, **norms})
+            step = {"loss": float(loss), "gradient_norm": self._norm, "update_norm": update, "lr": self._lr}
+            if math.isfinite(count := float(trainer.num_training_batches)):  # a stream of pairs has no length
+                step["steps_of_epoch"] = count
+            self.steps.append(step)
             self._before = None
 
     @override

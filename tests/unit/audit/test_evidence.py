@@ -16,10 +16,12 @@ from benchmark.audit.evidence import Evidence, chance
 from benchmark.audit.history import History
 from benchmark.audit.sides import Side
 from benchmark.audit.tokens import Text, token_groups
-from benchmark.audit.training_causes import update_ratios
-from benchmark.tasks import registry
+from benchmark.audit.training_causes import loss_scale, update_ratios
+from benchmark.tasks import language_modeling, registry, speech
+from benchmark.tasks.base import Row
 
 ROOT = Path(__file__).parents[3]
+LM, SPEECH = language_modeling.PTB_SMALL, speech.ROWS[0]
 
 
 def side(*records) -> Side:
@@ -100,6 +102,31 @@ def test_an_update_of_the_second_epoch_has_its_learning_rate() -> None:
     assert ratios({**half, "lr": 0.3}) == [1.0, 0.5]  # which is the learning rate of no epoch
     assert ratios(half) == [1.0, 1.0]  # an older record, which has no learning rates of steps
     assert ratios({**half, "update_norm": 0.5}) == [1.0, 0.25]  # before the third epoch there is a step of the second
+
+
+@pytest.mark.parametrize(
+    ("row", "steps", "ratio", "cause"),
+    [
+        (SPEECH, (4, 4), 0.93, []),  # which utterances come first decides the first loss
+        (SPEECH, (0, 0), 0.93, []),
+        (SPEECH, (40, 21), 2.0, ["unroll"]),
+        (SPEECH, (4, 4), 1 / SPEECH.config.unroll, ["loss averaged over tokens"]),
+        (LM, (40, 20), 2.0, ["unroll"]),
+        (LM, (40, 40), 2.0, []),
+        (LM, (0, 0), 2.0, ["unroll"]),  # older records, which do not tell the number of steps
+        (LM, (40, 40), 1.01, []),
+    ],
+)
+def test_windows_are_longer_where_loss_and_number_of_steps_agree(
+    row: Row, steps: tuple[int, int], ratio: float, cause: list[str]
+) -> None:
+    def run(seed: int, loss: float, count: int) -> Side:
+        known = {"steps_of_epoch": count} if count else {}
+        first = {"loss": loss, "gradient_norm": 1.0, "update_norm": 1.0, **known}
+        return side(make_record(row, seed, details={"first_steps": [first]}))
+
+    evidence = Evidence(run(1, 100.0, steps[0]), run(2, 100.0 * ratio, steps[1]))
+    assert [one.name for one in loss_scale(evidence)] == cause
 
 
 def test_groups_of_tokens_share_the_difference(tmp_path: Path) -> None:
