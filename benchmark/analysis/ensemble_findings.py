@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from benchmark.analysis.findings import RELATIVE_INTEREST, Finding, Group, test_perplexity
 from benchmark.analysis.intervals import Interval
-from benchmark.analysis.results import NOT_RUN, RowResults, model_name, plain
+from benchmark.analysis.names import model_name
+from benchmark.analysis.results import NOT_RUN, RowResults, plain
 from benchmark.analysis.same_data import differences
 from benchmark.analysis.shares import share_of_the_way
 from benchmark.analysis.subsets import EnsembleGain, ensemble_gain

@@ -10,7 +10,8 @@ from typing import cast
 from sacrebleu.metrics.chrf import CHRF
 
 from benchmark.analysis.ensembles import members_of
-from benchmark.analysis.results import gather, model_name
+from benchmark.analysis.names import model_name
+from benchmark.analysis.results import gather
 from benchmark.store.records import CHECKPOINT, Record, Store
 from benchmark.tasks.base import Row
 from benchmark.tasks.captioning import CaptionConfig

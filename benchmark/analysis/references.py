@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.analysis.results import RowResults, model_name
+from benchmark.analysis.names import model_name
+from benchmark.analysis.results import RowResults
 from benchmark.files import write_text
 from benchmark.store.provenance import describe_commit
 from benchmark.store.records import Record

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.analysis import same_data
 from benchmark.formatting import count, rounded
-from benchmark.tasks.base import Config, DataSet, Metric, Row, Size
+from benchmark.tasks.base import DataSet, Metric, Row, Size
 from benchmark.tasks.registry import DATA_SETS
 from datamodules.errors import UserError
 
@@ -290,18 +290,3 @@ def trivial_baselines(group: Sequence[RowResults]) -> dict[str, dict[str, float]
     """Metrics of predictions without a model, such as always naming the majority class, by name."""
     records = [record for results in group for record in results.records]
     return {name: scores for record in records for name, scores in record.trivial_baselines.items()}
-
-
-def model_name(row: Row) -> str:
-    """A row's model as tables name it."""
-    if row.ensemble_of:
-        return f"ensemble of {row.members} {row.label or row.size}"
-    return (row.label or row.size) + (" (plain RNN)" if row.config.cell == "rnn" else "")
-
-
-def placement(config: Config) -> str:
-    """Dropout probability of a configuration and, if not on the non-recurrent connections alone, its place."""
-    if not config.dropout and not config.recurrent_dropout:
-        return "none"
-    probability = f"{config.dropout:g}"
-    return f"{probability}, recurrent too" if config.recurrent_dropout else probability

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from benchmark.analysis.effects import Effect, Pair, dropout_effects, pairs
-from benchmark.analysis.names import short_names
-from benchmark.analysis.results import RowResults, by_source, data_set, model_name, sizes
+from benchmark.analysis.names import model_name, short_names
+from benchmark.analysis.results import RowResults, by_source, data_set, sizes
 from benchmark.formatting import count
 from benchmark.tasks.base import Metric
 

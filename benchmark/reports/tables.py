@@ -10,13 +10,12 @@ from benchmark.analysis.claims import HOW_TO_READ, Judgment, judge
 from benchmark.analysis.effects import Effect, Pair, dropout_effects, known_words, pairs
 from benchmark.analysis.findings import Finding
 from benchmark.analysis.intervals import prediction
+from benchmark.analysis.names import model_name, placement
 from benchmark.analysis.results import (
     NOT_RUN,
     RowResults,
     by_source,
     data_set,
-    model_name,
-    placement,
     sizes,
     trivial_baselines,
 )
