@@ -35,6 +35,8 @@ def require_row(row: "Row") -> None:
     for field in ("seeds", "members"):
         if not isinstance(getattr(row, field), int) or getattr(row, field) < 1:
             raise ValueError(f"{field}: expected a whole number from 1, got {getattr(row, field)!r}")
+    if row.ensemble_of and row.members < 2:
+        raise ValueError(f"members: an ensemble averages 2 models at least, got {row.members}")
     if wrong := [one for one in row.space.values() if not isinstance(one, Range | Choice)]:
         raise ValueError(f"space: expected a Range or a Choice of benchmark.tasks.spaces, got {wrong[0]!r}")
 
