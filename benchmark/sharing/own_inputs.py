@@ -15,17 +15,14 @@ from benchmark.tasks.captioning import CaptionConfig
 from benchmark.tasks.speech import SpeechConfig
 from datamodules.base import IGNORE_INDEX, remarks
 from datamodules.captioning.datamodule import PICTURES_AT_ONCE
-from datamodules.captioning.examples import split_of
 from datamodules.captioning.reading import read_captions
 from datamodules.captioning.sources import NAMED, OPENMOJI
 from datamodules.errors import UserError
 from datamodules.language_modeling.sources import PENN_TREEBANK, STATE_OF_THE_UNION, read_corpus, sentences
-from datamodules.speech.corpus import Utterance
 from datamodules.speech.datamodule import Utterances
 from datamodules.speech.preparation import prepare, require_splits
 from datamodules.speech.recorded import open_corpus
 from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, SAMROMUR, SPLITS, Split
-from datamodules.speech.splits import split_prompts
 from datamodules.text import lines_of
 from datamodules.text import read_text as text_lines
 from datamodules.translation.datamodule import PairBatches, words_of_pairs
@@ -190,8 +187,7 @@ def evaluate_pictures(
         OPENMOJI.fetch(data)
     read = read_captions(source, data)
     splits = read.splits
-    by_hash = all(split_of(one.picture.id) == split for split, examples in splits.items() for one in examples)
-    chosen = ("test",) if source in NAMED or (splits["test"] and not by_hash) else splits
+    chosen = ("test",) if source in NAMED or (read.has_splits and splits["test"]) else splits
     examples = [one for split in chosen for one in splits[split]]
     if not examples:
         raise UserError(f"{source}: there is no picture with a caption")
@@ -234,8 +230,8 @@ def evaluate_speech(loaded: LoadedAcousticModel, source: str, data: Path, config
     named = source in {ESPEAK, *(one.name for one in (ASTERISK, LIBRISPEECH_SOURCE, SAMROMUR))}
     if named:
         require_splits(prepared, source)
-    has_splits = named or (_has_splits(corpus.utterances) and "test" in prepared.splits)
-    splits: tuple[Split, ...] = ("test",) if has_splits else SPLITS
+    has_test = named or (corpus.has_splits and "test" in prepared.splits)
+    splits: tuple[Split, ...] = ("test",) if has_test else SPLITS
     right, frames, unknown, items = 0, 0, 0, [("utterance", "split", "frames", "right")]
     for split in (split for split in splits if split in prepared.splits):
         utterances = Utterances(prepared, split, loaded.model.output_delay)
@@ -264,12 +260,6 @@ def evaluate_speech(loaded: LoadedAcousticModel, source: str, data: Path, config
         )
     metrics = {"frame_accuracy": 100 * right / frames, "frames": float(frames)}
     return Outcome(metrics, items, notes)
-
-
-def _has_splits(utterances: Sequence[Utterance]) -> bool:
-    """Whether a folder names splits: prompts without any have a training set that is by their words alone."""
-    made = split_prompts([one.transcript for one in utterances])
-    return any((one.split == "train") != (split == "train") for one, split in zip(utterances, made, strict=True))
 
 
 def perplexity(log_probabilities: Tensor) -> float:

@@ -33,6 +33,8 @@ class CaptionSet:
     splits: dict[str, tuple[Example, ...]]
     details: dict[str, Any] = field(default_factory=dict)
     """The way that it was split, and counts of what was left out."""
+    has_splits: bool = True
+    """Whether the source names the splits; else they are made here, by a hash of names."""
 
 
 def words(caption: str) -> str:

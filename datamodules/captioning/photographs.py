@@ -4,6 +4,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -79,7 +80,7 @@ def read_flickr(folder: Path, limit: int | None = None) -> CaptionSet:
     }
     named: dict[str, list[str]] = {} if limit else _without_captions(pictures, set(files.values()))
     named |= {name: captions[name] for name in chosen}
-    return _caption_set(path, named, where, files, details)
+    return replace(_caption_set(path, named, where, files, details), has_splits=bool(usual))
 
 
 def caption_files(folder: Path) -> list[Path]:

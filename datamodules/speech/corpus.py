@@ -54,6 +54,8 @@ class SpeechCorpus(ABC):
 
     notes: tuple[str, ...] = ()
     """Whatever in the manifest was not taken as it stands."""
+    has_splits = True
+    """Whether the manifest, once it is read, names splits; else they are made here, by the words of prompts."""
 
     @abstractmethod
     def read_utterances(self) -> list[Utterance]:

@@ -114,6 +114,7 @@ class FolderCorpus(SpeechCorpus):
                 "speaker or nothing, tab, split, or begin with a header: path, tab, text, tab, split"
             )
         self.notes += tuple(note_lone_marks(path, lone_marks))
+        self.has_splits = any(has_split for _, has_split in found)
         return self._split(found, path)
 
     @staticmethod

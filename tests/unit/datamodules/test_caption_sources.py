@@ -107,6 +107,7 @@ def test_flickr_layout(picture_folder: Path) -> None:
     assert examples[0].captions[0].startswith("a ")
     assert "on the" in examples[0].captions[0]
     assert found.details["split"] == "by a hash of the picture's name"
+    assert not found.has_splits
     assert len([e for split in read_flickr(picture_folder, limit=7).splits.values() for e in split]) == 7
 
 
@@ -122,6 +123,7 @@ def test_flickr_takes_the_usual_splits_when_they_are_whole(picture_folder: Path)
     }
     assert found.splits["test"][0].picture.id == "050.png"
     assert "Flickr_8k.trainImages.txt" in found.details["split"]
+    assert found.has_splits
     with (picture_folder / "Flickr_8k.testImages.txt").open("a") as file:
         file.write("more.png\n")
     with pytest.raises(DataError, match=r"testImages.txt, line 11: more.png is not in .*Images; .* remove the lists"):

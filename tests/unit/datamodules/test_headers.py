@@ -38,6 +38,14 @@ def test_columns_of_recordings_are_those_that_the_header_names(tmp_path: Path, h
     assert {one.speaker for one in found} == ({"ann"} if "speaker" in header.lower() else {""})
 
 
+@pytest.mark.parametrize(("split", "has_splits"), [("", False), ("\t\ttrain", True)])
+def test_a_folder_of_recordings_tells_whether_it_names_splits(tmp_path: Path, split: str, has_splits: bool) -> None:
+    (tmp_path / "transcripts.tsv").write_text("".join(f"{n}.wav\tnumber {n}{split}\n" for n in range(9)))
+    corpus = FolderCorpus(tmp_path)
+    corpus.read_utterances()
+    assert corpus.has_splits == has_splits
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
