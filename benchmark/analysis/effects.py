@@ -39,8 +39,6 @@ class Effect:
     """Error of the change over test items; None if the runs do not keep what they give for each item."""
     confidence: float = CONFIDENCE
     """Confidence of the intervals."""
-    diverged: int = 0
-    """Further runs of either side that diverged; the others are a choice of the better ones, so they decide nothing."""
 
     @property
     def change(self) -> float:
@@ -49,8 +47,8 @@ class Effect:
 
     @property
     def over_seeds(self) -> Component | None:
-        """Error of the change over seeds; None if a side has a single run, runs all alike, or some that diverged."""
-        if self.diverged or not (self.before.sd and self.after.sd):
+        """Error of the change over seeds; None if a side has no spread: see Sample.spread."""
+        if self.before.spread is None or self.after.spread is None:
             return None
         return difference(seeds(self.before.values), seeds(self.after.values))
 
@@ -77,6 +75,11 @@ class Effect:
         """Whether both sides are so low that the metric says nothing of them."""
         floor = self.metric.floor
         return floor is not None and max(self.before.mean, self.after.mean) < floor
+
+    @property
+    def diverged(self) -> int:
+        """Further runs of either side that diverged."""
+        return self.before.diverged + self.after.diverged
 
     @property
     def runs(self) -> str:
@@ -153,8 +156,7 @@ def compare(before: RowResults, after: RowResults, metric: Metric, confidence: f
     if not one or not other or differences(before.row.config, after.row.config):
         return None
     moved = [item_influences(results, metric) for results in (before, after)]
-    diverged = len(before.diverged) + len(after.diverged)
-    return Effect(metric, one, other, over_items(moved, (-1, 1)), confidence, diverged)
+    return Effect(metric, one, other, over_items(moved, (-1, 1)), confidence)
 
 
 def item_influences(results: RowResults, metric: Metric) -> np.ndarray | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from benchmark.analysis.findings import RELATIVE_INTEREST, Finding, Group, test_perplexity
+from benchmark.analysis.findings import RELATIVE_INTEREST, Finding, Group, not_compared, test_perplexity
 from benchmark.analysis.intervals import Interval
 from benchmark.analysis.names import model_name
 from benchmark.analysis.results import NOT_RUN, RowResults, plain
@@ -43,11 +43,13 @@ def _ensemble(single: RowResults, ensemble: RowResults, metric: Metric, confiden
         return Finding(comparison, NOT_RUN, "undecided", names)
     gain, papers = ensemble_gain(arrays, members), papers_ensemble_gain(single, members)
     smallest = papers / 2 if papers else RELATIVE_INTEREST
-    wide = gain.interval_with_items(confidence)
+    ends, wide = gain.interval(confidence), gain.interval_with_items(confidence)
+    if single.diverged:  # the others are a choice of the better ones
+        ends = wide = None
     return Finding(
         comparison,
-        _ensemble_figures(gain, papers, confidence),
-        decide(gain.interval(confidence), smallest),
+        _ensemble_figures(gain, papers, ends, wide) + (f"; {len(single.diverged)} diverged" if single.diverged else ""),
+        decide(ends, smallest),
         names,
         decide(wide, smallest) if wide else None,
     )
@@ -66,12 +68,12 @@ def papers_ensemble_gain(single: RowResults, members: int) -> float | None:
     return 1 - many.metrics["test_perplexity"] / one.metrics["test_perplexity"]
 
 
-def _ensemble_figures(gain: EnsembleGain, papers: float | None, confidence: float) -> str:
+def _ensemble_figures(gain: EnsembleGain, papers: float | None, ends: Interval | None, wide: Interval | None) -> str:
     spread = f" ± {gain.sd:.1f} over {len(gain.ensembles)} choices of members" if gain.sd is not None else ""
     figures = f"{gain.single:.1f} → {gain.mean:.1f}{spread}, {-gain.share:+.1%}"
-    if ends := gain.interval(confidence):
+    if ends:
         figures += f" ({-ends[1]:+.1%} to {-ends[0]:+.1%})"
-    if wide := gain.interval_with_items(confidence):
+    if wide:
         figures += f"; over models and test items {-wide[1]:+.1%} to {-wide[0]:+.1%}"
     return figures + (f"; the paper's {-papers:+.1%}" if papers else "")
 
@@ -86,7 +88,7 @@ def _share_of_ten(
         return
     names = tuple(results.row.name for results in rows)
     if why := differences(single.row.config, regularized.row.config):
-        yield Finding(metric.label, f"not compared: {why}", "undecided", names, shown_only="not of the same data")
+        yield not_compared(metric.label, why, names)
         return
     one, ours, ten = (results.sample(metric.name) for results in rows)
     if not (one and ours and ten and ensemble.is_complete_ensemble):
@@ -103,9 +105,8 @@ def _share_of_ten(
         return
     figures += f": {share.value:.0%} of the way, the paper's {papers_share:.0%}"
     ends, wide = share.interval(confidence), share.interval_with_items(confidence)
-    figures += (
-        f", interval {ends[0]:.0%} to {ends[1]:.0%}" if ends else "; no interval, as runs are single or all alike"
-    )
+    known = "" if ends is None else f", interval {ends[0]:.0%} to {ends[1]:.0%}"
+    figures += known or "; no interval, as runs are single, all alike or diverged"
     figures += f", over seeds and test items {wide[0]:.0%} to {wide[1]:.0%}" if wide else ""
     verdicts = [_share_verdict(one, papers_share) for one in (ends, wide)]
     yield Finding(metric.label, figures, verdicts[0], names, verdicts[1] if wide else None)

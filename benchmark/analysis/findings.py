@@ -148,7 +148,7 @@ def _better(
         return
     names, comparison = (before.row.name, after.row.name), f"{comparison}, {metric.label}"
     if why := differences(before.row.config, after.row.config):
-        yield Finding(comparison, f"not compared: {why}", "undecided", names, shown_only="not of the same data")
+        yield not_compared(comparison, why, names)
         return
     effect = compare(before, after, metric, confidence)
     if effect is None:
@@ -172,6 +172,11 @@ def _better(
         change or smallest,
         is_of_two_rows=True,
     )
+
+
+def not_compared(comparison: str, why: str, rows: tuple[str, ...]) -> Finding:
+    """What is found of rows of different data, which decides nothing."""
+    return Finding(comparison, f"not compared: {why}", "undecided", rows, shown_only="not of the same data")
 
 
 def papers_change(metric: Metric, papers: PaperRows | None, before: float) -> float | None:

@@ -51,8 +51,8 @@ def plans(judgments: Iterable[Judgment]) -> Iterator[Plan]:
 
 def _plan(judgment: Judgment, finding: Finding) -> Plan:
     effect = finding.effect
-    if effect is None or not (effect.before.sd and effect.after.sd) or effect.diverged:
+    if effect is None or effect.before.spread is None or effect.after.spread is None:
         return Plan(judgment, finding, None, None)
-    spreads = (effect.before.sd, effect.after.sd)
+    spreads = (effect.before.spread, effect.after.spread)
     runs = (len(effect.before.values), len(effect.after.values))
     return Plan(judgment, finding, detectable(spreads, runs), runs_needed(finding.expected, spreads))

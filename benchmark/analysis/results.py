@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.analysis import same_data
 from benchmark.formatting import count, rounded
+from benchmark.store.diverged import read_diverged
 from benchmark.tasks.base import DataSet, Metric, Row, Size
 from benchmark.tasks.registry import DATA_SETS
 from datamodules.errors import UserError
@@ -33,12 +34,14 @@ class Sample:
     values: tuple[float, ...]
     seeds: tuple[int, ...]
     """The seed of each value."""
+    diverged: int = 0
+    """Further runs of the row that diverged; these are a choice of the better ones, then."""
 
     @classmethod
-    def of(cls, by_seed: Mapping[int, float]) -> Sample:
+    def of(cls, by_seed: Mapping[int, float], diverged: int = 0) -> Sample:
         """The sample of values by their seeds, in the order of the seeds."""
         seeds = tuple(sorted(by_seed))
-        return cls(tuple(by_seed[seed] for seed in seeds), seeds)
+        return cls(tuple(by_seed[seed] for seed in seeds), seeds, diverged)
 
     @property
     def mean(self) -> float:
@@ -49,6 +52,11 @@ class Sample:
     def sd(self) -> float | None:
         """Standard deviation over seeds (n - 1), None for a single run."""
         return statistics.stdev(self.values) if len(self.values) > 1 else None
+
+    @property
+    def spread(self) -> float | None:
+        """The standard deviation where it tells of other seeds: runs all alike, or not all of them, tell nothing."""
+        return None if self.diverged else self.sd or None
 
     def show(self, digits: int) -> str:
         """Mean and standard deviation for a table cell."""
@@ -149,7 +157,7 @@ class RowResults:
         """A metric over the seeds, of the last epoch if it is not a final metric. None if no run has it."""
         last = [(one.seed, {**(one.curve[-1] if one.curve else {}), **one.metrics}) for one in self.records]
         found = {seed: metrics[name] for seed, metrics in last if name in metrics}
-        return Sample.of(found) if found else None
+        return Sample.of(found, len(self.diverged)) if found else None
 
 
 def gather(
@@ -184,7 +192,7 @@ def gather(
             shown[key] = same_data.choose(found, here(rows_of[key]) if here else None)
             if warnings is not None:
                 warnings.append(same_data.warning(rows_of[key].config.source, found, shown[key]))
-    table, lost = [], [*store.diverged(warnings)] if store else []
+    table, lost = [], [*read_diverged(store.root, warnings)] if store else []
     for row, found in own:
         key = row.config.data_key
         data = shown.get(key) or next((record.data_sha256 for record in of_sources[key]), None)

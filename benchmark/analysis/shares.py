@@ -15,7 +15,7 @@ class Share:
 
     value: float
     over_seeds: Component | None
-    """None where too few runs are known, or they agree to the last digit."""
+    """None where runs have no spread: see Sample.spread."""
     over_items: Component | None
     """None where the runs have not kept what they gave for each test item."""
 
@@ -48,7 +48,8 @@ def share_of_the_way(single: RowResults, regularized: RowResults, ensemble: RowR
     moved = (gain.influences[0][None], item_influences(regularized, metric), gain.influences[1][None])
     weights = slopes(gain.single, ours.mean, gain.mean)
     ends = jackknife([(alone - ours.mean) / (alone - many) for alone, many in gain.without_each])
-    over_seeds = difference(ends, _scaled(seeds(ours.values), weights[1])) if ours.sd else None
+    known = ours.spread and not one.diverged
+    over_seeds = difference(ends, _scaled(seeds(ours.values), weights[1])) if known else None
     value = (gain.single - ours.mean) / (gain.single - gain.mean)
     return Share(value, over_seeds, over_items(moved, weights))
 
@@ -63,7 +64,7 @@ def _of_means(single: RowResults, regularized: RowResults, ensemble: RowResults,
     one, ours, ten = (sample for results in rows if (sample := results.sample(metric.name)))
     weights = slopes(one.mean, ours.mean, ten.mean)
     over_seeds = None
-    if one.sd and ours.sd:
+    if one.spread and ours.spread:
         ends = _scaled(seeds(one.values), abs(weights[0]) + abs(weights[2]))
         over_seeds = difference(ends, _scaled(seeds(ours.values), weights[1]))
     value = (one.mean - ours.mean) / (one.mean - ten.mean)

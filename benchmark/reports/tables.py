@@ -171,7 +171,7 @@ def _number(results: RowResults, metrics: Sequence[Metric]) -> tuple[str, str]:
     """Where 95 % of single runs lie, and whether the paper's number, which is that of one run, is among them."""
     ranges, inside = [], []
     for metric, sample, paper in results.like_for_like(metrics):
-        low, high = prediction(sample.values) if sample and sample.sd and not results.diverged else (math.nan, math.nan)
+        low, high = prediction(sample.values) if sample and sample.spread else (math.nan, math.nan)
         known = not math.isnan(low)
         ranges.append(f"{low:.{metric.digits}f} to {high:.{metric.digits}f}" if known else ABSENT)
         inside.append(("inside" if low <= paper <= high else "outside") if known else ABSENT)

@@ -1,7 +1,8 @@
 """Runs that diverged: a small file in the folder of each, so that tables count them beside those that ended."""
 
 import datetime
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,6 +30,21 @@ class Diverged(UserError):
     def __init__(self, message: str, epoch: int = 0) -> None:
         super().__init__(message)
         self.epoch = epoch
+
+
+def require_finite(metrics: Mapping[str, float], epoch: int, where: str) -> None:
+    """Refuse metrics that are not finite.
+
+    Args:
+        metrics: metrics of a training.
+        epoch: the last epoch that was trained.
+        where: where they were measured, in words.
+
+    Raises:
+        Diverged: see above.
+    """
+    if not all(map(math.isfinite, metrics.values())):
+        raise Diverged(f"{MESSAGE} {where}: {dict(metrics)}; a smaller lr or clip may help", epoch)
 
 
 @dataclass(frozen=True, kw_only=True)

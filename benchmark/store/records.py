@@ -16,8 +16,6 @@ from datamodules.errors import in_one_line, require_file
 if TYPE_CHECKING:
     import numpy as np
 
-    from benchmark.store.diverged import DivergedRun
-
     Arrays = dict[str, np.ndarray[Any, Any]]
 
 COMMITTED = Path(__file__).parents[2] / "results" / "records"
@@ -220,12 +218,6 @@ class Store:
             CorruptRecord: a record cannot be trusted and `skipped` is None.
         """
         yield from read_all(sorted(self.root.glob(f"*/*/{RECORD}")), read_record, skipped)
-
-    def diverged(self, skipped: list[str] | None = None) -> "Iterator[DivergedRun]":
-        """The runs that diverged, see `read_diverged`."""
-        from benchmark.store.diverged import read_diverged
-
-        return read_diverged(self.root, skipped)
 
     def readable(self) -> list[Record]:
         """All records but the corrupt ones, which are named on standard error."""

@@ -4,14 +4,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from typing_extensions import override
 
 from benchmark.formatting import duration
-from benchmark.store.diverged import MESSAGE, Diverged
+from benchmark.store.diverged import require_finite
 from benchmark.store.locks import RunLock
 from benchmark.store.provenance import describe_sitting
 from datamodules.errors import UserError
@@ -113,9 +112,7 @@ class CurveRecorder(Checkpoint):
             for name, value in trainer.callback_metrics.items()
             if validated or not name.startswith("validation_")  # what an earlier epoch left
         }
-        if not all(np.isfinite(list(metrics.values()))):
-            epoch = trainer.current_epoch + 1
-            raise Diverged(f"{MESSAGE} in epoch {epoch}: {metrics}; a smaller lr or clip may help", epoch)
+        require_finite(metrics, trainer.current_epoch + 1, f"in epoch {trainer.current_epoch + 1}")
         self.epochs.append(
             {
                 "epoch": trainer.current_epoch + 1,

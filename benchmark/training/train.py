@@ -20,7 +20,7 @@ from lightning.pytorch.loggers import Logger
 
 from benchmark.files import writable
 from benchmark.store.checkpoints import forget_checkpoint_before, newest_checkpoint
-from benchmark.store.diverged import MESSAGE, Diverged, keep_diverged
+from benchmark.store.diverged import Diverged, keep_diverged, require_finite
 from benchmark.store.locks import RunLock
 from benchmark.store.provenance import keep_freed_memory, rebuild_command, write_configuration
 from benchmark.store.records import CHECKPOINT, CONFIGURATION, Record, Store, checksum_arrays, run_name
@@ -232,8 +232,7 @@ def evaluate(training: Training) -> tuple[dict[str, float], float]:
     begin = time.perf_counter()
     training.trainer.test(training.model, datamodule=training.data, verbose=False)
     metrics = {name: float(value) for name, value in training.trainer.callback_metrics.items()}
-    if not np.isfinite(list(metrics.values())).all():
-        raise Diverged(f"{MESSAGE}, as the final evaluation shows: {metrics}", len(training.curve.epochs))
+    require_finite(metrics, len(training.curve.epochs), "by the final evaluation")
     return metrics, time.perf_counter() - begin
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from support.factories import TINY
 
+from benchmark.store.diverged import read_diverged
 from benchmark.store.records import Store
 
 
@@ -56,7 +57,7 @@ def test_one_failed_run_does_not_cost_the_others(rnnreg, text_folder, tmp_path) 
     assert "wild seed 1: FAILED: training diverged" in out
     assert "1 of 2 runs failed, the others are kept: wild seed 1" in err
     assert [record.row for record in Store(tmp_path / "runs").records()] == ["tiny"]
-    assert [(run.row, run.seed, run.epoch) for run in Store(tmp_path / "runs").diverged()] == [("wild", 1, 1)]
+    assert [(run.row, run.seed, run.epoch) for run in read_diverged(tmp_path / "runs")] == [("wild", 1, 1)]
     assert re.search(r"^\| small \| none \| 1 diverged \| diverged \|", out, re.MULTILINE)
 
 

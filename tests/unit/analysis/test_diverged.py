@@ -3,16 +3,18 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.factories import make_record
 
 from benchmark.analysis.claims import judge
 from benchmark.analysis.effects import compare
+from benchmark.analysis.ensemble_findings import ensembles_gain
 from benchmark.analysis.power import plans
 from benchmark.analysis.results import RowResults, read_store
 from benchmark.reports.tables import effect_table, results_table
-from benchmark.store.diverged import DivergedRun, write_diverged
-from benchmark.store.records import Record, Store
+from benchmark.store.diverged import DivergedRun, read_diverged, write_diverged
+from benchmark.store.records import Record, Store, checksum_arrays
 from benchmark.tasks import registry
 
 WITHOUT, DROPOUT = registry.find("sotu-medium"), registry.find("sotu-medium-dropout")
@@ -69,9 +71,9 @@ def test_those_of_another_configuration_or_other_data_do_not_count(tmp_path: Pat
 def test_a_run_that_has_ended_since_is_no_longer_lost(tmp_path: Path) -> None:
     record = make_record(DROPOUT, 1)
     diverge(tmp_path, record)
-    assert len(list(Store(tmp_path).diverged())) == 1
+    assert len(list(read_diverged(tmp_path))) == 1
     Store(tmp_path).write(record, {})
-    assert not list(Store(tmp_path).diverged())
+    assert not list(read_diverged(tmp_path))
 
 
 def test_a_file_that_was_altered_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,3 +83,16 @@ def test_a_file_that_was_altered_is_named(tmp_path: Path, capsys: pytest.Capture
     path.write_text(path.read_text().replace('"seed": 1', '"seed": 2'))
     assert not read_store([DROPOUT], tmp_path)[0].diverged
     assert f"{path} was altered after it was written" in capsys.readouterr().err
+
+
+def test_an_ensemble_of_the_survivors_decides_nothing(tmp_path: Path) -> None:
+    small, pair = registry.find("sotu-small"), registry.find("sotu-small-average-2")
+    for seed in range(1, 5):  # each model is sure of a token of its own
+        arrays = {"test": np.where(np.arange(16) == seed, -0.5, -4.0 - seed / 100).astype(np.float16)}
+        record = make_record(small, seed, log_probabilities_sha256=checksum_arrays(arrays))
+        Store(tmp_path).write(record, arrays)
+    (whole,) = ensembles_gain(read_store([small, pair], tmp_path), 0.95)
+    assert whole.verdict == "reproduced"
+    diverge(tmp_path, make_record(small, 11))
+    (some,) = ensembles_gain(read_store([small, pair], tmp_path), 0.95)
+    assert (some.verdict, some.figures[-12:]) == ("undecided", "; 1 diverged")
