@@ -65,17 +65,17 @@ ROWS = [TINY, TINY.variant("tiny-dropout", dropout=0.2)]
 
 
 class Grid:
-    """Two rows of so many seeds, in a folder of their own."""
+    """Rows with so many seeds each, in a folder of their own."""
 
-    def __init__(self, folder: Path, seeds: int = 2) -> None:
-        self.folder, self.store, self.seeds = folder, folder / "runs", seeds
+    def __init__(self, folder: Path, rows: str = "tiny,tiny-dropout", seeds: int = 2) -> None:
+        self.folder, self.store, self.rows, self.seeds = folder, folder / "runs", rows, seeds
         folder.mkdir()
         overrides = {**TINY, "epochs": 4, "flat_epochs": 3}
         code = ROWS_FILE.replace("TEXT", repr(str(folder.parent / "text"))).replace("**OVERRIDES", f"**{overrides!r}")
         (folder / "fated_rows.py").write_text(code)
 
     def words(self, *words: object) -> list[str]:
-        common = ["--only", "tiny,tiny-dropout", "--seeds", self.seeds, "--rows-file", self.folder / "fated_rows.py"]
+        common = ["--only", self.rows, "--seeds", self.seeds, "--rows-file", self.folder / "fated_rows.py"]
         where = ["--store", self.store, "--wandb", "off", "--accelerator", "cpu", "--threads", 1]
         return ["reproduce", *map(str, (*common, *where, *words))]
 

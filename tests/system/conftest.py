@@ -38,6 +38,17 @@ def pair(folder: Path, undisturbed, request: pytest.FixtureRequest) -> Grid:
     return Grid(folder / re.sub(r"\W", "_", request.node.name), seeds=1)
 
 
+@pytest.fixture
+def single(folder: Path, undisturbed, request: pytest.FixtureRequest) -> Grid:
+    """A grid of one run."""
+    return Grid(folder / re.sub(r"\W", "_", request.node.name), rows="tiny", seeds=1)
+
+
+@pytest.fixture(scope="session")
+def undisturbed_single(undisturbed) -> dict[tuple[str, int], tuple]:
+    return {("tiny", 1): undisturbed["tiny", 1]}
+
+
 @pytest.fixture(scope="session")
 def undisturbed_pair(undisturbed) -> dict[tuple[str, int], tuple]:
     return {(row, seed): found for (row, seed), found in undisturbed.items() if seed == 1}

@@ -52,12 +52,12 @@ def wait_for_jobs(driver: "subprocess.Popen[str]") -> None:
 JOBS = ("--launcher", "slurm", "--slurm", '{"timeout_min": 30}')
 
 
-def test_a_killed_job_of_slurm_costs_nothing(grid, undisturbed, slurm) -> None:
-    grid.fate("kill")
-    printed = grid.run(*JOBS)
-    assert "4 runs, as jobs of SLURM, 1 CPU thread each" in printed
-    assert grid.begun == 5
-    assert grid.results == undisturbed
+def test_a_killed_job_of_slurm_costs_nothing(pair, undisturbed_pair, slurm) -> None:
+    pair.fate("kill")
+    printed = pair.run(*JOBS)
+    assert "2 runs, as jobs of SLURM, 1 CPU thread each" in printed
+    assert pair.begun == 3
+    assert pair.results == undisturbed_pair
 
 
 def test_srun_makes_one_run_of_its_tasks(grid, undisturbed, slurm) -> None:
@@ -102,49 +102,49 @@ def take_the_node() -> None:
     subprocess.run(urgent, check=True, timeout=120)
 
 
-def test_a_requeued_job_goes_on_from_its_checkpoint(pair, undisturbed_pair, slurm) -> None:
-    with pair.held():
-        driver = training(pair)
+def test_a_requeued_job_goes_on_from_its_checkpoint(single, undisturbed_single, slurm) -> None:
+    with single.held():
+        driver = training(single)
         on_jobs("scontrol", "requeue")
     printed = end_of(driver)
     assert "FAILED" not in printed  # SLURM may lose a job that it requeues while it starts it; that one is tried again
-    assert pair.begun > 2
-    assert pair.results == undisturbed_pair
+    assert single.begun > 1
+    assert single.results == undisturbed_single
 
 
-def test_a_signalled_job_is_queued_again(pair, undisturbed_pair, slurm) -> None:
+def test_a_signalled_job_is_queued_again(single, undisturbed_single, slurm) -> None:
     """By the signal that submitit has SLURM send before a job's time is up."""
-    with pair.held():
-        driver = training(pair)
+    with single.held():
+        driver = training(single)
         on_jobs("scancel", "--signal=USR2")
     printed = end_of(driver)
     assert "FAILED" not in printed
-    assert pair.begun > 2
-    assert pair.results == undisturbed_pair
+    assert single.begun > 1
+    assert single.results == undisturbed_single
 
 
 @pytest.mark.parametrize("starting", [False, True], ids=["training", "starting"])
-def test_a_job_that_a_higher_partition_preempts_goes_on_after_it(pair, undisturbed_pair, slurm, starting) -> None:
+def test_a_job_that_a_higher_partition_preempts_goes_on_after_it(single, undisturbed_single, slurm, starting) -> None:
     partitions = subprocess.run(["sinfo", "--noheader", "--format=%R"], capture_output=True, text=True, check=True)
     if "high" not in partitions.stdout.split():
         pytest.skip("this cluster has no partition 'high' that preempts; tests/system/slurm.sh makes one with it")
     if starting:
-        driver = pair.start(*JOBS)
+        driver = single.start(*JOBS)
         wait_for_jobs(driver)
     else:
-        driver = training(pair)
+        driver = training(single)
     take_the_node()
     printed = end_of(driver)
     assert "FAILED" not in printed
     assert "trying again" not in printed  # it is SLURM that does
-    assert pair.begun > 2 or starting
-    assert pair.results == undisturbed_pair
+    assert single.begun > 1 or starting
+    assert single.results == undisturbed_single
 
 
-def test_jobs_outlive_a_killed_driver_and_the_next_one_finds_them(pair, undisturbed_pair, slurm) -> None:
-    driver = training(pair)
+def test_jobs_outlive_a_killed_driver_and_the_next_one_finds_them(single, undisturbed_single, slurm) -> None:
+    driver = training(single)
     os.kill(driver.pid, signal.SIGKILL)
     driver.communicate()
-    pair.run("--jobs", 1)
-    assert pair.begun == 2
-    assert pair.results == undisturbed_pair
+    single.run("--jobs", 1)
+    assert single.begun == 1
+    assert single.results == undisturbed_single
