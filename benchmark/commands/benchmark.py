@@ -22,6 +22,7 @@ def benchmark(
     accelerator: Literal["auto", "cpu", "gpu"] = "auto",
     rounds: PositiveInt = 5,
     seconds: PositiveFloat = 3.0,
+    methods: bool = False,
     quick: bool = False,
     output: Path = Path("runs/benchmark"),
 ) -> int:
@@ -30,8 +31,9 @@ def benchmark(
     Whole training steps are timed: data, forward, backward, clipping and update. Contenders take turns round by round,
     each in a process of its own that is kept to its cores. The suite and the plain loop are also measured with two
     threads and with two processes side by side on a CPU, with two, four and eight processes on a GPU, unless --quick is
-    given. The outcome is benchmark-cpu.json or benchmark-cuda.json, with a table and a figure of all such files of the
-    folder.
+    given. With --methods the suite alone is measured, with each method of the atlas, beside the paper's dropout. The
+    outcome is benchmark-cpu.json or benchmark-cuda.json, of methods benchmark-methods-cpu.json or
+    benchmark-methods-cuda.json, with a table and figures of all such files of the folder.
 
     Args:
         sizes: the paper's sizes to train, separated by commas.
@@ -39,6 +41,7 @@ def benchmark(
         accelerator: Device kind; auto takes a GPU if there is one.
         rounds: rounds of each contender, of which the median counts.
         seconds: time of a round.
+        methods: measure the methods of the atlas.
         quick: measure only the small size, on one core, in at most 3 rounds of at most half a second: about a minute.
         output: folder to write to.
     """
@@ -49,7 +52,7 @@ def benchmark(
     import torch
 
     from benchmark.reports import write
-    from benchmark.speed.measure import measure
+    from benchmark.speed.measure import BESIDE, measure, of_loops, of_methods
     from benchmark.store import speeds
     from benchmark.training.devices import check_gpus
     from datamodules.cache import cores
@@ -58,13 +61,13 @@ def benchmark(
     device = "cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu"
     if device == "cpu":
         precisions = _possible(precisions)
-    path = output / f"benchmark-{device}.json"
+    beside = BESIDE[device] if cores() > 1 and not quick else ()
+    groups = of_methods(chosen, precisions) if methods else of_loops(chosen, precisions, beside)
+    path = output / f"benchmark-{'methods-' * methods}{device}.json"
     command = ["rnnreg", *sys.argv[1:]]
     outcome = measure(
-        chosen,
-        precisions,
+        groups,
         device,
-        side_by_side=cores() > 1 and not quick,
         rounds=rounds,
         seconds=seconds,
         command=command,

@@ -40,6 +40,7 @@ def page(table: Sequence[RowResults], drawn: Mapping[str, str], pictures: Mappin
         effects=svg.get("effects"),
         paper=svg.get("paper"),
         benchmark=svg.get("benchmark"),
+        speed_of_methods=svg.get("benchmark-methods"),
         claims=[
             (claim, [one for one in judged if one.claim is claim])
             for claim in dict.fromkeys(one.claim for one in judged)

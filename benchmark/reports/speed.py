@@ -1,17 +1,22 @@
-"""The table and the figure of the outcomes of `rnnreg benchmark`, made from their files only."""
+"""The tables and figures of the outcomes of `rnnreg benchmark`, made from their files only."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from benchmark.formatting import Table
+from benchmark.formatting import Table, count
 from benchmark.reports.figures import INK, STYLE, WITH, WITHOUT, as_svg, legend
 from benchmark.store.speeds import Case, Measurement, Speeds, read
+from benchmark.tasks.methods import METHODS
 
 OURS, PLAIN = "rnnreg", "plain loop"
 """The suite, and what its speed is given as a multiple of."""
+OF_PAPER = "dropout"
+"""The method whose step the step of every other method is compared with."""
 
 ABOUT = (
     "Whole training steps of the paper's language models at batch 20 and a vocabulary of 10,000, measured by "
@@ -19,6 +24,11 @@ ABOUT = (
     "The plain loop around nn.LSTM, the loop around nn.LSTMCell and Lightning with default logging are those of "
     "`benchmark/speed/plain.py`. Ratios are to the plain loop beside it, and to the plain loop in precision 32. "
     "The share of the peak is that of the products of matrices in the whole step."
+)
+ABOUT_METHODS = (
+    "The suite with each method of the atlas in the place of the paper's dropout, with the settings of the method's "
+    "source, by `rnnreg benchmark --methods`. A step is compared with one with the paper's dropout, by the median over "
+    "rounds that were next to each other. NT-ASGD, also in AWD-LSTM, is measured before it begins to average."
 )
 
 COLORS = {OURS: WITH, "rnnreg, recurrent dropout": "#8db4dd", PLAIN: WITHOUT, "LSTMCell loop": "#d9a08f",
@@ -35,24 +45,73 @@ def tables(folder: Path) -> dict[Path, str]:
     """The tables of a folder's outcomes, by path; none if it has no outcome."""
     if not (found := outcomes(folder)):
         return {}
-    parts = ["# Speed of training", ABOUT]
-    for speeds in found:
-        parts += [f"## {speeds.device}", table(speeds).markdown(), environment(speeds)]
+    parts = ["# Speed of training"]
+    for about, name, kind in ((ABOUT, "benchmark", False), (ABOUT_METHODS, "benchmark-methods", True)):
+        if of_kind := [one for one in found if one.of_methods == kind]:
+            parts += ["## Ways to regularize"] * kind + [about, f"![Speed of training]({name}.svg)"]
+        for speeds in of_kind:
+            lines = table_of_methods(speeds) if kind else table(speeds)
+            parts += [f"{'#' * (2 + kind)} {speeds.device}", lines.markdown(), environment(speeds)]
     return {folder / "benchmark.md": "\n\n".join(parts) + "\n"}
 
 
 def draw(folder: Path) -> dict[str, str]:
-    """The figure of a folder's outcomes as SVG, by name; none if it has no outcome."""
-    if not (found := outcomes(folder)):
-        return {}
+    """The figures of a folder's outcomes as SVG, by name; none if it has no outcome."""
+    found = outcomes(folder)
+    loops, methods = ([one for one in found if one.of_methods == kind] for kind in (False, True))
     with plt.rc_context(STYLE):  # type: ignore[arg-type]
-        figure, axes = plt.subplots(
-            len(found), 1, figsize=(8, 3.2 * len(found) + 0.6), squeeze=False, layout="constrained"
-        )
-        for axis, speeds in zip(axes[:, 0], found, strict=True):
-            _bars(axis, speeds)
-        legend(figure, 3)
-        return {"benchmark": as_svg(figure)}
+        drawn = {}
+        if loops:
+            drawn["benchmark"] = as_svg(_figure_of_loops(loops))
+        if methods:
+            drawn["benchmark-methods"] = as_svg(_figure_of_methods(methods))
+        return drawn
+
+
+def _figure_of_loops(found: Sequence[Speeds]) -> Figure:
+    """A panel for each device."""
+    figure, axes = plt.subplots(len(found), 1, figsize=(8, 3.2 * len(found) + 0.6), squeeze=False, layout="constrained")
+    for axis, speeds in zip(axes[:, 0], found, strict=True):
+        _bars(axis, speeds)
+    legend(figure, 3)
+    return figure
+
+
+def _figure_of_methods(found: Sequence[Speeds]) -> Figure:
+    """A panel for each device, size and precision: how long a step takes with each method."""
+    panels = [(speeds, group) for speeds in found for group in _by_group(speeds).values()]
+    height = sum(0.25 * len(group) + 0.9 for _, group in panels)
+    figure, axes = plt.subplots(len(panels), 1, figsize=(8, height), squeeze=False, layout="constrained")
+    for axis, (speeds, group) in zip(axes[:, 0], panels, strict=True):
+        ordered = sorted(group, key=lambda one: _relative_time(speeds, one), reverse=True)
+        times = [_relative_time(speeds, one) for one in ordered]
+        bars = axis.barh([_label(one) for one in ordered], times, color=WITH)
+        axis.bar_label(bars, [f"{time:.2f}" for time in times], padding=3)
+        axis.axvline(1, color=INK, linewidth=0.8)
+        axis.set_xlabel("time of a step, in steps with the paper's dropout")
+        case = group[0].case
+        axis.set_title(f"{case.size}, {case.precision}, {speeds.device}, {count(case.threads, 'thread')}")
+    return figure
+
+
+def _by_group(speeds: Speeds) -> dict[tuple[str, str], list[Measurement]]:
+    """The measurements of each size and precision."""
+    groups: dict[tuple[str, str], list[Measurement]] = {}
+    for one in speeds.measurements:
+        groups.setdefault((one.case.size, one.case.precision), []).append(one)
+    return groups
+
+
+def _label(one: Measurement) -> str:
+    """What a method is called; its key if this version of the suite has no such method."""
+    key = one.case.method
+    return METHODS[key].label if key in METHODS else key
+
+
+def _relative_time(speeds: Speeds, one: Measurement) -> float:
+    """How many times as long a step with a method takes as one with the paper's dropout."""
+    paper = speeds.find(replace(one.case, method=OF_PAPER))
+    return 1 / one.times_as_fast_as(paper) if paper else float("nan")
 
 
 def _bars(axis: Axes, speeds: Speeds) -> None:
@@ -81,6 +140,23 @@ def table(speeds: Speeds) -> Table:
         "share of peak", "memory, MiB",
     )  # fmt: skip
     return Table(header, tuple(_cells(speeds, one) for one in speeds.measurements))
+
+
+def table_of_methods(speeds: Speeds) -> Table:
+    """A line for each method at each size and in each precision."""
+    header = ("size", "precision", "method", "tokens/s", "time of a step, in the paper's", "memory, MiB")
+    body = [
+        (
+            one.case.size,
+            one.case.precision,
+            _label(one),
+            f"{one.tokens_per_second:,.0f}",
+            f"{_relative_time(speeds, one):.2f}",
+            f"{one.memory:,.0f}" if one.memory else "",
+        )
+        for one in speeds.measurements
+    ]
+    return Table(header, tuple(body))
 
 
 def _cells(speeds: Speeds, one: Measurement) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from benchmark.speed.rounds import CONTENDERS, ROWS, WORDS, Round, peak_flops, r
 from benchmark.store.provenance import describe_commit, describe_versions, name_of_device
 from benchmark.store.speeds import Case, Measurement, Speeds, name_of_peak
 from benchmark.tasks.language_modeling import LanguageModelConfig
+from benchmark.tasks.methods import METHODS
 from benchmark.training.devices import follow_parent
 from benchmark.training.options import Precision
 from datamodules.errors import UserError
@@ -84,7 +85,9 @@ def open_lanes(device: str) -> Iterator[Lanes]:
         yield Lanes(device, stack)
 
 
-def cases(sizes: Sequence[str], precisions: Sequence[Precision], beside: Sequence[tuple[int, int]]) -> list[list[Case]]:
+def of_loops(
+    sizes: Sequence[str], precisions: Sequence[Precision], beside: Sequence[tuple[int, int]]
+) -> list[list[Case]]:
     """Cases in groups, whose rounds are interleaved: all contenders alone, then two of them in other arrangements."""
     groups = []
     for size in sizes:
@@ -95,23 +98,26 @@ def cases(sizes: Sequence[str], precisions: Sequence[Precision], beside: Sequenc
     return groups
 
 
+def of_methods(sizes: Sequence[str], precisions: Sequence[Precision]) -> list[list[Case]]:
+    """A group for each size and precision: the suite with each method of the atlas, with the settings of its source."""
+    return [
+        [Case(OURS, size, precision, method=name) for name in METHODS] for size in sizes for precision in precisions
+    ]
+
+
 def measure(
-    sizes: Sequence[str],
-    precisions: Sequence[Precision],
+    groups: Sequence[Sequence[Case]],
     device: str,
-    side_by_side: bool,
     rounds: int,
     seconds: float,
     command: Sequence[str],
     say: Say,
 ) -> Speeds:
-    """Measure all contenders.
+    """Measure cases.
 
     Args:
-        sizes: the paper's names of sizes.
-        precisions: arithmetic of products.
+        groups: the cases; the rounds of those in a group take turns.
         device: cpu or cuda.
-        side_by_side: whether to measure the arrangements of BESIDE as well.
         rounds: rounds of each case.
         seconds: time of a round, beside its untimed steps; a round has at least one step.
         command: the command line, for the record.
@@ -120,8 +126,8 @@ def measure(
     peaks: dict[str, float] = {}
     measurements: list[Measurement] = []
     with open_lanes(device) as lanes:
-        lanes.start(CONTENDERS)
-        for group in cases(sizes, precisions, BESIDE[device] if side_by_side else ()):
+        lanes.start(dict.fromkeys(case.contender for group in groups for case in group))
+        for group in groups:
             found, peak = _measure_group(group, lanes, rounds, seconds)
             name = name_of_peak(group[0])
             peaks[name] = max(peaks.get(name, 0.0), peak)
@@ -176,4 +182,5 @@ def _measurement(case: Case, rounds: Sequence[Round]) -> Measurement:
 def _line(one: Measurement) -> str:
     case = one.case
     how = f"{count(case.threads, 'thread')}" + (f", {case.processes} processes" * (case.processes > 1))
-    return f"{case.size}, {case.precision}, {how}, {case.contender}: {one.tokens_per_second:,.0f} tokens/s"
+    what = case.method or case.contender
+    return f"{case.size}, {case.precision}, {how}, {what}: {one.tokens_per_second:,.0f} tokens/s"

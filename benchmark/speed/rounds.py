@@ -20,6 +20,7 @@ from benchmark.store.locks import RunLock
 from benchmark.store.speeds import Case
 from benchmark.tasks.base import Row
 from benchmark.tasks.language_modeling import PTB_LARGE, PTB_MEDIUM, PTB_SMALL, LanguageModelConfig
+from benchmark.tasks.methods import METHODS
 from benchmark.training.options import Options
 from benchmark.training.train import build, configure, set_up_data
 from datamodules.base import TaskData
@@ -137,8 +138,11 @@ def fit_with(clock: Callback, row: Row, data: TaskData, options: Options, batche
 
 
 def ours(case: Case, steps: int, device: str, folder: Path) -> float:
-    """The suite's own path."""
-    return train_row(ROWS[case.size], case, steps, device, folder)
+    """The suite's own path, with the paper's row or with a method in place of its dropout."""
+    row = ROWS[case.size]
+    if case.method:
+        row = row.variant(row.name, **{"dropout": 0.0, **METHODS[case.method].of_source})
+    return train_row(row, case, steps, device, folder)
 
 
 def ours_with_recurrent_dropout(case: Case, steps: int, device: str, folder: Path) -> float:

@@ -26,6 +26,8 @@ class Case:
     """CPU threads of each process."""
     processes: int = 1
     """Processes that do the same side by side."""
+    method: str = ""
+    """Method of the atlas that the suite trains with, by its key; empty for the paper's row as it is."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,11 @@ class Speeds:
     """Floating-point operations per second of one process in a large product of matrices, in the same call, by
     precision and threads, such as "32, 1 thread"."""
     measurements: Sequence[Measurement]
+
+    @property
+    def of_methods(self) -> bool:
+        """Whether methods of the atlas were measured, in place of the loops beside the suite."""
+        return any(one.case.method for one in self.measurements)
 
     def find(self, case: Case) -> Measurement | None:
         """The measurement of a case, None if it was not measured."""

@@ -1,5 +1,6 @@
 """`rnnreg benchmark` on tiny models, in this process."""
 
+import html
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,9 +9,11 @@ import pytest
 import torch
 
 from benchmark.cli import main
+from benchmark.reports.speed import table_of_methods
 from benchmark.speed import measure, rounds
 from benchmark.store import speeds
 from benchmark.store.speeds import Case, Measurement, Speeds
+from benchmark.tasks.methods import METHODS
 from models.products import lacks_bfloat16
 
 
@@ -51,6 +54,30 @@ def test_every_contender_is_measured_and_shown(tiny, tmp_path, capfd) -> None:
     assert all(f">{contender}<" in (tmp_path / "benchmark.svg").read_text() for contender in rounds.CONTENDERS)
     lines = (tmp_path / "benchmark.md").read_text().splitlines()
     assert sum(line.startswith("| small | ") for line in lines) == len(found.measurements)
+
+
+def test_methods_are_measured_beside_the_papers_dropout(tiny, tmp_path, capfd) -> None:
+    options = ["--accelerator=cpu", "--methods", "--sizes=small", "--precision=32", "--rounds=2", "--seconds=0.01"]
+    assert main(["benchmark", *options, f"--output={tmp_path}"]) == 0
+    assert "small, 32, 1 thread, zoneout: " in capfd.readouterr().out
+    found = speeds.read(tmp_path / "benchmark-methods-cpu.json")
+    assert [one.case.method for one in found.measurements] == list(METHODS)
+    lines = (tmp_path / "benchmark.md").read_text().splitlines()
+    own = [line.split(" | ") for line in lines if line.startswith("| small | ")]
+    assert [line[2] for line in own] == [method.label for method in METHODS.values()]
+    assert [line[4] for line in own if line[2] == "dropout (the paper's)"] == ["1.00"]
+    figure = (tmp_path / "benchmark-methods.svg").read_text()
+    assert all(f">{html.escape(method.label, quote=False)}<" in figure for method in METHODS.values())
+
+
+def test_a_step_that_takes_twice_as_long_says_so() -> None:
+    paper = Measurement(Case("rnnreg", "small", "32", method="dropout"), [1.0, 3.0, 1.0], 10, 60.0, 0.0)
+    slow = Measurement(Case("rnnreg", "small", "32", method="zoneout"), [2.0, 6.0, 2.0], 10, 60.0, 0.0)
+    outcome = Speeds(
+        device="CPU", versions={}, commit="c", finished="now", command="rnnreg", peaks={"32, 1 thread": 100.0},
+        measurements=[paper, slow],
+    )  # fmt: skip
+    assert [line[4] for line in table_of_methods(outcome).body] == ["1.00", "2.00"]
 
 
 @pytest.mark.parametrize("option", ["--sizes=small,tiny", "--precision=16", "--sizes="])
