@@ -17,6 +17,7 @@ OURS, PLAIN = "rnnreg", "plain loop"
 """The suite, and what its speed is given as a multiple of."""
 OF_PAPER = "dropout"
 """The method whose step the step of every other method is compared with."""
+STEP_TIME = "time of a step, in steps with the paper's dropout"
 
 ABOUT = (
     "Whole training steps of the paper's language models at batch 20 and a vocabulary of 10,000, measured by "
@@ -87,8 +88,8 @@ def _figure_of_methods(found: Sequence[Speeds]) -> Figure:
         times = [_relative_time(speeds, one) for one in ordered]
         bars = axis.barh([_label(one) for one in ordered], times, color=WITH)
         axis.bar_label(bars, [f"{time:.2f}" for time in times], padding=-30, color=PAPER)
-        axis.axvline(1, color=INK, linewidth=0.8)
-        axis.set_xlabel("time of a step, in steps with the paper's dropout")
+        axis.axvline(1, color=INK, linewidth=0.8, zorder=0)
+        axis.set_xlabel(STEP_TIME)
         case = group[0].case
         axis.set_title(f"{case.size}, {case.precision}, {speeds.device}, {count(case.threads, 'thread')}")
     return figure
@@ -144,7 +145,7 @@ def table(speeds: Speeds) -> Table:
 
 def table_of_methods(speeds: Speeds) -> Table:
     """A line for each method at each size and in each precision."""
-    header = ("size", "precision", "method", "tokens/s", "time of a step, in steps with the paper's dropout", "memory, MiB")
+    header = ("size", "precision", "method", "tokens/s", STEP_TIME, "memory, MiB")
     body = [
         (
             one.case.size,
