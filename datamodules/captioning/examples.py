@@ -1,6 +1,8 @@
 """Captioned pictures in three splits, as every data set of them is read."""
 
 import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,3 +48,19 @@ def split_of(name: str) -> str:
     """A split by the hash of a name: the same wherever and with whatever else it is read."""
     place = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 16**8
     return "test" if place < HELD_OUT else "validation" if place < 2 * HELD_OUT else "train"
+
+
+def of_one_content(splits: Mapping[str, Sequence[Example]]) -> list[list[tuple[str, Example]]]:
+    """Pictures that are there under several names: for each content its split and example under each, by name."""
+    found: dict[str, list[tuple[str, Example]]] = defaultdict(list)
+    every = [(split, example) for split, examples in splits.items() for example in examples]
+    for split, example in sorted(every, key=lambda pair: pair[1].picture.id):
+        found[example.picture.stamp].append((split, example))
+    return [pairs for pairs in found.values() if len(pairs) > 1]
+
+
+def note_shared(splits: Mapping[str, Sequence[Example]]) -> list[str]:
+    """A note on pictures that are in several splits, under several names; none for no picture."""
+    shared = [pairs for pairs in of_one_content(splits) if len({split for split, _ in pairs}) > 1]
+    names = " and ".join(example.picture.id for _, example in shared[0][:2]) if shared else ""
+    return [f"{len(shared):,} pictures are in several splits, such as {names}"] if shared else []

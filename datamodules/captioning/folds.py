@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from typing_extensions import override
 
-from datamodules.captioning.examples import CaptionSet, Example
+from datamodules.captioning.examples import CaptionSet, Example, note_shared, of_one_content
 from datamodules.errors import DataError
 from datamodules.order import EpochSampler, hashed, permutation
 
@@ -14,7 +14,8 @@ from datamodules.order import EpochSampler, hashed, permutation
 def in_folds(found: CaptionSet, folds: int) -> CaptionSet:
     """The same pictures in folds: each split is that of the first fold, then that of the second, and so on.
 
-    A hash of its name puts a picture into one of 2 x `folds` parts. The first fold tests the first two parts, validates
+    A hash of its name puts a picture into one of 2 x `folds` parts; pictures of the same content, or variants of one
+    drawing, are all put where the first of their names is. The first fold tests the first two parts, validates
     on the third and trains on all others; the second tests the third and the fourth, and so on.
 
     Raises:
@@ -23,8 +24,10 @@ def in_folds(found: CaptionSet, folds: int) -> CaptionSet:
     every = [one for examples in found.splits.values() for one in examples]
     count = 2 * folds
     parts: list[list[Example]] = [[] for _ in range(count)]
+    first = _first_names(found)
     for example in sorted(every, key=lambda one: one.picture.id):
-        parts[int(hashlib.sha256(example.group.encode()).hexdigest(), 16) % count].append(example)
+        name = first[example.group]
+        parts[int(hashlib.sha256(name.encode()).hexdigest(), 16) % count].append(example)
     splits: dict[str, list[Example]] = {split: [] for split in found.splits}
     for fold in range(folds):
         for place, part in enumerate(parts):
@@ -32,13 +35,34 @@ def in_folds(found: CaptionSet, folds: int) -> CaptionSet:
             split = "test" if after < 2 else "validation" if after == 2 else "train"
             splits[split] += [replace(example, fold=fold) for example in part]
         if lacking := [split for split, examples in splits.items() if fold not in {one.fold for one in examples}]:
-            raise DataError(f"{len(every)} pictures are too few for {folds} folds: one has no {lacking[0]} picture")
+            different = len({example.picture.stamp for example in every})
+            pictures = f"{len(every)} pictures" + (f" ({different} different ones)" if different < len(every) else "")
+            raise DataError(f"{pictures} are too few for {folds} folds: one has no {lacking[0]} picture")
     note = (
         f"in {folds} folds: each picture is in the test set of one fold, whose captioner is not trained on it; "
         "counts are of all folds"
     )
-    details = {**found.details, "folds": folds, "notes": [*found.details.get("notes", ()), note]}
+    stale = note_shared(found.splits)  # of the splits that the source has, in place of which there are folds now
+    notes = [*(old for old in found.details.get("notes", ()) if old not in stale), note]
+    if several := len(of_one_content(found.splits)):
+        notes.append(f"{several:,} pictures are there under several names, each of them in one split of a fold only")
+    details = {**found.details, "folds": folds, "notes": notes}
     return CaptionSet({split: tuple(examples) for split, examples in splits.items()}, details)
+
+
+def _first_names(found: CaptionSet) -> dict[str, str]:
+    """The first name of all groups that share pictures with a group, directly or through others."""
+    first = {example.group: example.group for examples in found.splits.values() for example in examples}
+
+    def root(group: str) -> str:
+        while first[group] != group:
+            group = first[group]
+        return group
+
+    for pairs in of_one_content(found.splits):
+        roots = {root(example.group) for _, example in pairs}
+        first |= dict.fromkeys(roots, min(roots))
+    return {group: root(group) for group in first}
 
 
 class FoldBatches(EpochSampler[list[int]]):

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from datamodules.cache import cores
-from datamodules.captioning.examples import CaptionSet, Example, split_of, words
+from datamodules.captioning.examples import CaptionSet, Example, note_shared, split_of, words
 from datamodules.captioning.images import picture_file
 from datamodules.captioning.sources import SPLITS
 from datamodules.errors import DataError, damaged
@@ -252,13 +252,7 @@ def _caption_set(
     splits: dict[str, list[Example]] = {split: [] for split in SPLITS}
     for name, kept in texts.items():
         splits[where[name]].append(Example(pictures[name], kept, name))
-    of_content: dict[str, list[str]] = defaultdict(list)
-    for name, picture in pictures.items():
-        of_content[picture.stamp].append(name)
-    if shared := [names for names in of_content.values() if len({where[name] for name in names}) > 1]:
-        details["notes"].append(
-            f"{len(shared):,} pictures are in several splits, such as {' and '.join(shared[0][:2])}"
-        )
+    details["notes"] += note_shared(splits)
     details["left_out"] = {reason: count for reason, count in left_out.items() if count}
     details["left_out_pictures"] = dict(list(names.items())[:KEPT_NAMES])
     return CaptionSet({split: tuple(examples) for split, examples in splits.items()}, details)

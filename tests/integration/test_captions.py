@@ -58,10 +58,8 @@ def rows_file(tmp_path: Path, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("folds", [1, 3])
-def test_an_interrupted_run_resumes_with_the_order_it_would_have_had(
-    picture_folder, tmp_path, monkeypatch, folds
-) -> None:
-    row = tiny_row(picture_folder, dropout=0.3, folds=folds)
+def test_an_interrupted_run_resumes_with_the_order_it_would_have_had(tmp_path, monkeypatch, folds) -> None:
+    row = tiny_row(draw_pictures(tmp_path / "pictures", 60, alike=False), dropout=0.3, folds=folds)
     whole = train(row, 1, options(tmp_path, "whole"), progress=silent)
     assert train(row, 1, options(tmp_path, "again"), progress=silent).metrics == whole.metrics
     steps, step = [], Captioner.training_step
@@ -204,7 +202,7 @@ def test_a_bad_picture_in_the_data_costs_nothing_computed(rnnreg, tmp_path) -> N
 
 def test_a_run_in_folds_is_evaluated_again_and_captions_new_pictures(rnnreg, tmp_path) -> None:
     """Its record is of every picture, each tested once; it is told what is read and how."""
-    folder = draw_pictures(tmp_path / "pictures", 60)
+    folder = draw_pictures(tmp_path / "pictures", 60, alike=False)
     places = ["--data", tmp_path / "data", "--accelerator", "cpu"]
     call = ["run", "openmoji", "--source", folder, *(f"--{name}={value}" for name, value in TINY.items())]
     code, out, err = rnnreg(*call, "--folds=3", "--lr=2", *places, "--store", tmp_path / "runs", "--wandb", "off")
@@ -216,7 +214,7 @@ def test_a_run_in_folds_is_evaluated_again_and_captions_new_pictures(rnnreg, tmp
     place = tmp_path / "runs" / record.run
     code, out, err = rnnreg("evaluate", place, "--store", tmp_path / "runs", *places)
     assert code == 0, err
-    assert f"{record.metrics['test_bleu']:.1f}" in out
+    assert f"{record.metrics['test_bleu']:.5g}" in out
     code, out, err = rnnreg("export", place, tmp_path / "exported", "--store", tmp_path / "runs", *places[:2])
     assert code == 0, err
     picture = folder / "Images" / "030.png"

@@ -42,8 +42,11 @@ def write_pairs(folder: Path) -> Path:
 COLORS = {"red": (220, 40, 40), "green": (40, 180, 60), "blue": (50, 70, 220), "yellow": (240, 220, 60)}
 
 
-def draw_pictures(folder: Path, count: int, seed: int = 0) -> Path:
-    """Images/ with that many pictures of a colored box, and captions.txt with two captions of each."""
+def draw_pictures(folder: Path, count: int, seed: int = 0, alike: bool = True) -> Path:
+    """Images/ with that many pictures of a colored box, and captions.txt with two captions of each.
+
+    Where they are not alike, each is another one by its corner, and no two of them are joined in folds.
+    """
     (folder / "Images").mkdir(parents=True)
     generator, lines = random.Random(seed), ["image,caption"]
     for number in range(count):
@@ -51,6 +54,8 @@ def draw_pictures(folder: Path, count: int, seed: int = 0) -> Path:
         image = Image.new("RGB", (80, 60), "white")
         left = 5 if side == "left" else 45
         image.paste(COLORS[color], (left, 15, left + 30, 45))
+        if not alike:
+            image.putpixel((0, 0), (number, number, number))
         image.save(folder / "Images" / f"{number:03d}.png")
         lines += [f'{number:03d}.png,"A {color} box , on the {side} ."', f"{number:03d}.png,box that is {color}"]
     (folder / "captions.txt").write_text("\n".join(lines) + "\n")

@@ -2,14 +2,16 @@
 
 import hashlib
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from support.corpora import draw_pictures
 
 from datamodules.captioning.datamodule import CaptionData
-from datamodules.captioning.examples import CaptionSet, Example
+from datamodules.captioning.examples import CaptionSet, Example, note_shared
 from datamodules.captioning.folds import FoldBatches, in_folds
 from datamodules.captioning.images import Picture
 from datamodules.captioning.sources import SPLITS
@@ -73,6 +75,42 @@ def test_variants_of_one_picture_are_tested_by_the_same_captioner() -> None:
     assert all(len(folds) == 1 for folds in fold_of.values())
 
 
+def test_a_picture_under_several_names_is_in_one_split_of_each_fold() -> None:
+    """Pictures 0 and 7 are one, and so are 7 of another group and 12: all three groups are joined."""
+    names = [f"{number}.png" for number in range(100)]
+    stamps = {"7.png": "0.png", "8.png": "12.png"}
+    groups = {"8.png": "7.png"}
+    found = set_of(names)
+
+    def alike(one: Example) -> Example:
+        picture = replace(one.picture, stamp=stamps.get(one.picture.id, one.picture.id))
+        return replace(one, picture=picture, group=groups.get(one.picture.id, one.group))
+
+    twice = CaptionSet({split: tuple(map(alike, examples)) for split, examples in found.splits.items()})
+    before, after = in_folds(found, 5), in_folds(twice, 5)
+    for fold in range(5):
+        splits = [
+            {one.picture.id: split for split in SPLITS for one in each.splits[split] if one.fold == fold}
+            for each in (before, after)
+        ]
+        joined = {"0.png", "7.png", "8.png", "12.png"}
+        assert {splits[1][name] for name in joined} == {splits[0]["0.png"]}
+        assert all(splits[1][name] == splits[0][name] for name in names if name not in joined)
+    assert "2 pictures are there under several names" in after.details["notes"][-1]
+    assert len(before.details["notes"]) == 1
+
+
+def test_a_note_on_shared_pictures_is_of_the_splits_that_are_used() -> None:
+    found = set_of(named_for_each_part())
+    copy = replace(found.splits["train"][0], picture=replace(found.splits["train"][0].picture, id="copy.png"))
+    splits = {**found.splits, "test": (*found.splits["test"], replace(copy, group="copy.png"))}
+    twice = CaptionSet(splits, {"notes": ["another note", *note_shared(splits)]})
+    assert len(twice.details["notes"]) == 2
+    notes = in_folds(twice, 5).details["notes"]
+    assert notes[0] == "another note"
+    assert not any("are in several splits" in note for note in notes)
+
+
 def test_too_few_pictures_are_one_line() -> None:
     with pytest.raises(DataError, match="3 pictures are too few for 5 folds: one has no"):
         in_folds(set_of(["0.png", "1.png", "2.png"]), 5)
@@ -93,9 +131,10 @@ def test_batches_are_of_one_fold_each_in_another_order_each_epoch() -> None:
     assert list(FoldBatches([0] * 50 + [1] * 7, 8, seed=4)) != first
 
 
-def test_the_vocabulary_is_of_words_that_every_fold_has_learned(picture_folder: Path, tmp_path: Path) -> None:
+def test_the_vocabulary_is_of_words_that_every_fold_has_learned(tmp_path: Path) -> None:
     """Statistics are those of a fold's own training pictures, and another number of folds is other data."""
-    data = CaptionData(str(picture_folder), tmp_path, 8, "descriptor", 18, folds=5)
+    folder = draw_pictures(tmp_path / "pictures", 60, alike=False)
+    data = CaptionData(str(folder), tmp_path, 8, "descriptor", 18, folds=5)
     data.setup()
     counts = [
         Counter(
@@ -118,6 +157,6 @@ def test_the_vocabulary_is_of_words_that_every_fold_has_learned(picture_folder: 
         found = [batch.fold for batch in batches]
         assert found == sorted(found)
         assert set(found) == set(range(5))
-    other = CaptionData(str(picture_folder), tmp_path, 8, "descriptor", 18, folds=4)
+    other = CaptionData(str(folder), tmp_path, 8, "descriptor", 18, folds=4)
     other.setup()
     assert other.sha256 != data.sha256
