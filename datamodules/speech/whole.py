@@ -1,4 +1,4 @@
-"""Whether the file of a recording has lost its end, which libsndfile passes over in silence."""
+"""Whether the file of a recording has lost a part, which libsndfile passes over in silence."""
 
 import struct
 from pathlib import Path
@@ -42,11 +42,12 @@ CHUNKED = {
 
 
 def missing_end(path: Path, named: int, read: int) -> str:
-    """What tells that a recording breaks off, or nothing.
+    """What tells that a recording breaks off or has lost its middle, or nothing.
 
     A WAV, AIFF, AU, CAF or W64 file is compared with the length in its header, the last page of an Ogg file is to be
     whole and to end the stream, and an MP3 file is compared with its header; without one its bit rate must be constant,
-    as its length is written nowhere. Files of FLAC that break off cannot be read at all.
+    as its length is written nowhere. Files of FLAC that break off cannot be read at all. Of every file but MP3, whose
+    encoders may count a frame more, as many samples are to be read as it names.
 
     Args:
         path: the recording.
@@ -55,16 +56,17 @@ def missing_end(path: Path, named: int, read: int) -> str:
     """
     with path.open("rb") as file:
         start = file.read(4)
-        if form := CHUNKED.get(start):
-            return _missing_chunk(file, form, path.stat().st_size)
-        if start == b".snd":  # AU, whose header has no chunks
-            begin, size = struct.unpack(">2I", file.read(8).ljust(8, b"\0"))
-            return _missing_bytes(path.stat().st_size - begin, size)
-        if start == b"OggS":
-            return _missing_pages(file, path.stat().st_size)
         if start[:3] == b"ID3" or start[:1] == b"\xff":
             return _missing_frames(file, named, read)
-    return _count(read, named) if read < named else ""
+        found = ""
+        if form := CHUNKED.get(start):
+            found = _missing_chunk(file, form, path.stat().st_size)
+        elif start == b".snd":  # AU, whose header has no chunks
+            begin, size = struct.unpack(">2I", file.read(8).ljust(8, b"\0"))
+            found = _missing_bytes(path.stat().st_size - begin, size)
+        elif start == b"OggS":
+            found = _missing_pages(file, path.stat().st_size)
+    return found or (_count(read, named) if read < named else "")
 
 
 def _count(read: int, named: int) -> str:

@@ -46,6 +46,18 @@ def test_a_stream_that_ends_between_two_pages_is_left_out(tmp_path: Path) -> Non
         read_audio(path)
 
 
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_a_stream_that_has_lost_a_page_in_its_middle_is_left_out(tmp_path: Path, subtype: str) -> None:
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, np.tile(NOISE, 4), 8000, subtype=subtype)
+    assert len(read_audio(path).samples) == 4 * len(NOISE)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x55
+    path.write_bytes(content)
+    with pytest.raises(LeftOut, match=r"audio breaks off: .*a.ogg: \d+,\d{3} of its 160,000 samples are there"):
+        read_audio(path)
+
+
 def test_a_length_that_was_not_known_when_it_was_written_is_no_reason(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, NOISE, 8000)
