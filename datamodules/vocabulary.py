@@ -88,6 +88,19 @@ def note_blank(lines: Sequence[str], begin: str = "") -> list[str]:
     return [f"{begin}{blank:,} lines are blank, each a sentence of {EOS} alone"] if blank else []
 
 
+def note_shared(split: str, shared: int, total: int, items: str, other: str) -> list[str]:
+    """A note on items of a split that are in another one too; none for no item.
+
+    Args:
+        split: name of the split.
+        shared: their number.
+        total: number of all items of the split.
+        items: what they are, such as "sentences".
+        other: name of the other split, such as "training".
+    """
+    return [f"{split}: {shared:,} of {total:,} {items} are in the {other} text too"] if shared else []
+
+
 def invisible(text: str) -> Counter[str]:
     """Invisible characters, such as zero-width spaces, by the number of words between white space that have them."""
     if not _INVISIBLE.search(text):

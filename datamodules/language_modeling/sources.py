@@ -10,7 +10,17 @@ from typing import Any
 from datamodules.errors import DataError
 from datamodules.sources import Source, SourceFile, read_members
 from datamodules.text import read_text
-from datamodules.vocabulary import EOS, UNK, Vocabulary, invisible, note_blank, note_ends, note_invisible, without_eos
+from datamodules.vocabulary import (
+    EOS,
+    UNK,
+    Vocabulary,
+    invisible,
+    note_blank,
+    note_ends,
+    note_invisible,
+    note_shared,
+    without_eos,
+)
 
 SPLITS = ("train", "validation", "test")
 STEMS = ("train", "valid", "test")
@@ -90,13 +100,15 @@ class Corpus:
     def details(self) -> dict[str, Any]:
         """What was read, for the user and the record: sentences and words of each split, and notes about them."""
         read, notes = {}, list(self.notes)
-        training = set(self._lines("train"))
+        earlier: dict[str, set[str]] = {}
         for split in SPLITS:
             lines = self._lines(split)
             read[split] = {"sentences": len(lines), "words": len(self.text[split].split())}
             notes += note_blank(lines, f"{split}: ") + note_invisible(invisible(self.text[split]), f"{split}: ")
-            if split != "train" and (shared := sum(line in training for line in lines if line)):
-                notes.append(f"{split}: {shared:,} of {len(lines):,} sentences are in the training text too")
+            for other, known in earlier.items():
+                shared = sum(line in known for line in lines if line)
+                notes += note_shared(split, shared, len(lines), "sentences", other)
+            earlier["training" if split == "train" else split] = set(lines)
         return {"read": read, "notes": notes}
 
     def _lines(self, split: str) -> list[str]:

@@ -26,7 +26,7 @@ from datamodules.translation.encoded_pairs import (
     tokenize_pairs,
 )
 from datamodules.translation.sources import BIBLE, MULTI30K, PHRASES, ParallelText, read_parallel_text
-from datamodules.vocabulary import EOS, UNK, Vocabulary, note_ends, note_invisible
+from datamodules.vocabulary import EOS, UNK, Vocabulary, note_ends, note_invisible, note_shared
 
 POOL = 100_000
 """Sentence pairs shuffled at once: a corpus up to this size is kept encoded, a larger one streams through."""
@@ -105,15 +105,15 @@ class TranslationData(TaskData):
         self.left_out = {**text.left_out, **survey.left_out}
         self.source_vocabulary = Vocabulary(survey.source_words)
         self.target_vocabulary = Vocabulary(survey.target_words)
-        self._note("train", None, survey)
-        digest = hashlib.sha256(survey.sha256.encode())
+        self._note("train", survey, [], [])
+        digest, before = hashlib.sha256(survey.sha256.encode()), list[Words]()
         for split in ("validation", "test"):
             stripped = WithoutEos(text.splits[split], f"{text.name}, {split}")
             pairs = list(stripped)
-            for pair in pairs:
-                digest.update("\t".join(pair).encode() + b"\n")
+            digest.update("".join("\t".join(pair) + "\n" for pair in pairs).encode())
             words = words_of_pairs(pairs, self.languages, f"{text.name}: {split}")
-            self._note(split, words, stripped)
+            self._note(split, stripped, words, before)
+            before = words
             self.sentences[split] = [
                 (self.source_vocabulary.encode(source), self.target_vocabulary.encode(target))
                 for source, target in words
@@ -134,11 +134,11 @@ class TranslationData(TaskData):
             raise DataError("translation data is used before setup()")
         return self._training
 
-    def _note(self, split: str, pairs: Sequence[Words] | None, read: Survey | WithoutEos) -> None:
-        """Note what was not taken as it stands, and pairs that are trained on as well."""
+    def _note(self, split: str, read: Survey | WithoutEos, pairs: list[Words], before: list[Words]) -> None:
+        """Note what was not taken as it stands, and pairs that are in the training text or in the split before too."""
         self.notes += note_ends(read.ended, "lines", f"{split}: ") + note_invisible(read.invisible, f"{split}: ")
-        if pairs and (shared := self.training.count_of(pairs)):
-            self.notes.append(f"{split}: {shared:,} of {len(pairs):,} pairs are in the training text too")
+        self.notes += note_shared(split, self.training.count_of(pairs), len(pairs), "pairs", "training")
+        self.notes += note_shared(split, EncodedPairs.count_within(pairs, before), len(pairs), "pairs", "validation")
 
     def _encoded(self, text: ParallelText) -> EncodedPairs:
         limits = (self.max_length, self.source_words, self.target_words)

@@ -90,9 +90,15 @@ class EncodedPairs:
         wanted = np.array([_mark(pair) for pair in pairs], np.uint64)
         found = np.zeros(len(wanted), bool)
         with (self.folder / MARKS).open("rb") as file:
-            while len(block := np.fromfile(file, np.uint64, BLOCK)):
+            while wanted.size and len(block := np.fromfile(file, np.uint64, BLOCK)):
                 found |= np.isin(wanted, block)
         return int(found.sum())
+
+    @staticmethod
+    def count_within(pairs: Iterable[Words], others: Iterable[Words]) -> int:
+        """How many of some pairs have the words of one of the others."""
+        known = set(map(_mark, others))
+        return sum(_mark(pair) in known for pair in pairs)
 
     def __iter__(self) -> Iterator[Encoded]:
         with ExitStack() as stack:

@@ -194,6 +194,10 @@ def test_what_was_read_is_counted(text_folder) -> None:
     assert "  test: 4 sentences, 11 words, 20.0% of the tokens are unknown words" in data.summary.splitlines()
     assert f"test: 1 lines are blank, each a sentence of {EOS} alone" in data.details["notes"]
     assert "test: 1 of 4 sentences are in the training text too" in data.details["notes"]
+    assert "test: 1 of 4 sentences are in the validation text too" in data.details["notes"]
+    with (text_folder / "valid.txt").open("a") as file:
+        file.write("the zebra  sees you\n\n")
+    assert "test: 2 of 4 sentences are in the validation text too" in saved(text_folder, str.encode).details["notes"]
 
 
 def test_words_with_characters_that_nobody_sees_are_counted(text_folder) -> None:

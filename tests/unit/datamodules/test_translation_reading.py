@@ -89,6 +89,11 @@ def test_pairs_that_are_trained_on_as_well_are_counted(translation_folder: Path)
     data = data_of(translation_folder)
     assert "test: 2 of 3 pairs are in the training text too" in data.details["notes"]
     assert data.details["unknown_words"]["test"] > 0
+    assert "test: 2 of 3 pairs are in the validation text too" in data.details["notes"]
+    for language in ("en", "fr"):
+        held_out = (translation_folder / f"val.{language}").read_text()
+        (translation_folder / f"val.{language}").write_text(held_out + "zebra  zebra \n")
+    assert "test: 3 of 3 pairs are in the validation text too" in data_of(translation_folder).details["notes"]
 
 
 def test_words_with_characters_that_nobody_sees_are_counted(translation_folder: Path) -> None:
