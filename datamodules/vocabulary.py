@@ -11,6 +11,7 @@ EOS = "<eos>"
 UNK = "<unk>"
 """Stands for every word outside the vocabulary."""
 
+_EOS = re.compile(re.escape(EOS), re.IGNORECASE)
 _INVISIBLE = re.compile(
     "[\x01-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u180e\u200b\u200e\u200f"
     "\u202a-\u202e\u2060-\u206f\u2800\u3164\uffa0\ufff9-\ufffb]"
@@ -52,18 +53,24 @@ class Vocabulary:
 
 
 def without_eos(line: str, place: str) -> tuple[str, bool]:
-    """A line without the `<eos>` that a user's own text has at its end already, and whether it had one.
+    """A line without the `<eos>` or `<EOS>` that a user's own text has at its end already, and whether it had one.
 
     Raises:
-        DataError: there is one elsewhere in the line.
+        DataError: there is one elsewhere in the line, or it is a part of a word.
     """
-    if EOS not in line or EOS not in (tokens := line.split()):
+    if "<" not in line or not (found := _EOS.findall(line)):
         return line, False
-    if tokens.count(EOS) > 1 or tokens[-1] != EOS:
+    tokens = line.split()
+    if glued := next((token for token in tokens if _EOS.search(token) and token.lower() != EOS), ""):
+        raise DataError(
+            f"{place}: {EOS} stands within {glued!r}; put a space before it, at the end of the line, or remove it: "
+            "it is added where there is none"
+        )
+    if len(found) > 1 or tokens[-1].lower() != EOS:
         raise DataError(
             f"{place}: {EOS} stands within the line; it ends a line: put each sentence on a line of its own"
         )
-    return line[: line.rindex(EOS)].rstrip(), True
+    return line.rstrip()[: -len(EOS)].rstrip(), True
 
 
 def note_ends(ended: int, items: str, begin: str = "") -> list[str]:

@@ -1,5 +1,6 @@
 """Words by the rules of their script."""
 
+import re
 from collections import Counter
 
 import pytest
@@ -59,7 +60,11 @@ def test_a_text_without_a_word_is_refused() -> None:
 
 def test_an_end_that_is_there_is_taken() -> None:
     assert without_eos("a b <eos>", "x") == ("a b", True)
-    assert without_eos(" a<eos> b ", "x") == (" a<eos> b ", False)
-    for line in ("a <eos> b", "a <eos> <eos>"):
+    assert without_eos(" a < eos > b ", "x") == (" a < eos > b ", False)
+    for line in ("a <eos> b", "a <eos> <eos>", "a <EOS> b", "<eos> a"):
         with pytest.raises(DataError, match="x, line 3: <eos> stands within the line"):
+            without_eos(line, "x, line 3")
+    assert without_eos("a b <EOS> ", "x") == ("a b", True)
+    for line, word in (("A dog runs.<eos>", "runs.<eos>"), ("a <EOS>.", "<EOS>."), (" a<Eos>b <eos>", "a<Eos>b")):
+        with pytest.raises(DataError, match=rf"x, line 3: <eos> stands within '{re.escape(word)}'; put a space before"):
             without_eos(line, "x, line 3")
