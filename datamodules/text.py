@@ -196,13 +196,22 @@ def parse_json(content: bytes | str, place: Path | str, right: str = "") -> Any:
     """The value of JSON text, bounded in its nesting.
 
     Raises:
-        DataError: it is no JSON, or nested too deeply.
+        DataError: it is no JSON, is nested too deeply, or has a key twice in one object.
     """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise DataError(f"{place}: the key {twice!r} is there twice in one object; give each key once")
+        return value
+
     with damaged(place, right, "not JSON"):
         text = content if isinstance(content, str) else decode(content, place)
         if _deeper(_brackets(text)) and _deeper(_brackets(_STRING.sub("", text))):  # strings may feign them
             NESTING.refuse(place)
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=once)
 
 
 def read_json(path: Path, right: str = "") -> Any:

@@ -135,6 +135,14 @@ def test_json_is_bounded_in_its_nesting_but_not_in_what_strings_hold() -> None:
             parse_json(broken, "x")
 
 
+def test_a_key_that_is_there_twice_is_refused() -> None:
+    """Of which the parser would take the last, and drop what is under the first."""
+    assert parse_json('{"a": {"b": 1}, "b": {"b": 2, "a": {}}}', "x") == {"a": {"b": 1}, "b": {"b": 2, "a": {}}}
+    for double in ('{"a": 1, "b": 2, "b": 2}', '[{"b": {}, "a": 1, "b": []}]', '{"a": {"b": 1, "\\u0062": 2}}'):
+        with pytest.raises(DataError, match=r"^x: the key 'b' is there twice in one object; give each key once$"):
+            parse_json(double, "x")
+
+
 def test_a_missing_json_file_says_what_is_right(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"x.json is missing; put one there"):
         read_json(tmp_path / "x.json", "put one there")
