@@ -189,7 +189,12 @@ def read_text(path: Path, right: str = "") -> list[str]:
     with opened(path, right) as file:
         if path.is_file():
             TEXT_BYTES.check(path.stat().st_size, path)
-        return list(decode_lines(file, path))
+        lines: list[str] = []
+        for line in decode_lines(file, path):
+            if path.suffix == ".gz" and file.tell() > TEXT_BYTES.most:  # the size of the file is not that of its text
+                TEXT_BYTES.refuse(path)
+            lines.append(line)
+        return lines
 
 
 def parse_json(content: bytes | str, place: Path | str, right: str = "") -> Any:
@@ -218,11 +223,16 @@ def read_json(path: Path, right: str = "") -> Any:
     """The value of a JSON file.
 
     Raises:
-        DataError: it is missing, no JSON, or nested too deeply.
+        DataError: it is missing, too large, no JSON, is nested too deeply, or has a key twice in one object.
     """
     with opened(path, right) as file, damaged(path, right):
         TEXT_BYTES.check(path.stat().st_size, path)
-        return parse_json(file.read(), path, right)
+        blocks, length = list[bytes](), 0
+        while block := file.read(1 << 20):
+            blocks.append(block)
+            if (length := length + len(block)) > TEXT_BYTES.most:  # of a .gz, see read_text
+                TEXT_BYTES.refuse(path)
+        return parse_json(b"".join(blocks), path, right)
 
 
 def _brackets(text: str) -> bytes:

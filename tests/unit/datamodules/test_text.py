@@ -123,6 +123,29 @@ def test_bounds_are_in_the_message(tmp_path: Path, monkeypatch) -> None:
         read_text(tmp_path / "a")
 
 
+def test_an_archive_is_bounded_by_what_it_holds(tmp_path: Path, monkeypatch) -> None:
+    """Eighty times the bound in a file that is smaller, of which no more is read than the bound and a buffer."""
+    monkeypatch.setattr(text, "TEXT_BYTES", bounds.Bound(100_000, "bytes of text", "it is read whole"))
+    (tmp_path / "a.gz").write_bytes(gzip.compress(b"the cat\n" * 12_500))
+    assert len(read_text(tmp_path / "a.gz")) == 12_500
+    read, whole = [], text.decode_lines
+
+    def counted(file, place):
+        for line in whole(file, place):
+            read.append(line)
+            yield line
+
+    monkeypatch.setattr(text, "decode_lines", counted)
+    (tmp_path / "a.gz").write_bytes(gzip.compress(b"the cat\n" * 1_000_000))
+    assert (tmp_path / "a.gz").stat().st_size < 100_000
+    with pytest.raises(DataError, match=r"a.gz: more than 100,000 bytes of text, which is the most that is read"):
+        read_text(tmp_path / "a.gz")
+    assert len(read) <= 12_501
+    (tmp_path / "a.gz").write_bytes(gzip.compress(b"[" + b"1," * 100_000 + b"1]"))
+    with pytest.raises(DataError, match=r"a.gz: more than 100,000 bytes of text"):
+        read_json(tmp_path / "a.gz")
+
+
 def test_json_is_bounded_in_its_nesting_but_not_in_what_strings_hold() -> None:
     value = {"a": [1, {"b": "[" * 5000 + '\\"{{{'}], "c": "]"}
     assert parse_json(codecs.BOM_UTF8 + json.dumps(value).encode(), "x") == value
