@@ -1,7 +1,6 @@
 """Frame labels: three states for each phone, from times that are known, a label file, or forced alignment."""
 
 import itertools
-import re
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import regex
 import torch
 from torchaudio.functional import forced_align, merge_tokens
 
@@ -102,13 +102,21 @@ class Aligner(ABC):
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
+_SYMBOL = r"[[\p{S}*#@&%\u2030\xa7]--[`\xb4]]"
+"""Characters that are spoken, nobody knows how: all symbols but those that stand for quotation marks."""
+_LETTERS = r"[\p{L}\p{Nl}\p{No}][\p{L}\p{M}\p{Nl}\p{No}]*"
+_NUMBER = r"(?:(?<![\w.-])[-.])?\d+(?:[.,:/]\d+)*"
+_SPOKEN = regex.compile(rf"{_NUMBER}|{_LETTERS}(?:'{_LETTERS})*|{_SYMBOL}", regex.VERSION1)
+_IS_SYMBOL = regex.compile(_SYMBOL, regex.VERSION1)
+
+
 def words_of(transcript: str) -> list[str]:
     """Words of an English transcript in lower case, single digits spelled out, punctuation dropped.
 
-    Longer numbers, whose reading is not certain, and symbols such as * stay as they are: no dictionary has them.
+    Other numbers, such as 10, 3.5, 1/2 and -5, whose reading is not certain, and symbols such as * stay as they
+    are: no dictionary has them.
     """
-    text = transcript.lower().replace("\u2019", "'")
-    found = re.findall(r"\d+|[^\W\d_]+(?:'[^\W\d_]+)*|[*#@&%$+=<>]", text)
+    found = _SPOKEN.findall(transcript.lower().replace("\u2019", "'"))
     return [_DIGITS[int(word)] if len(word) == 1 and word.isdecimal() else word for word in found]
 
 
@@ -242,7 +250,7 @@ class CTCAligner(Aligner):
                     found += candidate
                     break
             else:
-                if character.isalnum():
+                if character.isalnum() or _IS_SYMBOL.match(character):
                     raise LeftOut("characters unknown to the aligner", character)
         return found
 

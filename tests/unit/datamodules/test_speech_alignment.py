@@ -48,6 +48,26 @@ def test_words_of_a_transcript() -> None:
         "press", "one", "or", "dial", "500", "it's", "re", "entered", "please",
     ]  # fmt: skip
     assert words_of("separated by *") == ["separated", "by", "*"]
+    assert words_of("`Pages' 1, 2 (a-5): well -- 5... and/or b2b.") == [
+        "pages", "one", "two", "a", "five", "well", "five", "and", "or", "b", "two", "b",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("transcript", "unknown"),
+    [
+        *(
+            (f"it costs {symbol} now", symbol)
+            for symbol in "\u00a3\u20ac$%\u00b0\u00d7\u00f7~^|\u2116+=<>*#@&\u00a7\u2030\u2212"
+        ),
+        *((f"it is {number}.", number) for number in ("3.5", "1/2", "-5", ".5", "10:05", "3,000", "1.2.3", "-2.5")),
+        ("\u00a35 or 3\u20ac", "\u00a3"),
+        ("-5 degrees", "-5"),
+        ("m\u0303 e\u0301", "m\u0303"),
+    ],
+)
+def test_what_nobody_knows_how_to_say_stays_so_that_the_utterance_is_left_out(transcript: str, unknown: str) -> None:
+    assert unknown in words_of(transcript)
 
 
 def test_pocketsphinx_aligns_three_state_phones_and_reports_what_it_cannot() -> None:
