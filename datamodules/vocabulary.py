@@ -13,10 +13,12 @@ UNK = "<unk>"
 
 _EOS = re.compile(re.escape(EOS), re.IGNORECASE)
 _INVISIBLE = re.compile(
-    "[\x01-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u180e\u200b\u200e\u200f"
-    "\u202a-\u202e\u2060-\u206f\u2800\u3164\uffa0\ufff9-\ufffb]"
+    "[\x01-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b"
+    "\u200e\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-"""Characters that nobody sees and that are no white space, but for the joiners of Persian and of Indic scripts."""
+"""Characters that nobody sees and that are no white space, but for the joiners of Persian and of Indic scripts: those
+of control, and those that Unicode calls ignorable by default."""
 
 NOTED_UNKNOWN_SHARE = 0.05
 """Share of unknown words among a split's tokens from which perplexity is measured without them too."""

@@ -4,10 +4,11 @@ import re
 from collections import Counter
 
 import pytest
+import regex
 
 from datamodules.captioning.examples import words
 from datamodules.errors import DataError
-from datamodules.vocabulary import EOS, UNK, without_eos
+from datamodules.vocabulary import EOS, UNK, invisible, without_eos
 from datamodules.words import require_words, words_of
 
 
@@ -68,3 +69,13 @@ def test_an_end_that_is_there_is_taken() -> None:
     for line, word in (("A dog runs.<eos>", "runs.<eos>"), ("a <EOS>.", "<EOS>."), (" a<Eos>b <eos>", "a<Eos>b")):
         with pytest.raises(DataError, match=rf"x, line 3: <eos> stands within '{re.escape(word)}'; put a space before"):
             without_eos(line, "x, line 3")
+
+
+def test_all_that_unicode_shows_nothing_for_is_invisible() -> None:
+    """But the joiners of Persian and of Indic scripts, and the byte order mark, which readers refuse."""
+    ignorable = {chr(code) for code in range(0x110000) if regex.match(r"\p{Default_Ignorable_Code_Point}", chr(code))}
+    found = {character for character in ignorable if invisible(f"a{character}b")}
+    assert ignorable - found == {"\u200c", "\u200d", "\ufeff"}
+    assert invisible("caf\ufe0fe cafe\U000e0041 a\x7f") == {"U+FE0F": 1, "U+E0041": 1, "U+007F": 1}
+    visible = "a\u0301 \u0600 \u06dd \U000110bd \ufffd \u00a0 \u2028 \u0085"
+    assert not invisible(visible)
