@@ -1,7 +1,7 @@
 """Recorded speech: a folder of audio with transcripts, LibriSpeech, Samrómur; and every source by its name."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +27,9 @@ TITLES = {
 """The column that a title in a header means."""
 SPLIT_NAMES = {*SPLITS, "dev", "val", "valid"}
 """Names of splits, which are none of speakers."""
+
+AUDIO = {".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".w64", ".wav"}
+"""Ends of names of recordings."""
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +116,7 @@ class FolderCorpus(SpeechCorpus):
                 f"{path}: {' and '.join(sorted(speakers))} are read as its speakers; write path, tab, text, tab, "
                 "speaker or nothing, tab, split, or begin with a header: path, tab, text, tab, split"
             )
-        self.notes += tuple(note_lone_marks(path, lone_marks))
+        self.notes += (*note_lone_marks(path, lone_marks), *_note_unnamed(path, places))
         self.has_splits = any(has_split for _, has_split in found)
         return self._split(found, path)
 
@@ -140,6 +143,17 @@ def _values(row: Sequence[str], fields: Sequence[str], place: str, line: str) ->
     if (split := values.get("split", "")) not in ("", *SPLITS):
         raise DataError(f"{place}: the split is {split!r}, must be train, validation or test")
     return [values.get(field, "") for field in FIELDS]
+
+
+def _note_unnamed(path: Path, named: Collection[Path]) -> list[str]:
+    """A note on recordings beside a list that it does not name, hidden ones apart; none for no recording."""
+    folder = path.parent
+    with damaged(folder):
+        rest = [file for file in folder.rglob("*") if file.suffix.lower() in AUDIO and file not in named]
+        names = sorted(file.relative_to(folder).as_posix() for file in rest if file.is_file())
+    names = [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
+    recordings = "1 recording is" if len(names) == 1 else f"{len(names):,} recordings are"
+    return [f"{path.name}: {recordings} not named in it and not read, such as {names[0]}"] if names else []
 
 
 def _label_file(labels: NamedFiles, name: str, place: str) -> Path:

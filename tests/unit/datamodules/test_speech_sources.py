@@ -80,6 +80,26 @@ def test_a_folder_without_a_test_set_has_half_of_its_validation_set_as_one(tmp_p
     assert halve(["one"]) == ["validation"]
 
 
+def test_recordings_that_the_list_does_not_name_are_counted(tmp_path) -> None:
+    """In folders too; neither other files nor hidden ones, nor those that are named in another spelling."""
+    for name in ("a.wav", "b.WAV", "more/c.flac", "d.txt", ".e.wav", ".f/g.wav", "h\u0301.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    lines = ["./a.wav\tone", "h\u0301.wav\tthree"]
+    (tmp_path / "transcripts.tsv").write_text("\n".join(lines) + "\n")
+    corpus = FolderCorpus(tmp_path)
+    assert len(corpus.utterances) == 2
+    assert corpus.notes == ("transcripts.tsv: 2 recordings are not named in it and not read, such as b.WAV",)
+    (tmp_path / "transcripts.tsv").write_text("\n".join([*lines, "b.WAV\ttwo"]) + "\n")
+    corpus = FolderCorpus(tmp_path)
+    assert len(corpus.utterances) == 3
+    assert corpus.notes == ("transcripts.tsv: 1 recording is not named in it and not read, such as more/c.flac",)
+    (tmp_path / "more" / "c.flac").unlink()
+    corpus = FolderCorpus(tmp_path)
+    assert len(corpus.utterances) == 3
+    assert corpus.notes == ()
+
+
 def test_librispeech_in_its_layout(tmp_path) -> None:
     for subset, speaker in (("train-clean-100", 19), ("dev-clean", 84), ("test-clean", 61)):
         folder = tmp_path / "librispeech" / "LibriSpeech" / subset / str(speaker) / "121"
