@@ -239,9 +239,16 @@ def given_features(pictures: Sequence[Picture], source: Path) -> Features:
     """Vectors of pictures from a user's file; see read_feature_file.
 
     Raises:
-        DataError: a picture has none, or the file is not one of features.
+        DataError: a picture has none, two pictures have one name, or the file is not one of features.
     """
     found = read_feature_file(source)
+    stamps: dict[str, str] = {}
+    for picture in pictures:
+        if stamps.setdefault(picture.id, picture.stamp) != picture.stamp:
+            raise DataError(
+                f"{source} would give two pictures of the name {picture.id!r} the same features; give each picture a "
+                "name of its own, or one of the two at a time"
+            )
     if lacking := [picture.id for picture in pictures if picture.id not in found.rows]:
         raise DataError(
             f"{source} has no features of {lacking[0]!r} ({len(lacking)} of {len(pictures)} are missing); its ids are "
