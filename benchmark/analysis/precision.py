@@ -40,6 +40,8 @@ class Comparison:
 def comparisons(table: Sequence[RowResults], store: Path) -> list[Comparison]:
     """Every row whose runs in another precision a store has, by each of its primary metrics.
 
+    What is kept of a run that diverged does not say its precision; it counts in each that the folder has.
+
     Args:
         table: the rows with their records, of which those in float32 are compared with.
         store: the store of these records, in whose folder `precision` the others are.
@@ -47,15 +49,17 @@ def comparisons(table: Sequence[RowResults], store: Path) -> list[Comparison]:
     Raises:
         CorruptRecord: a record cannot be trusted.
     """
-    records = list(Store(store / PRECISION).records())
+    inside = Store(store / PRECISION)
+    records, rows = list(inside.records()), [results.row for results in table]
     found = []
     for precision in dict.fromkeys(record.precision for record in records):
-        others = gather([results.row for results in table], [one for one in records if one.precision == precision])
+        others = gather(rows, [one for one in records if one.precision == precision], store=inside)
         for before, after in zip(table, others, strict=True):
             in_32 = tuple(record for record in before.records if record.precision == FLOAT32)
             data = {record.data_sha256 for record in in_32}
             same = tuple(record for record in after.records if record.data_sha256 in data)
-            one, other = RowResults(before.row, in_32), RowResults(before.row, same)
+            one = RowResults(before.row, in_32, diverged=before.diverged)
+            other = RowResults(before.row, same, diverged=after.diverged)
             effects = (compare(one, other, metric) for metric in before.row.config.primary_metrics())
             found += [Comparison(before.row.name, precision, effect) for effect in effects if effect]
     return found

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmark.analysis.references import Reference
 from benchmark.analysis.results import RowResults, gather
+from benchmark.store.diverged import DivergedRun, write_diverged
 from benchmark.store.records import Record
 from benchmark.tasks import captioning, language_modeling, speech, translation
 from benchmark.tasks.base import Row
@@ -79,6 +80,12 @@ def make_record(row: Row = language_modeling.PTB_SMALL, seed: int = 1, **changes
         log_probabilities_sha256="",
     )
     return replace(record, **changes)
+
+
+def diverge(store: Path, record: Record) -> None:
+    """Keep in a store that the run of this record diverged, in place of the record."""
+    same = {name: getattr(record, name) for name in ("row", "seed", "fingerprint", "data_sha256", "commit", "finished")}
+    write_diverged(DivergedRun(**same, epoch=2), store)
 
 
 def reference(record: Record, row: Row) -> Reference:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.factories import make_record
+from support.factories import diverge, make_record
 
 from benchmark.analysis.claims import judge
 from benchmark.analysis.effects import compare
@@ -13,16 +13,11 @@ from benchmark.analysis.ensemble_findings import ensembles_gain
 from benchmark.analysis.power import plans
 from benchmark.analysis.results import RowResults, read_store
 from benchmark.reports.tables import effect_table, results_table
-from benchmark.store.diverged import DivergedRun, read_diverged, write_diverged
-from benchmark.store.records import Record, Store, checksum_arrays
+from benchmark.store.diverged import read_diverged
+from benchmark.store.records import Store, checksum_arrays
 from benchmark.tasks import registry
 
 WITHOUT, DROPOUT = registry.find("sotu-medium"), registry.find("sotu-medium-dropout")
-
-
-def diverge(store: Path, record: Record) -> None:
-    same = {name: getattr(record, name) for name in ("row", "seed", "fingerprint", "data_sha256", "commit", "finished")}
-    write_diverged(DivergedRun(**same, epoch=2), store)
 
 
 def read(store: Path, ended: dict[str, int], lost: dict[str, int]) -> list[RowResults]:

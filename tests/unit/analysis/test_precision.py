@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from scipy import stats
-from support.factories import make_record
+from support.factories import diverge, make_record
 
 from benchmark.analysis.precision import comparisons
 from benchmark.analysis.results import read_store
@@ -40,6 +40,19 @@ def test_the_interval_of_welch_decides(tmp_path: Path, values, verdict: str) -> 
     if len(values) > 1:
         right = stats.ttest_ind(values, IN_32, equal_var=False).confidence_interval(0.95)
         assert found.effect.interval == pytest.approx((right.low, right.high))
+
+
+@pytest.mark.parametrize("side", [".", "precision"])
+def test_where_runs_of_a_side_diverged_nothing_is_decided(tmp_path: Path, side: str) -> None:
+    keep(tmp_path, IN_32, "32")
+    keep(tmp_path / "precision", IN_32, "bf16-mixed")
+    for seed in range(4, 9):
+        diverge(tmp_path / side, make_record(ROW, seed))
+    diverge(tmp_path / side, make_record(ROW, 9, data_sha256="e" * 64))  # of other data, which does not count
+    (found,) = comparisons(read_store([ROW], tmp_path), tmp_path)
+    assert (found.verdict, found.effect.interval) == ("undecided", None)
+    page = write.tables_and_figures(read_store([ROW], tmp_path), tmp_path, tmp_path)[tmp_path / "precision.md"]
+    assert "| +0.0 |  | 3 runs each, 5 more diverged | undecided |" in page
 
 
 def test_the_table_has_them_and_the_table_of_rows_does_not(tmp_path: Path) -> None:
