@@ -18,6 +18,7 @@ from benchmark.analysis.intervals import Component, Interval, interval
 from benchmark.analysis.results import Sample
 from benchmark.analysis.verdicts import decide
 from benchmark.formatting import count
+from benchmark.store.diverged import DivergedRun
 from benchmark.store.records import FLOAT32, Record
 from benchmark.tasks import registry
 from benchmark.tasks.base import Metric
@@ -26,6 +27,11 @@ from benchmark.tasks.language_modeling import LanguageModelConfig
 ROUNDED = 6
 """Digits to which schedules are compared that are computed for a part of the text."""
 METRIC: Metric = LanguageModelConfig.validation_metric()
+
+_Place = tuple[int, float]
+"""Units and part of the text."""
+_Key = tuple[_Place, float, int]
+"""A run that is shown: its place, its probability of dropping a unit and its seed."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,11 @@ class Point:
     def change(self) -> float:
         """Change of the logarithm of perplexity by dropout at its best probability; below 0 if it pays."""
         return math.log(self.samples[self.rate].mean / self.without.mean)
+
+    @property
+    def diverged(self) -> int:
+        """Further runs that diverged, without dropout or at its best probability."""
+        return self.without.diverged + self.samples[self.rate].diverged
 
 
 @dataclass(frozen=True)
@@ -91,15 +102,17 @@ class Surface:
         """Variance over seeds of the logarithm of perplexity, pooled over all points; None if there is no spread.
 
         Two runs of a point say little of its spread. That of the logarithm is taken to be the same at all of them.
+        Where runs diverged, the others are a choice of the better ones and tell nothing of it.
         """
-        logs = [np.log(sample.values) for point in self.points for sample in point.samples.values()]
+        samples = [sample for point in self.points for sample in point.samples.values() if not sample.diverged]
+        logs = [np.log(sample.values) for sample in samples]
         degrees = sum(len(values) - 1 for values in logs)
         squares = sum(float(np.square(values - values.mean()).sum()) for values in logs)
         return Component(squares / degrees, degrees) if squares else None
 
     def interval(self, point: Point) -> Interval | None:
-        """The 95 % interval over seeds of a point's change; None if there is no spread over seeds."""
-        if self.spread is None:
+        """The 95 % interval over seeds of a point's change; None if there is no spread over seeds or runs diverged."""
+        if self.spread is None or point.diverged:
             return None
         runs = [len(point.without.values), len(point.samples[point.rate].values)]
         error = Component(self.spread.variance * sum(1 / each for each in runs), self.spread.degrees)
@@ -108,8 +121,10 @@ class Surface:
     def pays(self, point: Point) -> bool | None:
         """Whether dropout lowers perplexity: the interval is above zero and reaches the smallest gain of interest.
 
-        Of single runs, the gain itself must reach it. None if more seeds are needed.
+        Of single runs, the gain itself must reach it. None if more seeds are needed, or runs diverged.
         """
+        if point.diverged:
+            return None
         found = self.interval(point)
         if found is None:
             return point.change <= -RELATIVE_INTEREST
@@ -138,29 +153,35 @@ class Surface:
         return [point.units for point in self.points if point.fraction == fraction and self.pays(point)]
 
 
-def surfaces(records: Iterable[Record]) -> list[Surface]:
+def surfaces(records: Iterable[Record], diverged: Iterable[DivergedRun]) -> list[Surface]:
     """The surface of each data set, from runs on parts of its text, with and without dropout.
 
     Runs of an older protocol are left out, and so are points without a run on one of the sides; a surface may have no
     point. Its points are of one text and those of a size are of one configuration, the newest ones; a seed counts once.
+
+    Args:
+        records: the runs that ended.
+        diverged: those that diverged. One counts where another run of its configuration and data is shown; else it is
+            among what is left out, as it does not say its place.
     """
+    lost = list(diverged)
     of_sources: dict[str, list[Record]] = {}
     for record in sorted(records, key=lambda record: record.finished):
         if record.task == LanguageModelConfig.task and record.protocol == LanguageModelConfig.protocol:
             of_sources.setdefault(record.configuration["source"], []).append(record)
-    return [_surface(source, runs) for source, runs in sorted(of_sources.items())]
+    return [_surface(source, runs, lost) for source, runs in sorted(of_sources.items())]
 
 
-def _surface(source: str, records: Sequence[Record]) -> Surface:
+def _surface(source: str, records: Sequence[Record], diverged: Sequence[DivergedRun]) -> Surface:
     """The surface of a source's records, which are in the order of their ends."""
     texts = {text for record in records if (text := _whole_text(record))}
     shown = next((text for record in reversed(records) if (text := _whole_text(record))), "")
     kinds = {record.configuration["hidden_size"]: _kind(record) for record in records if _whole_text(record) == shown}
-    newest: dict[tuple[int, float], str] = {}
+    newest: dict[_Place, str] = {}
     for record in records:
         newest[_place(record)] = record.data_sha256
-    values: dict[tuple[int, float], dict[float, dict[int, float]]] = {}
-    precisions: dict[tuple[tuple[int, float], float, int], str] = {}
+    values: dict[_Place, dict[float, dict[int, float]]] = {}
+    shown_runs: dict[_Key, Record] = {}
     left_out: Counter[str] = Counter()
     for record in records:
         of_text = _whole_text(record) == shown or (not _whole_text(record) and len(texts) < 2)
@@ -171,18 +192,37 @@ def _surface(source: str, records: Sequence[Record]) -> Surface:
             left_out[f"of another configuration of {place[0]} units, {_differences(record, kinds[place[0]])}"] += 1
         else:
             values.setdefault(place, {}).setdefault(rate, {})[record.seed] = best_epoch(record)
-            precisions[place, rate, record.seed] = record.precision
+            shown_runs[place, rate, record.seed] = record
+    lost, strangers = _lost(shown_runs, records, diverged)
     points = [
-        Point(*place, {rate: Sample.of(seeds) for rate, seeds in sorted(of.items())})
+        Point(*place, {rate: Sample.of(seeds, lost[place, rate]) for rate, seeds in sorted(of.items())})
         for place, of in sorted(values.items())
         if 0.0 in of and len(of) > 1
     ]
-    lines = [f"{count(runs, 'run')} {reason}" for reason, runs in left_out.items()]
-    others = Counter(precision for precision in precisions.values() if precision != FLOAT32)
+    lines = [f"{count(runs, 'run')} {reason}" for reason, runs in (left_out + strangers).items()]
+    others = Counter(record.precision for record in shown_runs.values() if record.precision != FLOAT32)
     return Surface(source, tuple(points), tuple(lines), dict(sorted(others.items())))
 
 
-def _place(record: Record) -> tuple[int, float]:
+def _lost(
+    shown: Mapping[_Key, Record], records: Sequence[Record], diverged: Sequence[DivergedRun]
+) -> tuple[Counter[tuple[_Place, float]], Counter[str]]:
+    """How many runs diverged beside those that are shown, by place and probability, and of the others on such data."""
+    places = {(record.fingerprint, record.data_sha256): key for key, record in shown.items()}
+    data = {record.data_sha256 for record in records}
+    lost: dict[tuple[_Place, float], set[int]] = {}
+    strangers: Counter[str] = Counter()
+    for run in diverged:
+        if key := places.get((run.fingerprint, run.data_sha256)):
+            place, rate, _ = key
+            if (place, rate, run.seed) not in shown:
+                lost.setdefault((place, rate), set()).add(run.seed)
+        elif run.data_sha256 in data:
+            strangers[f"that diverged, of {run.row}, of which no other is shown"] += 1
+    return Counter({key: len(seeds) for key, seeds in lost.items()}), strangers
+
+
+def _place(record: Record) -> _Place:
     """Units and part of the text."""
     return record.configuration["hidden_size"], record.configuration["train_fraction"]
 

@@ -14,6 +14,7 @@ from benchmark.analysis.names import short_names
 from benchmark.analysis.surface import METRIC, Point, Surface, as_text, surfaces
 from benchmark.formatting import Table, as_markdown
 from benchmark.reports.figures import INK, STYLE, WITH, WITHOUT, as_svg, legend
+from benchmark.store.diverged import read_diverged
 from benchmark.store.records import Store
 from benchmark.store.tunings import SURFACE
 
@@ -38,7 +39,7 @@ def files(store: Path, folder: Path) -> dict[Path, str]:
     Raises:
         CorruptRecord: a record cannot be trusted.
     """
-    every = surfaces(Store(store / SURFACE).records())
+    every = _of(store)
     for surface in every:
         for line in surface.left_out:
             print(f"rnnreg: left out: {surface.source}, runs on parts of the text: {line}", file=sys.stderr)
@@ -49,7 +50,13 @@ def files(store: Path, folder: Path) -> dict[Path, str]:
 
 def figures_of(store: Path) -> dict[str, str]:
     """The figure of each surface of a store, as SVG by name."""
-    return _drawn([surface for surface in surfaces(Store(store / SURFACE).records()) if surface.points])
+    return _drawn([surface for surface in _of(store) if surface.points])
+
+
+def _of(store: Path) -> list[Surface]:
+    """The surfaces of a store, with the runs that diverged."""
+    inside = store / SURFACE
+    return surfaces(Store(inside).records(), read_diverged(inside))
 
 
 def _drawn(found: Sequence[Surface]) -> dict[str, str]:
@@ -110,6 +117,7 @@ def as_table(surface: Surface) -> Table:
         with_dropout = point.samples[point.rate]
         cells = (point.without.show(METRIC.digits), with_dropout.show(METRIC.digits), f"{point.rate:g}")
         runs = str(min(len(point.without.values), len(with_dropout.values)))
+        runs += f", {point.diverged} more diverged" if point.diverged else ""
         pays = {True: "yes", False: "no", None: "undecided"}[surface.pays(point)]
         place = (str(point.units), as_text(point.fraction))
         body.append((*place, *cells, runs, change(surface, point), pays, worth(surface, point)))

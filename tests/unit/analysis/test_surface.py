@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from support.factories import make_record
+from support.factories import diverge, make_record
 
 from benchmark.analysis.names import short_names
 from benchmark.analysis.results import gather
@@ -33,7 +33,7 @@ def surface(values: dict[tuple[int, float, float], list[float]]) -> Surface:
         config = run.row.config
         of_point = values.get((config.hidden_size, config.train_fraction, config.dropout), [])
         records += [record(run, of_point[run.seed - 1])] if run.seed <= len(of_point) else []
-    (found,) = surfaces(records)
+    (found,) = surfaces(records, [])
     return found
 
 
@@ -61,7 +61,7 @@ def test_the_grid_has_every_cell_and_refuses_what_is_not_possible() -> None:
 
 def test_a_run_counts_by_its_best_epoch() -> None:
     grid = runs_of(ROWS[:1], [1.0], [0.0, 0.5], 1, None)
-    (found,) = surfaces([record(grid[0], 130.0, 110.0, 125.0), record(grid[1], 120.0, 105.0, 104.0)])
+    (found,) = surfaces([record(grid[0], 130.0, 110.0, 125.0), record(grid[1], 120.0, 105.0, 104.0)], [])
     assert found.points[0].without.values == (110.0,)
     assert found.points[0].change == pytest.approx(math.log(104 / 110))
 
@@ -103,7 +103,7 @@ def test_the_spread_is_pooled_over_all_points_and_decides() -> None:
 def test_runs_of_another_precision_are_said() -> None:
     runs = runs_of(ROWS[:1], [1.0], [0.0, 0.5], 1, None)
     records = [record(run, 100.0) for run in runs]
-    (found,) = surfaces([records[0], replace(records[1], precision="bf16-mixed")])
+    (found,) = surfaces([records[0], replace(records[1], precision="bf16-mixed")], [])
     assert report.in_words(found).endswith("\n- 1 of the runs is in precision bf16-mixed.")
 
 
@@ -132,6 +132,23 @@ def test_the_report_shows_every_point_and_is_the_same_each_time(tmp_path) -> Non
     assert report.files(tmp_path, tmp_path) == files
 
 
+def test_where_runs_diverged_nothing_is_said_to_pay(tmp_path) -> None:
+    grid = runs_of(ROWS, [1.0], [0.0, 0.25, 0.5], 3, None)
+    for run in grid:
+        rate, seed, small = run.row.config.dropout, run.seed, run.row.config.hidden_size == 64
+        if (small and rate == 0.5 and seed > 1) or (not small and rate == 0.25):
+            diverge(tmp_path / "surface", record(run, 0.0))
+        else:
+            Store(tmp_path / "surface").write(record(run, 120.0 - 30 * rate + seed / 10), {})
+    diverge(tmp_path / "surface", replace(record(grid[0], 0.0), data_sha256="e" * 64))  # of other data
+    text = report.files(tmp_path, tmp_path)[tmp_path / "surface.md"]
+    assert "| 64 | 1 | 120.2 ± 0.1 | 105.1 | 0.5 | 1, 2 more diverged | -12.6% | undecided |" in text
+    assert "| 256 | 1 | 120.2 ± 0.1 | 105.2 ± 0.1 | 0.5 | 3 | -12.5% (" in text
+    assert "- On the whole text dropout starts to pay at 256 units." in text
+    lost = "3 runs that diverged, of sotu-large-text-1-dropout-0.25, of which no other is shown"
+    assert f"Left out: {lost}." in text
+
+
 def test_sources_whose_folders_have_one_name_have_a_figure_each() -> None:
     assert short_names(["sotu", "a/text"]) == {"sotu": "sotu", "a/text": "text"}
     names = short_names(["a/text", "b/text"])
@@ -140,7 +157,7 @@ def test_sources_whose_folders_have_one_name_have_a_figure_each() -> None:
     grid = [(place, rate) for place in "ab" for rate in (0.0, 0.5)]
     rows = [ROWS[0].variant(f"{place}-{rate}", source=f"{place}/text", dropout=rate) for place, rate in grid]
     records = [make_record(row, curve=[{"epoch": 1, "validation_perplexity": 100.0}]) for row in rows]
-    found = surfaces(records)
+    found = surfaces(records, [])
     text = report.markdown(found)
     assert len(set(report.figure_names(found))) == 2
     assert all(f"({name}.svg)" in text for name in report.figure_names(found))
@@ -171,7 +188,7 @@ def runs_on_parts(
 
 def shown(records: list[Record]) -> tuple[list[tuple[float, ...]], tuple[str, ...]]:
     """The perplexities without dropout of each point, and what was left out."""
-    (found,) = surfaces(records)
+    (found,) = surfaces(records, [])
     return [point.without.values for point in found.points], found.left_out
 
 
