@@ -80,7 +80,9 @@ def methods_table(atlas: Atlas) -> Table:
         header += [f"change against {other} (95 % over seeds)", "over seeds and test text", "p (Holm)", "verdict"]
     body = []
     for method in atlas.methods:
-        cells = [method.name, str(len(method.sample.values)), method.sample.show(atlas.metric.digits)]
+        lost = f", {method.sample.diverged} more diverged" if method.sample.diverged else ""
+        seeds = f"{len(method.sample.values)}{lost}"
+        cells = [method.name, seeds, method.sample.show(atlas.metric.digits)]
         body.append((*cells, *_against(method.against_none), *_against(method.against_paper)))
     return Table(tuple(header), tuple(body))
 

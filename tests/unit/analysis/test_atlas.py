@@ -108,6 +108,16 @@ def test_the_report_has_every_method_and_a_users_own_in_words_table_and_figure()
     assert "zoneout" in text.partition("Not run yet:")[2]
 
 
+def test_runs_that_diverged_are_counted_beside_the_others() -> None:
+    table = [
+        replace(one, diverged=(11, 12, 13)) if one.row == OWN else one
+        for one in runs({NONE: 130.0, PAPER: 120.0, OWN: 110.0})
+    ]
+    text = report.markdown(atlases(table), not_run(table))
+    assert "| my own method | 10, 3 more diverged | 110.0 ± 1.0 | -20.0 |" in text
+    assert "Nobody can say yet: my own method." in text
+
+
 def test_without_runs_there_is_no_atlas() -> None:
     table = gather(registry.ROWS, [])
     found = atlases(table)
