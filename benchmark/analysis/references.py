@@ -116,7 +116,8 @@ def update(
         add: keep the reference runs of other platforms, as runs of the same code.
 
     Raises:
-        UserError: a row has too few runs, or runs to be added are of another configuration or of other data.
+        UserError: runs of a row diverged, it has too few runs, or runs to be added are of another configuration or of
+            other data.
     """
     updated = dict(expected)
     accepted = {
@@ -126,6 +127,11 @@ def update(
     }
     for results in table:
         row, records = results.row, results.records
+        if lost := len(results.diverged):
+            raise UserError(
+                f"{lost} of {lost + len(records)} runs of {model_name(row)} ({row.name}) in the store diverged; the "
+                "others are a choice of the better ones, and no reference"
+            )
         if len(records) < LEAST_REFERENCES:
             raise UserError(
                 f"the store has {len(records)} runs of {model_name(row)} ({row.name}); a reference needs "

@@ -59,7 +59,7 @@ def compare_all(table: Sequence[RowResults], expected: Mapping[str, Expected], l
     """Compare every metric of every row with its prediction interval.
 
     The training metric is compared too, since it shows faults that the others hide. A metric at its floor is not, as
-    it says nothing of a model.
+    it says nothing of a model. Where runs of a row diverged, its metrics are undecided.
 
     Args:
         table: the rows with their new records.
@@ -98,6 +98,8 @@ def _undecidable(results: RowResults, references: Sequence[Reference]) -> str:
         return f"{len(references)} reference runs, needs {LEAST_REFERENCES}"
     if results.row.config.fingerprint() != references[0].fingerprint:
         return "the row's configuration or protocol differs from that of the references"
+    if lost := len(results.diverged):
+        return f"{lost} of {lost + len(results.records)} new runs diverged, so that the others are a choice"
     if len(results.records) < LEAST_SEEDS:
         return f"{len(results.records)} new runs, needs {LEAST_SEEDS}"
     if results.records[0].data_sha256 != references[0].data_sha256:

@@ -95,7 +95,8 @@ def baseline(
     if not names:
         raise UserError(f"{baseline} has no rows yet; name those to take up with --only")
     every = registry.load(rows_file)
-    table = gather([registry.find(name, every) for name in names], Store(store).records())
+    runs = Store(store)
+    table = gather([registry.find(name, every) for name in names], runs.records(), store=runs)
     expected = references.update(expected, table, reason.strip(), add=action == "add")
     references.write(expected, baseline)
     for name in names:
@@ -173,7 +174,8 @@ def check(
             now = datetime.datetime.now(datetime.UTC)
             options = replace(options, store=options.store / f"{now:%Y-%m-%dT%H%M%S.%f}")
             failures = _train(rows, seeds, options, jobs, rows_file)
-        report = compare_all(gather(rows, Store(options.store).records()), expected, level)
+        runs = Store(options.store)
+        report = compare_all(gather(rows, runs.records(), store=runs), expected, level)
         publish("rnnreg check", shown.markdown(report), shown.junit(report, list(failures)), junit)
     return _conclude(report.code, failures, options.store)
 

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from scipy import stats
-from support.factories import make_record, reference
+from support.factories import diverge, make_record, reference
 
 from benchmark.analysis import references
 from benchmark.analysis.references import Expected
@@ -240,6 +240,21 @@ def test_an_interrupted_check_keeps_its_exit_code(tmp_path: Path, monkeypatch) -
     monkeypatch.setattr("benchmark.grid.grid.run_grid", stop)
     with pytest.raises(Stopped, match="interrupted"):
         check(Options(store=tmp_path), baseline=tmp_path / "baseline.json")
+
+
+def test_what_is_left_of_a_row_whose_runs_diverged_passes_no_check_and_is_no_reference(tmp_path: Path, capsys) -> None:
+    store, file = Store(tmp_path / "runs"), tmp_path / "baseline.json"
+    references.write(expect(runs(*SPREAD)), file)
+    for record in runs(*SPREAD):
+        store.write(record, {})
+    options = Options(store=store.root)
+    assert check(options, trained=True, baseline=file) == 0
+    for seed in (6, 7):
+        diverge(store.root, make_record(ROW, seed))
+    assert check(options, trained=True, baseline=file) == 2
+    assert "2 of 7 new runs diverged" in capsys.readouterr().out
+    with pytest.raises(UserError, match=rf"^2 of 7 runs of .*\({ROW.name}\) in the store diverged; .*$"):
+        baseline("update", only=ROW.name, reason="r", store=store.root, baseline=file)
 
 
 def test_runs_of_another_platform_join_the_reference_runs(tmp_path: Path) -> None:
