@@ -68,8 +68,12 @@ def compare(table: Sequence[RowResults], most: int) -> list[Comparison]:
 
 
 def _first(results: RowResults, seeds: int) -> RowResults:
-    """A row with its runs of the first seeds."""
-    return replace(results, records=tuple(record for record in results.records if record.seed <= seeds))
+    """A row with its runs of the first seeds from 1 on, and those of them that diverged."""
+    return replace(
+        results,
+        records=tuple(record for record in results.records if 1 <= record.seed <= seeds),
+        diverged=tuple(seed for seed in results.diverged if 1 <= seed <= seeds),
+    )
 
 
 def _deciding(judgments: Sequence[Judgment]) -> Iterator[tuple[Judgment, Finding]]:

@@ -17,6 +17,7 @@ from benchmark.analysis.intervals import prediction
 from benchmark.analysis.results import RowResults
 from benchmark.audit.entries import misfits, parse, quoted
 from benchmark.audit.history import History
+from benchmark.formatting import count
 from benchmark.store.records import Record
 from benchmark.tasks.base import Row
 from datamodules.errors import UserError
@@ -34,6 +35,8 @@ FIELDS: dict[str, Any] = {
     "seconds": float, "claims": list[dict[str, str]], "numbers": list[dict[str, Any]], "runs": list[dict[str, Any]],
 }  # fmt: skip
 """The fields of the findings, besides their checksum."""
+LATER_FIELDS: dict[str, Any] = {"diverged": list[dict[str, Any]]}
+"""Those that older certificates lack: rows of which runs diverged, with their number here and of those committed."""
 
 
 def certify(own: Sequence[RowResults], committed: Sequence[RowResults]) -> Content:
@@ -56,6 +59,7 @@ def certify(own: Sequence[RowResults], committed: Sequence[RowResults]) -> Conte
         results.row.name: [record for record in results.records if _identity(record) not in mine]
         for results in committed
     }
+    lost = list(_diverged(own, committed))
     findings: Content = {
         "version": VERSION,
         "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -64,8 +68,9 @@ def certify(own: Sequence[RowResults], committed: Sequence[RowResults]) -> Conte
         "versions": list({json.dumps(one.versions, sort_keys=True): one.versions for one in records}.values()),
         "seconds": sum(record.wall_seconds for record in records if not record.is_ensemble),
         "claims": list(_claims(own, committed)),
-        "numbers": [number for results in own for number in _numbers(results, others[results.row.name])],
+        "numbers": [number for results in own for number in _numbers(results, others[results.row.name], lost)],
         "runs": [_run(record, others[results.row.name]) for results in own for record in results.records],
+        "diverged": lost,
     }
     return {**_crate(findings), "rnnreg": {**findings, "sha256": checksum_of(findings)}}
 
@@ -87,8 +92,20 @@ def _claims(own: Sequence[RowResults], committed: Sequence[RowResults]) -> Itera
             }
 
 
-def _numbers(results: RowResults, others: Sequence[Record]) -> Iterator[dict[str, Any]]:
+def _diverged(own: Sequence[RowResults], committed: Sequence[RowResults]) -> Iterator[dict[str, Any]]:
+    """The rows of which runs diverged, and how many of them, on this machine and of those committed."""
+    of_others = {results.row.name: len(results.diverged) for results in committed}
+    for results in own:
+        here, there = len(results.diverged), of_others.get(results.row.name, 0)
+        if here or there:
+            yield {"row": results.row.name, "here": here, "committed": there}
+
+
+def _numbers(
+    results: RowResults, others: Sequence[Record], lost: Iterable[Mapping[str, Any]]
+) -> Iterator[dict[str, Any]]:
     """Each headline metric of a row: the machine's runs, and where those of others predict their mean."""
+    has_lost = results.row.name in {one["row"] for one in lost}
     for metric in results.row.config.headline:
         sample = results.sample(metric.name)
         if sample is None:
@@ -99,13 +116,13 @@ def _numbers(results: RowResults, others: Sequence[Record]) -> Iterator[dict[str
             "metric": metric.name,
             "here": list(sample.values),
             "committed": known,
-            **_place(sample.values, known),
+            **_place(sample.values, known, has_lost),
         }
 
 
-def _place(values: Sequence[float], known: Sequence[float]) -> dict[str, Any]:
-    """Where others' runs predict the mean of so many more runs, and whether it lies there."""
-    if len(known) < 2:
+def _place(values: Sequence[float], known: Sequence[float], has_lost: bool) -> dict[str, Any]:
+    """Where others' runs predict the mean of so many more runs, and whether it lies there; nothing if runs diverged."""
+    if len(known) < 2 or has_lost:
         return {"low": None, "high": None, "inside": None}
     low, high = prediction(known, len(values), CONFIDENCE)
     return {"low": low, "high": high, "inside": low <= statistics.fmean(values) <= high}
@@ -184,7 +201,8 @@ def read_certificate(path: Path) -> Content:
         raise UserError(f"{path} is a certificate of version {quoted(findings.get('version'))}; this reads {VERSION}")
     if missing := sorted((FIELDS.keys() | {"sha256"}) - findings.keys()):
         raise UserError(f"{path} is half a certificate: it lacks {', '.join(missing)}")
-    for name, hint in FIELDS.items():
+    later = {name: hint for name, hint in LATER_FIELDS.items() if name in findings}
+    for name, hint in {**FIELDS, **later}.items():
         if wrong := next(misfits(findings[name], hint, name), None):
             raise UserError(f"{path}: {wrong}")
     return findings
@@ -199,23 +217,24 @@ def faults_of(findings: Content, rows: Iterable[Row], history: History) -> Itera
             yield f"commit {quoted(commit[:12])} is not in the history, or the runs are of changed code"
     known = {row.name for row in rows}
     try:
+        lost = {one["row"] for one in findings.get("diverged", ())}
         for number in findings["numbers"]:
             if number["row"] in known:
-                yield from _faults_of_number(number, findings["runs"])
+                yield from _faults_of_number(number, findings["runs"], number["row"] in lost)
             else:
                 yield f"{quoted(number['row'])} is no row of this version"
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         yield f"its numbers or runs are not as `rnnreg certify` writes them: {quoted(repr(error))}"
 
 
-def _faults_of_number(number: Mapping[str, Any], runs: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+def _faults_of_number(number: Mapping[str, Any], runs: Iterable[Mapping[str, Any]], has_lost: bool) -> Iterator[str]:
     """Whether a number is that of its runs, and its spread that of the committed values that it names."""
     row, metric = number["row"], number["metric"]
     own = [run["metrics"] for run in runs if run["run"].partition("/")[0] == row]
     kept = [metrics[metric] for metrics in own if metric in metrics]
     if kept != number["here"]:
         yield f"{row}: {quoted(metric)} is not that of its runs, {', '.join(f'{one:.6g}' for one in kept) or 'none'}"
-    for name, value in _place(number["here"], number["committed"]).items():
+    for name, value in _place(number["here"], number["committed"], has_lost).items():
         if not (value == number[name] or (value and number[name] and math.isclose(value, number[name]))):
             yield f"{row}: {quoted(metric)}: {name} is {quoted(number[name])}; its values give {quoted(value)}"
 
@@ -233,8 +252,10 @@ def summary(findings: Content) -> str:
     inside = [number["inside"] for number in findings["numbers"] if number["inside"] is not None]
     same = [run["bits"] for run in findings["runs"] if run["bits"] != "no other run of this seed"]
     agree = sum(claim["here"] == claim["committed"] for claim in findings["claims"])
+    lost = sum(one["here"] for one in findings.get("diverged", ()))
     return (
         f"{sum(inside)} of {len(inside)} numbers lie inside the committed spread, "
         f"{same.count('the same')} of {len(same)} runs agree bit for bit with a committed run of the same seed, "
         f"{agree} of {len(findings['claims'])} claims have the committed verdict"
+        + (f", {count(lost, 'run')} diverged" if lost else "")
     )

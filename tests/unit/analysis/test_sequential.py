@@ -1,10 +1,11 @@
 """Looks at growing numbers of seeds: what they decide, what they need, and how often they are wrong."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.factories import results_of_two_rows
+from support.factories import make_record, results_of_two_rows
 
 from benchmark.analysis.intervals import welch
 from benchmark.analysis.sequential import ERROR, LOOKS, Comparison, compare, looks
@@ -35,6 +36,14 @@ def test_a_clear_difference_is_decided_at_the_first_look_and_stays_so() -> None:
     assert (comparison(*clear).verdict, comparison(*clear).look) == ("reproduced", 3)
     later = [*clear[0], 100.0, 180.0], [*clear[1], 170.0, 90.0]  # seeds that the look had not
     assert (comparison(*later).verdict, comparison(*later).look) == ("reproduced", 3)
+
+
+def test_a_look_has_no_run_of_another_seed_whether_it_ended_or_diverged() -> None:
+    table = results_of_two_rows((WITHOUT, WITH), [140.0, 141.0, 140.5], [110.0, 111.0, 110.5])
+    stray = make_record(WITH, 0, metrics={"test_perplexity": 900.0})
+    others = [table[0], replace(table[1], records=(stray, *table[1].records), diverged=(0, 4))]
+    (alone,), (found,) = compare(table, 20), compare(others, 20)
+    assert (found.verdict, found.look, found.finding) == ("reproduced", 3, alone.finding)
 
 
 def test_an_unclear_one_asks_for_the_runs_that_the_next_look_lacks() -> None:

@@ -1,6 +1,7 @@
 """Certificates: made from runs, read from strangers."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,24 @@ def test_a_certificate_says_what_a_machine_gave_beside_what_is_committed(certifi
     assert [run["bits"] for run in findings["runs"]] == ["no other run of this seed", "differ"]
     assert "0 of 1 runs agree bit for bit" in summary(findings)
     assert list(faults_of(findings, ROWS, HISTORY)) == []
+
+
+def test_runs_that_diverged_are_counted_and_the_others_are_held_against_no_spread(tmp_path: Path) -> None:
+    own, committed = gather(ROWS, runs([114.0, 116.0], "a")), gather(ROWS, runs([115.0, 116.0, 117.0], "b"))
+    own = [replace(own[0], diverged=(3, 4, 5)), replace(own[1], diverged=(1,))]
+    path = tmp_path / "certificate.json"
+    path.write_text(json.dumps(certify(own, committed)))
+    findings = read_certificate(path)
+    rows = [{"row": row.name, "here": here, "committed": 0} for row, here in zip(ROWS, (3, 1), strict=True)]
+    assert findings["diverged"] == rows
+    assert {one["inside"] for one in findings["numbers"]} == {None}
+    assert summary(findings).startswith("0 of 0 numbers lie inside the committed spread")
+    assert summary(findings).endswith(", 4 runs diverged")
+    assert list(faults_of(findings, ROWS, HISTORY)) == []
+    findings["diverged"] = rows[1:]
+    assert "inside is None; its values give True" in " ".join(faults_of(findings, ROWS, HISTORY))
+    committed = [replace(committed[0], diverged=(9,)), committed[1]]
+    assert certify(own, committed)["rnnreg"]["diverged"][0] == {"row": ROWS[0].name, "here": 3, "committed": 1}
 
 
 def test_a_certificate_has_the_claims_about_ensembles(tmp_path: Path, monkeypatch, capsys) -> None:
