@@ -88,14 +88,14 @@ def tune(
     trials = [(run, tuning) for row, tuning in studies for run in runs_of(row, tuning, rows_file)]
     runs = [run for run, tuning in trials if (run.fingerprint, tuning.data_of(run.fingerprint)) not in before]
     failures = run_grid(runs, launcher, retries, rows_file)
-    lines = {run.fingerprint: line for run in runs for line in failures if line.startswith(f"{run.label}: {MESSAGE}")}
+    lost = {line: run.fingerprint for run in runs for line in failures if line.startswith(f"{run.label}: {MESSAGE}")}
     tunings = []
     for row, tuning in studies:
         made = tuning if all(tuning.data) else _with_data(row, tuning, launcher.options.data)  # the grid may fetch it
-        now = {(one, made.data_of(one)) for one in made.fingerprints if one in lines}
+        now = {(one, made.data_of(one)) for one in made.fingerprints if one in lost.values()}
         tunings.append(_with_diverged(made, before | now))
         write_tuning(tunings[-1], folder)
-    return tunings, {line: count for line, count in failures.items() if line not in lines.values()}
+    return tunings, {line: count for line, count in failures.items() if line not in lost}
 
 
 def _require_extension(tuning: Tuning, known: Sequence[Tuning], folder: Path) -> None:

@@ -79,6 +79,21 @@ def test_a_trial_that_diverged_is_kept_and_not_run_again(tiny_row, tmp_path, mon
     assert not set(kept.data) & set(found.data)
 
 
+def test_two_trials_of_the_same_settings_that_diverge_are_no_failures(tiny_row, tmp_path, monkeypatch) -> None:
+    class Launcher:
+        options = Options(store=tmp_path)
+
+    def run_grid(runs, *_) -> dict[str, int]:
+        return {f"{run.label}: training diverged in epoch 1": 1 for run in runs if run.row.config.lr == 9.0}
+
+    monkeypatch.setattr(tuning, "run_grid", run_grid)
+    study = plan(tiny_row, {"lr": Choice((0.5, 9.0))}, 4, 1)
+    wild = [one for one, settings in zip(study.fingerprints, study.settings, strict=True) if settings["lr"] == 9.0]
+    (found,), failures = tuning.tune([(tiny_row, study)], Launcher(), 0, None)
+    assert (len(wild), len(set(wild))) == (2, 1)
+    assert (found.diverged, failures) == (wild, {})
+
+
 def test_another_draw_does_not_replace_a_tuning(tiny_row, tmp_path, monkeypatch) -> None:
     class Launcher:
         options = Options(store=tmp_path)
