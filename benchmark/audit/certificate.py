@@ -217,7 +217,7 @@ def faults_of(findings: Content, rows: Iterable[Row], history: History) -> Itera
             yield f"commit {quoted(commit[:12])} is not in the history, or the runs are of changed code"
     known = {row.name for row in rows}
     try:
-        lost = {one["row"] for one in findings.get("diverged", ())}
+        lost = {one["row"] for one in findings.get("diverged", ()) if 0 <= one["here"] < math.inf}
         for number in findings["numbers"]:
             if number["row"] in known:
                 yield from _faults_of_number(number, findings["runs"], number["row"] in lost)
