@@ -7,8 +7,10 @@ from typing import Any
 
 import yaml
 
-from benchmark.analysis.intervals import Interval, interval, seeds
-from benchmark.formatting import Table
+from benchmark.analysis.intervals import interval, seeds
+from benchmark.analysis.results import Sample
+from benchmark.formatting import Table, count
+from benchmark.store.diverged import DivergedRun, read_diverged
 from benchmark.store.records import RECORD, Record, Store
 from benchmark.tasks import registry
 from benchmark.tasks.base import DataSet, Metric
@@ -104,11 +106,26 @@ class Card:
         shown = registry.configuration_of(self.record).shown_metrics()
         return [metric for metric in shown if metric.name in self.record.metrics]
 
-    def same_row(self) -> list[Record]:
-        """Records of the same row, configuration, protocol and data, one a seed, this one among them."""
-        found = {record.seed: record for record in runs_like(self.record, self.records, skipped=[])}
-        found |= {self.record.seed: self.record}
-        return [record for _, record in sorted(found.items())]
+    def samples(self) -> dict[str, Sample]:
+        """The metrics over the seeds of the row, this run's among them, with how many runs diverged.
+
+        A metric that a single run has, as older ones may lack it, is here only where others diverged.
+        """
+        mine = _identity(self.record)
+        runs = {one.seed: one for one in runs_like(self.record, self.records, skipped=[])}
+        runs |= {self.record.seed: self.record}
+        lost = {run.seed for run in read_diverged(self.records, skipped=[]) if _identity(run) == mine} - runs.keys()
+        found = {}
+        for name in (metric.name for metric in self.metrics()):
+            values = {seed: run.metrics[name] for seed, run in runs.items() if name in run.metrics}
+            if len(values) > 1 or lost:
+                found[name] = Sample.of(values, len(lost))
+        return found
+
+
+def _identity(run: Record | DivergedRun) -> tuple[str, str, str]:
+    """What the runs have in common that a card's means are of."""
+    return run.row, run.fingerprint, run.data_sha256
 
 
 def runs_like(mine: Record, store: Path, skipped: list[str]) -> Iterator[Record]:
@@ -121,9 +138,8 @@ def runs_like(mine: Record, store: Path, skipped: list[str]) -> Iterator[Record]
         store: folder of the runs.
         skipped: a list to which a line is added for each corrupt record.
     """
-    same = (mine.row, mine.fingerprint, mine.data_sha256)
     for record in Store(store).records(skipped):
-        if (record.row, record.fingerprint, record.data_sha256) == same and (store / record.run / RECORD).is_file():
+        if _identity(record) == _identity(mine) and (store / record.run / RECORD).is_file():
             yield record
 
 
@@ -180,17 +196,17 @@ def _languages(made: Card) -> list[str]:
 
 def _results(made: Card) -> Iterator[dict[str, Any]]:
     """One result of the hub's model-index for each split."""
-    every = made.same_row()
+    samples = made.samples()
     for split in ("training", "validation", "test"):
         metrics = []
         for metric in (metric for metric in made.metrics() if metric.split == split):
             kind = metric.kind or metric.name  # the hub's names of the kinds are ours
             value = made.measured.get(metric.name, made.record.metrics[metric.name])
             metrics.append({"type": kind, "name": metric.label, "value": round(value, 4)})
-            if values := _values(every, metric.name):
-                mean, (low, high) = _mean(values)
-                name = f"{metric.label}, mean of {len(values)} runs (95 % interval {low:.2f} to {high:.2f})"
-                metrics.append({"type": kind, "name": name, "value": round(mean, 4)})
+            if sample := samples.get(metric.name):
+                beside = f" ({found})" if (found := _interval(sample, "95 % interval ") or _lost(sample)) else ""
+                name = f"{metric.label}, mean of {count(len(sample.values), 'run')}{beside}"
+                metrics.append({"type": kind, "name": name, "value": round(sample.mean, 4)})
         if metrics:
             yield {
                 "task": {"type": PIPELINES.get(made.record.task, "other"), "name": made.record.task},
@@ -199,16 +215,16 @@ def _results(made: Card) -> Iterator[dict[str, Any]]:
             }
 
 
-def _values(records: list[Record], metric: str) -> list[float]:
-    """A metric of the runs that have it, as older ones may not; nothing if fewer than two do."""
-    found = [record.metrics[metric] for record in records if metric in record.metrics]
-    return found if len(found) > 1 else []
+def _interval(sample: Sample, begin: str = "") -> str:
+    """The interval of a metric's mean over runs, in words; empty where they tell nothing of other seeds."""
+    if sample.spread is None:
+        return ""
+    low, high = interval(sample.mean, seeds(sample.values))
+    return f"{begin}{low:.2f} to {high:.2f}"
 
 
-def _mean(values: list[float]) -> tuple[float, Interval]:
-    """Mean of a metric over runs, and its interval."""
-    mean = sum(values) / len(values)
-    return mean, interval(mean, seeds(values))
+def _lost(sample: Sample) -> str:
+    return f"{sample.diverged} more diverged" if sample.diverged else ""
 
 
 def _sections(made: Card) -> Iterator[str]:
@@ -254,13 +270,13 @@ def _methods(record: Record) -> str:
 
 
 def _figures(made: Card) -> Table:
-    every, body = made.same_row(), []
+    samples, body = made.samples(), []
     for metric in made.metrics():
         value = made.measured.get(metric.name, made.record.metrics[metric.name])
         cells = ("–", "–", "1")
-        if values := _values(every, metric.name):
-            mean, (low, high) = _mean(values)
-            cells = (f"{mean:.2f}", f"{low:.2f} to {high:.2f}", str(len(values)))
+        if sample := samples.get(metric.name):
+            runs = ", ".join(filter(None, (str(len(sample.values)), _lost(sample))))
+            cells = (f"{sample.mean:.2f}", _interval(sample) or "–", runs)
         body.append((metric.label, f"{value:.4f}", *cells))
     header = ("metric", "this model", "mean over seeds", "95 % interval of the mean", "runs")
     return Table(header, tuple(body))

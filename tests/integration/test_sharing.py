@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from huggingface_hub import ModelCard
-from support.factories import TASKS
+from support.factories import TASKS, diverge
 from support.trained import table_of
 
 from benchmark.cli import main
@@ -86,6 +86,27 @@ def test_a_card_gives_the_mean_over_the_seeds_of_its_row(trained, rnnreg, tmp_pa
     assert f"| {mean:.2f} | {mean - half:.2f} to {mean + half:.2f} | 3 |" in card.text
 
 
+@pytest.mark.parametrize(
+    ("diverged", "beside", "cells"), [(0, "", "– | 2"), (3, " (3 more diverged)", "– | 2, 3 more diverged")]
+)
+def test_runs_that_tell_nothing_of_other_seeds_give_no_interval(
+    trained, rnnreg, tmp_path, diverged, beside, cells
+) -> None:
+    """Two runs that are alike, and as many beside those that diverged."""
+    record, store = trained.records["language-modeling"], tmp_path / "records"
+    other = {name: value + bool(diverged) for name, value in record.metrics.items()}
+    Store(store).write(replace(record, seed=2, metrics=other), {})
+    for seed in range(3, 3 + diverged):
+        diverge(store, replace(record, seed=seed))
+    diverge(store, replace(record, seed=9, data_sha256="x"))
+    code, _, err = rnnreg("export", "lm", tmp_path / "model", "--records", store, *trained.places)
+    assert code == 0, err
+    card = ModelCard.load(tmp_path / "model" / "README.md")
+    names = [result.metric_name for result in card.data.eval_results]
+    assert f"test perplexity, mean of 2 runs{beside}" in names
+    assert f"{record.metrics['test_perplexity'] + bool(diverged) / 2:.2f} | {cells} |" in card.text
+
+
 def test_runs_of_another_configuration_take_no_place_in_the_mean(trained, rnnreg, tmp_path) -> None:
     """Runs of one seed, the later of which in the order of their names is of other data, as after a changed source."""
     record = trained.records["language-modeling"]
@@ -95,7 +116,7 @@ def test_runs_of_another_configuration_take_no_place_in_the_mean(trained, rnnreg
         Store(tmp_path / "records").write(replace(record, seed=seed), {})
     code, _, err = rnnreg("export", "lm", tmp_path / "model", "--records", tmp_path / "records", *trained.places)
     assert (code, err) == (0, "")
-    assert f"{record.metrics['test_perplexity']:.2f} | 3 |" in (tmp_path / "model" / "README.md").read_text()
+    assert f"{record.metrics['test_perplexity']:.2f} | – | 3 |" in (tmp_path / "model" / "README.md").read_text()
 
 
 @pytest.mark.parametrize("name", ["recods", "others"])
