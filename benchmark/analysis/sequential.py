@@ -34,11 +34,18 @@ class Comparison:
     """Seeds of each row at the look that decided it, or at the next one; of one that stays undecided, at the last."""
     missing: tuple[tuple[str, int], ...] = ()
     """Row and seed of the runs that the next look needs; none if the procedure is through with it."""
+    diverged: bool = False
+    """Whether runs of the look diverged, which the others decide nothing beside; it ends there."""
 
     @property
     def is_open(self) -> bool:
         """Whether there is a look to come."""
         return bool(self.missing)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no later look changes it: it waits for runs, is decided, or runs of it diverged."""
+        return self.is_open or self.verdict != "undecided" or self.diverged
 
 
 def looks(most: int) -> tuple[int, ...]:
@@ -49,6 +56,8 @@ def looks(most: int) -> tuple[int, ...]:
 def compare(table: Sequence[RowResults], most: int) -> list[Comparison]:
     """Every comparison of two trained rows that decides a claim, each after the looks that its runs allow.
 
+    A look with a run that diverged decides nothing, and as another seed would not mend that, it is the last one.
+
     Args:
         table: the rows with their runs; comparisons with other rows are left out.
         most: most runs of a row.
@@ -57,13 +66,16 @@ def compare(table: Sequence[RowResults], most: int) -> list[Comparison]:
     found: dict[tuple[str, str, str], Comparison] = {}
     for look in looks(most):
         first = [_first(results, look) for results in table]
+        lost = {results.row.name for results in first if results.diverged}
         for judgment, finding in _deciding(judge(first, 1 - ERROR / len(LOOKS))):
             key = (judgment.claim.statement, judgment.source, finding.comparison)
-            if key in found and (found[key].is_open or found[key].verdict != "undecided"):
+            if key in found and found[key].is_settled:
                 continue
-            missing = [(name, seed) for name in finding.rows for seed in range(1, look + 1) if seed not in seeds[name]]
+            diverged = bool(lost & set(finding.rows))
+            asked = () if diverged else range(1, look + 1)
+            missing = [(name, seed) for name in finding.rows for seed in asked if seed not in seeds[name]]
             verdict: Verdict = "undecided" if missing else finding.verdict
-            found[key] = Comparison(judgment, finding, verdict, look, tuple(missing))
+            found[key] = Comparison(judgment, finding, verdict, look, tuple(missing), diverged)
     return list(found.values())
 
 

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from benchmark.commands.arguments import FieldsOf, RowName, listed, refuse_unused
-from benchmark.commands.until_decided import require_looks, run_until_decided, show_open_comparisons
+from benchmark.commands.until_decided import (
+    others_than_diverged,
+    require_looks,
+    run_until_decided,
+    show_open_comparisons,
+)
 from benchmark.formatting import duration, print_columns
 from benchmark.grid.launchers import LaunchOptions
 from benchmark.tasks import registry
@@ -167,8 +172,8 @@ def reproduce(
         show_plan(grid, options, launching)
         return show_open_comparisons(chosen, options.store, max_seeds) if until_decided else 0
     failures, asked_for = run_grid(grid, make(len(grid)), retries, rows_file), f" of {len(grid)}"
-    if until_decided and not failures:
-        failures, asked_for = run_until_decided(chosen, options, max_seeds, make, retries, rows_file), ""
+    if until_decided and not others_than_diverged(failures, grid):
+        failures, asked_for = failures | run_until_decided(chosen, options, max_seeds, make, retries, rows_file), ""
     here = data_at_hand(options.data)
     not_made = _make_ensembles(chosen, every, options, here)
     _show_results(chosen, every, options.store, here)

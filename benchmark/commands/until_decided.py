@@ -1,11 +1,12 @@
 """The part of `rnnreg reproduce` that adds seeds until the paper's claims are decided."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.formatting import count, print_columns
+from benchmark.store.diverged import MESSAGE
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
 from benchmark.training.options import Options
@@ -13,6 +14,7 @@ from datamodules.errors import UserError
 
 if TYPE_CHECKING:
     from benchmark.analysis.sequential import Comparison
+    from benchmark.grid.grid import Run
     from benchmark.grid.launchers.base import Launcher
     from benchmark.store.records import Record
 
@@ -42,14 +44,17 @@ def run_until_decided(
 ) -> dict[str, int]:
     """Run the next look of the cheapest open comparison, until none is open; print each decision.
 
+    A run that diverges ends its comparisons, which stay undecided. Others that fail end the procedure.
+
     Returns:
-        The runs that failed, as `run_grid` does; they end the procedure.
+        The runs that failed, as `run_grid` does.
     """
     from benchmark.analysis import sequential
     from benchmark.analysis.results import read_store
     from benchmark.grid.grid import Run, data_at_hand, run_grid
     from benchmark.store.provenance import rebuild_command
 
+    lost: dict[str, int] = {}
     told: set[tuple[str, str]] = set()
     here = data_at_hand(options.data)
     while True:
@@ -57,10 +62,11 @@ def run_until_decided(
         for one in comparisons:
             if not one.is_open and (key := (one.judgment.source, one.finding.comparison)) not in told:
                 told.add(key)
-                print(f"{one.verdict} with {one.look} seeds: {Path(key[0]).name}, {key[1]}", flush=True)
+                why = ", as runs diverged" if one.diverged else ""
+                print(f"{one.verdict} with {one.look} seeds{why}: {Path(key[0]).name}, {key[1]}", flush=True)
         waiting = [one for one in comparisons if one.is_open]
         if not waiting:
-            return {}
+            return lost
         records = _records(options.store)
         hours = [_hours(one, records, rows) for one in waiting]
         known = [math.inf if each is None else each for each in hours]
@@ -70,8 +76,16 @@ def run_until_decided(
             Run(registry.find(name, rows), seed, rebuild_command(name, seed, rows_file))
             for name, seed in sorted(cheapest.missing, key=lambda run: run[1])
         ]
-        if failures := run_grid(grid, make_launcher(len(grid)), retries, rows_file):
-            return failures
+        failures = run_grid(grid, make_launcher(len(grid)), retries, rows_file)
+        if others_than_diverged(failures, grid) or failures.keys() & lost.keys():
+            return lost | failures
+        lost |= failures
+
+
+def others_than_diverged(failures: Mapping[str, int], grid: "Sequence[Run]") -> list[str]:
+    """The failures of a grid but for the runs that diverged, which would do so again."""
+    diverged = tuple(f"{run.label}: {MESSAGE}" for run in grid)
+    return [line for line in failures if not line.startswith(diverged)]
 
 
 def show_open_comparisons(rows: Sequence[Row], store: Path, max_seeds: int) -> int:

@@ -39,3 +39,15 @@ def test_seeds_are_added_until_the_claim_is_decided(rnnreg, here, tmp_path: Path
     assert "contradicted with 3 seeds" in out
     code, out, _ = rnnreg(*here, "--seeds", 1, "--until-decided", "--max-seeds", 4, "--dry-run")
     assert (code, "0 comparisons are open" in out) == (0, True)
+
+
+def test_a_run_that_diverged_does_not_keep_other_claims_from_being_decided(rnnreg, here, tmp_path: Path) -> None:
+    path = Path(next(one for one in here if str(one).endswith(".py")))
+    wild = "WITHOUT.variant('wild', lr=1e30, clip=1e30)"
+    path.write_text(path.read_text() + f"from dataclasses import replace\nROWS += [replace({wild}, size='small')]\n")
+    code, out, err = rnnreg(*here, "--only", "tiny,tiny-dropout,wild", "--seeds", 1, "--until-decided")
+    assert code == 1
+    assert "contradicted with 3 seeds: text, medium, test perplexity" in out
+    assert "undecided with 3 seeds, as runs diverged: text, medium → small, without dropout" in out
+    assert "1 runs failed, the others are kept: wild seed 1: training diverged in epoch 1" in err
+    assert not list((tmp_path / "runs").glob("wild/*/record.json"))

@@ -46,6 +46,21 @@ def test_a_look_has_no_run_of_another_seed_whether_it_ended_or_diverged() -> Non
     assert (found.verdict, found.look, found.finding) == ("reproduced", 3, alone.finding)
 
 
+@pytest.mark.parametrize(("seed", "look", "lacks"), [(3, 3, 0), (4, 5, 0), (6, 5, 3)])
+def test_a_comparison_ends_undecided_at_the_look_that_has_a_run_that_diverged(seed: int, look: int, lacks: int) -> None:
+    table = results_of_two_rows((WITHOUT, WITH), [140.0, 100.0, 120.0, 110.0], [120.0, 110.0, 130.0])
+    if seed == 3:
+        table[1] = replace(table[1], records=table[1].records[:2])
+    (found,) = compare([table[0], replace(table[1], diverged=(seed,))], 20)
+    assert (found.look, found.verdict, found.diverged, len(found.missing)) == (look, "undecided", not lacks, lacks)
+
+
+def test_one_whose_runs_all_diverged_asks_for_none() -> None:
+    table = results_of_two_rows((WITHOUT, WITH), [140.0], [])
+    (found,) = compare([table[0], replace(table[1], diverged=(1,))], 20)
+    assert (found.look, found.verdict, found.is_open) == (3, "undecided", False)
+
+
 def test_an_unclear_one_asks_for_the_runs_that_the_next_look_lacks() -> None:
     found = comparison([140.0, 100.0, 120.0, 110.0], [120.0, 110.0, 130.0])
     assert (found.look, found.verdict) == (5, "undecided")
