@@ -19,6 +19,7 @@ from datamodules.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from benchmark.analysis.results import RowResults
     from benchmark.tasks.base import Row
 
 LEVELS = (0.5, 0.9999)
@@ -75,8 +76,6 @@ def baseline(
         rows_file: Python file with rows of your own.
     """
     from benchmark.analysis import references
-    from benchmark.analysis.results import gather
-    from benchmark.store.records import Store
 
     places = {"store": store, "speeds": speeds, "data": data, "rows_file": rows_file}
     _refuse_unused_of_baseline(action, only=only, reason=reason, **places)
@@ -95,13 +94,21 @@ def baseline(
     if not names:
         raise UserError(f"{baseline} has no rows yet; name those to take up with --only")
     every = registry.load(rows_file)
-    runs = Store(store)
-    table = gather([registry.find(name, every) for name in names], runs.records(), store=runs)
+    table = _with_runs([registry.find(name, every) for name in names], store)
     expected = references.update(expected, table, reason.strip(), add=action == "add")
     references.write(expected, baseline)
     for name in names:
         print(f"{name}: {len(expected[name].references)} reference runs")
     return 0
+
+
+def _with_runs(rows: "Sequence[Row]", store: Path) -> "list[RowResults]":
+    """The rows with their runs in a store, those that diverged among them."""
+    from benchmark.analysis.results import gather
+    from benchmark.store.records import Store
+
+    runs = Store(store)
+    return gather(rows, runs.records(), store=runs)
 
 
 UNUSED = {
@@ -153,10 +160,8 @@ def check(
     """
     from benchmark.analysis import references
     from benchmark.analysis.regression import compare_all
-    from benchmark.analysis.results import gather
     from benchmark.reports import check as shown
     from benchmark.reports.outcome import publish
-    from benchmark.store.records import Store
 
     with _mistakes_are_undecided():
         of_runs = {"seeds": seeds, "jobs": jobs}
@@ -174,8 +179,7 @@ def check(
             now = datetime.datetime.now(datetime.UTC)
             options = replace(options, store=options.store / f"{now:%Y-%m-%dT%H%M%S.%f}")
             failures = _train(rows, seeds, options, jobs, rows_file)
-        runs = Store(options.store)
-        report = compare_all(gather(rows, runs.records(), store=runs), expected, level)
+        report = compare_all(_with_runs(rows, options.store), expected, level)
         publish("rnnreg check", shown.markdown(report), shown.junit(report, list(failures)), junit)
     return _conclude(report.code, failures, options.store)
 
