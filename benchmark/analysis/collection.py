@@ -1,7 +1,7 @@
 """Copies finished runs to the folder of committed records."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,8 +10,15 @@ from benchmark.analysis.results import RowResults
 from benchmark.store.diverged import read_diverged, write_diverged
 from benchmark.store.evaluations import EvaluationRecord, read_evaluations, write_evaluation
 from benchmark.store.records import ITEMS, LOG_PROBABILITIES, RECORD, Record, Store
-from benchmark.store.tunings import STUDIES, read_tunings, write_tuning
+from benchmark.store.tunings import PRECISION, STUDIES, TUNING, Tuning, read_tunings, write_tuning
 from benchmark.tasks import registry
+from benchmark.tasks.base import Row
+from benchmark.tasks.spaces import as_changes
+
+OF_THE_SURFACE = ("train_fraction", "dropout", "epochs", "flat_epochs", "decay", "validation_only")
+"""The fields in which a run on part of the text differs from its row."""
+ANOTHER = "is of no shipped row, or of another configuration of it"
+"""Why something is left out."""
 
 
 @dataclass
@@ -22,7 +29,7 @@ class Collected:
     unclean: list[Record] = field(default_factory=list)
     """Records of uncommitted code, which were not copied."""
     left_out: list[str] = field(default_factory=list)
-    """A line for each evaluation that is of uncommitted code or of no shipped row, which was not copied."""
+    """A line for each evaluation, tuning, trial or run on part of a text that was not copied, with the reason."""
     corrupt: list[str] = field(default_factory=list)
     """A line for each file that cannot be trusted, which was not copied."""
     ensembles: list[Record] = field(default_factory=list)
@@ -46,19 +53,111 @@ def collect(table: Iterable[RowResults], store: Path, into: Path) -> Collected:
         if not evaluation.is_clean:
             outcome.left_out.append(f"{evaluation.name}: ran from uncommitted code ({evaluation.commit})")
         elif named.get(evaluation.row) != evaluation.fingerprint:
-            outcome.left_out.append(f"{evaluation.name}: is of no shipped row, or of another configuration of it")
+            outcome.left_out.append(f"{evaluation.name}: {ANOTHER}")
         else:
             write_evaluation(evaluation, into)
             outcome.evaluations.append(evaluation)
     for run in read_diverged(store, outcome.corrupt):
         if run.is_clean and named.get(run.row) == run.fingerprint:
             write_diverged(run, into)
+    tunings = _tunings(store / TUNING, into / TUNING, outcome)
+    trials = {one for tuning in tunings for one in tuning.fingerprints}
     for folder in STUDIES:
-        _copy(Store(store / folder).records(outcome.corrupt), store / folder, into / folder, outcome)
-        for tuning in read_tunings(store / folder, outcome.corrupt):
-            write_tuning(tuning, into / folder)
+        found = list(_shipped(folder, Store(store / folder).records(outcome.corrupt), trials, into, outcome))
+        _copy(found, store / folder, into / folder, outcome)
+    for tuning in tunings:
+        _copy_tuning(tuning, into / TUNING, outcome)
     outcome.ensembles = ensembles.update(registry.ROWS, registry.ROWS, Store(into))
     return outcome
+
+
+def _tunings(store: Path, into: Path, outcome: Collected) -> list[Tuning]:
+    """The tunings of a store that are of shipped rows and go on from those that were collected before."""
+    rows = {row.name: row for row in registry.ROWS}
+    before = {tuning.row: tuning for tuning in read_tunings(into)}
+    data = {record.fingerprint: record.data_sha256 for record in Store(into).records()} if before else {}
+    found = []
+    for tuning in read_tunings(store, outcome.corrupt):
+        known = before.get(tuning.row)
+        if tuning.row not in rows or not _is_tuning_of(rows[tuning.row], tuning):
+            outcome.left_out.append(f"the tuning of {tuning.row}: {ANOTHER}")
+        elif known and tuning.settings[: len(known.settings)] != known.settings:
+            outcome.left_out.append(
+                f"the tuning of {tuning.row}: its {len(tuning.settings)} trials with --seed {tuning.seed} do not go on "
+                f"from the {len(known.settings)} with --seed {known.seed} that are in {into}"
+            )
+        elif known and any(
+            tuning.data_of(one) not in ("", known.data_of(one) or data.get(one) or tuning.data_of(one))
+            for one in known.fingerprints
+        ):
+            outcome.left_out.append(f"the tuning of {tuning.row}: is of other data than the one that is in {into}")
+        else:
+            found.append(tuning)
+    return found
+
+
+def _is_tuning_of(row: Row, tuning: Tuning) -> bool:
+    """Whether the trials of a tuning are those that its settings give of a row."""
+    try:
+        trials = [
+            row.variant(row.name, **as_changes(row.config, settings), validation_only=True)
+            for settings in tuning.settings
+        ]
+    except (TypeError, ValueError):  # fields that there are no longer, or values that they do not take
+        return False
+    return [trial.config.fingerprint() for trial in trials] == tuning.fingerprints
+
+
+def _shipped(
+    folder: str, records: Iterable[Record], trials: set[str], into: Path, outcome: Collected
+) -> Iterator[Record]:
+    """Those records of a store of studies that are of shipped rows; a trial must be one of a tuning that is collected.
+
+    Trials that are there already, as those of a smaller tuning, are left out in silence.
+    """
+    rows = {row.name: row for row in registry.ROWS}
+    for record in records:
+        if folder == TUNING:
+            is_shipped = record.fingerprint in trials
+        elif folder == PRECISION:
+            is_shipped = record.row in rows and rows[record.row].config.fingerprint() == record.fingerprint
+        else:
+            is_shipped = _is_part_of(rows.get(record.row.rpartition("-text-")[0]), record)
+        if is_shipped:
+            yield record
+        elif not _has(into / folder, record):
+            reason = "is a trial of no tuning that is collected" if folder == TUNING else ANOTHER
+            outcome.left_out.append(f"{folder}/{record.run}: {reason}")
+
+
+def _is_part_of(row: Row | None, record: Record) -> bool:
+    """Whether a run is one of a row on part of its text."""
+    if row is None:
+        return False
+    changes = {name: record.configuration[name] for name in OF_THE_SURFACE if name in record.configuration}
+    try:
+        return row.variant(record.row, **changes).config.fingerprint() == record.fingerprint
+    except (TypeError, ValueError):  # fields that the row's task does not have, or values that they do not take
+        return False
+
+
+def _copy_tuning(tuning: Tuning, into: Path, outcome: Collected) -> None:
+    """Copy a tuning if each of its trials has been copied or diverged, as its winner is the best of all of them."""
+    there = {(record.fingerprint, record.data_sha256) for record in Store(into).records()}
+    known = {fingerprint for fingerprint, _ in there}
+    missing = [
+        one
+        for one in dict.fromkeys(tuning.fingerprints)
+        if one not in tuning.diverged
+        and ((one, tuning.data_of(one)) not in there if tuning.data_of(one) else one not in known)
+    ]
+    if missing:
+        outcome.left_out.append(
+            f"the tuning of {tuning.row}: {len(missing)} of its {len(tuning.settings)} trials have not been copied and "
+            "did not diverge"
+        )
+    else:
+        write_tuning(tuning, into)
 
 
 def _copy(records: Iterable[Record], store: Path, into: Path, outcome: Collected) -> None:

@@ -11,8 +11,9 @@ from benchmark.grid.surface import runs_of as parts_of
 from benchmark.grid.tuning import plan, runs_of
 from benchmark.store.evaluations import EvaluationRecord, read_evaluations, write_evaluation
 from benchmark.store.records import Store, checksum_arrays
-from benchmark.store.tunings import read_tunings, write_tuning
+from benchmark.store.tunings import Tuning, read_tunings, write_tuning
 from benchmark.tasks import registry
+from benchmark.tasks.base import Row
 
 
 def test_trials_and_surfaces_are_collected_once_and_only_from_committed_code(tmp_path) -> None:
@@ -33,10 +34,63 @@ def test_trials_and_surfaces_are_collected_once_and_only_from_committed_code(tmp
     assert (outcome.copied, outcome.unclean) == ([clean, part], [changed])
     assert list(Store(into / "tuning").records()) == [clean]
     assert list(Store(into / "surface").records()) == [part]
-    assert list(read_tunings(into / "tuning")) == [study]
+    assert list(read_tunings(into / "tuning")) == []
+    assert outcome.left_out == ["the tuning of sotu-none: 1 of its 2 trials have not been copied and did not diverge"]
     assert not list(into.rglob("*.ckpt"))
     assert list(Store(into).records()) == []
     assert collect([], store, into).copied == []
+
+    write_tuning(replace(study, diverged=[changed.fingerprint]), store / "tuning")
+    collect([], store, into)
+    assert [one.settings for one in read_tunings(into / "tuning")] == [study.settings]
+
+
+def tuned(store: Path, row: Row, trials: int, seed: int = 1, **changes: object) -> Tuning:
+    """A tuning in a store, whose trials have all ended."""
+    study = plan(row, row.space, trials, seed)
+    for run in runs_of(row, study, None):
+        record = make_record(run.row, 0, log_probabilities_sha256=checksum_arrays({}))
+        Store(store / "tuning").write(replace(record, data_sha256=str(changes.get("data", "d" * 64))), {})
+    study = replace(study, data=[str(changes["data"])] * trials) if changes else study
+    write_tuning(study, store / "tuning")
+    return study
+
+
+def test_a_tuning_is_replaced_only_by_one_that_goes_on_from_it(tmp_path) -> None:
+    into, row = tmp_path / "kept", registry.find("sotu-none")
+    whole = tuned(tmp_path / "first", row, 4)
+    assert collect([], tmp_path / "first", into).left_out == []
+    tuned(tmp_path / "smaller", row, 2)
+    tuned(tmp_path / "another", row, 8, seed=2)
+    tuned(tmp_path / "elsewhere", row, 8, data="e" * 64)
+    for store, lines in (("smaller", ["2 trials with --seed 1"]), ("another", ["8 trials with --seed 2"] + 8 * [""]),
+                         ("elsewhere", ["is of other data"] + 8 * [""])):  # fmt: skip
+        outcome = collect([], tmp_path / store, into)
+        assert (outcome.copied, len(outcome.left_out)) == ([], len(lines))
+        assert lines[0] in outcome.left_out[0]
+        assert all("is a trial of no tuning that is collected" in line for line in outcome.left_out[1:])
+        assert list(read_tunings(into / "tuning")) == [whole]
+    larger = tuned(tmp_path / "larger", row, 8)
+    outcome = collect([], tmp_path / "larger", into)
+    assert (len(outcome.copied), outcome.left_out) == (4, [])
+    assert list(read_tunings(into / "tuning")) == [larger]
+
+
+def test_studies_of_rows_that_are_not_shipped_are_left_out(tmp_path) -> None:
+    """A row of another name, and one of a shipped name in another configuration, as in a rows file of old."""
+    store, shipped = tmp_path / "runs", registry.find("sotu-none")
+    own, edited = replace(shipped, name="own"), shipped.variant(shipped.name, embedding_size=7)
+    nothing = {"log_probabilities_sha256": checksum_arrays({})}
+    for row in (own, edited):
+        tuned(store, row, 2)
+        (part, _) = (make_record(run.row, 1, **nothing) for run in parts_of([row], [0.5], [0.0, 0.5], 1, None))
+        Store(store / "surface").write(part, {})
+        Store(store / "precision").write(make_record(row, 1, precision="bf16-mixed", **nothing), {})
+    outcome = collect([], store, tmp_path / "kept")
+    assert (outcome.copied, len(outcome.left_out)) == ([], 2 + 4 + 2 + 2)
+    assert not (tmp_path / "kept").exists()
+    Store(store / "precision").write(make_record(shipped, 1, precision="bf16-mixed", **nothing), {})
+    assert [record.row for record in collect([], store, tmp_path / "kept").copied] == ["sotu-none"]
 
 
 def alter(path: Path) -> Path:
