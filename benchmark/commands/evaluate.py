@@ -3,7 +3,7 @@
 import csv
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -55,8 +55,6 @@ def evaluate(
         accelerator: Device kind for the data of the run, as of `rnnreg run`: auto takes a GPU if there is one.
         rows_file: Python file with rows of your own.
     """
-    from benchmark.sharing.trained import find_all_trained, find_trained
-
     _check(inputs, running, method, settings, keep, output)
     _check_choice(seed, all_seeds, output)
     if accelerator == "gpu" and not (inputs.is_own and method == "plain"):
@@ -65,9 +63,7 @@ def evaluate(
     if model in rows and rows[model].ensemble_of:
         _check_choice(seed, all_seeds, output, ensemble=model)
         return _ensemble(model, rows, inputs, method, store, data, accelerator)
-    chosen = find_all_trained(model, store) if all_seeds else [find_trained(model, seed, store)]
-    if not chosen:
-        find_trained(model, seed, store)  # which says what there is
+    chosen = _chosen(model, seed, all_seeds, store, rows.values())
     found: list[Mapping[str, float]] = []
     for trained in chosen:
         print(trained.name)
@@ -117,6 +113,19 @@ def _check_choice(seed: int | None, all_seeds: bool, output: Path | None, ensemb
         raise UserError("--output takes the items of one model; name it with --seed instead of --all_seeds")
     if ensemble and (all_seeds or seed is not None):
         raise UserError(f"{'--all_seeds' if all_seeds else '--seed'} chooses among runs; {ensemble} is an ensemble")
+
+
+def _chosen(model: str, seed: int | None, all_seeds: bool, store: Path, rows: Iterable[Row]) -> list["Trained"]:
+    """The models to evaluate; runs of the name that are left out are named on standard error."""
+    from benchmark.sharing.trained import find_all_trained, find_trained
+
+    left_out: list[str] = []
+    chosen = find_all_trained(model, store, rows, left_out) if all_seeds else []
+    if not chosen:
+        chosen = [find_trained(model, seed, store, rows, left_out)]  # which says what there is
+    for line in left_out:
+        print(f"rnnreg: left out: {line}", file=sys.stderr)
+    return chosen
 
 
 def _one(

@@ -48,8 +48,9 @@ def export(
 
     if not (half or onnx or verify):
         refuse_unused(export, "without --half, --onnx or --verify, since nothing is evaluated", accelerator=accelerator)
-    registry.load(rows_file)
-    trained = find_trained(model, seed, store)
+    left_out: list[str] = []
+    trained = find_trained(model, seed, store, registry.load(rows_file), left_out)
+    print(*(f"rnnreg: left out: {line}\n" for line in left_out), sep="", end="", file=sys.stderr)
     for line in unreadable_runs(finished_record(trained), records or store, required=records is not None):
         print(f"rnnreg: left out of the card's means: {line}", file=sys.stderr)
     done = export_model(

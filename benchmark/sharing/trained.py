@@ -1,21 +1,22 @@
 """Trained models that a user names: runs of a store, exported folders, and the models that ship with the suite."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from benchmark.store.records import CHECKPOINT, RECORD, Record, read_record
 from benchmark.tasks import registry
+from benchmark.tasks.base import Row
 from datamodules.errors import UserError
 from models.loading import CONFIG
 
 SHIPPED = registry.ROOT / "results" / "models"
 """Folder of the exported models that ship with the suite, each named as its row."""
 
-RUN = re.compile(r"seed-(\d+)-[0-9a-f]{8}")
-"""Name of a run's folder, which lies in a folder of the row's name."""
+RUN = re.compile(r"seed-(\d+)-([0-9a-f]{8})")
+"""Name of a run's folder, which lies in a folder of the row's name: seed, and checksum of configuration and data."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,12 @@ class Trained:
         """Name in messages."""
         return str(self.place) if self.seed is None else f"{self.row} seed {self.seed}"
 
+    @property
+    def kind(self) -> str:
+        """Checksum of configuration and data, as in the name of the run's folder; empty for an exported folder."""
+        run = RUN.fullmatch(self.place.resolve().name)
+        return run[2] if run else ""
+
     def has_seed(self, seed: int) -> bool:
         """Whether it was trained with a seed."""
         return seed == (self.seed if self.seed is not None or self.record is None else self.record.seed)
@@ -49,7 +56,13 @@ class Trained:
         return read_record(path) if path.is_file() else None
 
 
-def find_trained(model: str, seed: int | None, store: Path) -> Trained:
+def find_trained(
+    model: str,
+    seed: int | None,
+    store: Path,
+    rows: Iterable[Row] = registry.ROWS,
+    left_out: list[str] | None = None,
+) -> Trained:
     """The model of a run or an exported one; no data is needed.
 
     Args:
@@ -57,36 +70,75 @@ def find_trained(model: str, seed: int | None, store: Path) -> Trained:
             that row, the model that ships with the suite.
         seed: seed of the run; if None the run with the best validation metric.
         store: folder that holds the runs.
+        rows: every row that is known, see `find_all_trained`.
+        left_out: as of `find_all_trained`.
 
     Raises:
-        UserError: there is no such model, or there are several runs of one seed.
+        UserError: there is no such model, or there are runs of several configurations or data and none is the row's.
     """
-    found = find_all_trained(model, store)
+    found = _all_of_name(model, store)
     if seed is not None:
         found = [one for one in found if one.has_seed(seed)]
     if not found:
         raise UserError(_not_found(model, seed, store))
+    found = _of_one_configuration(model, found, store, rows, left_out)
     return found[0] if len(found) == 1 else _best(found)
 
 
-def find_all_trained(model: str, store: Path) -> list[Trained]:
+def find_all_trained(
+    model: str, store: Path, rows: Iterable[Row] = registry.ROWS, left_out: list[str] | None = None
+) -> list[Trained]:
     """All models that a name stands for, in the order of their seeds; see `find_trained`.
 
+    They are of one configuration and on the same data. If the store has runs of several under one name, as when a row
+    was edited between them, those of the row as it is now are taken.
+
+    Args:
+        model: as of `find_trained`.
+        store: folder that holds the runs.
+        rows: every row that is known.
+        left_out: a list to which a line is added for each run of another configuration or data.
+
     Raises:
-        UserError: there are several runs of one seed.
+        UserError: there are runs of several configurations or data, and none or several are the row's.
     """
+    return _of_one_configuration(model, _all_of_name(model, store), store, rows, left_out)
+
+
+def _all_of_name(model: str, store: Path) -> list[Trained]:
+    """All models that a name stands for, of whatever configuration."""
     for place in (Path(model), store / model):
         if (place / CONFIG).is_file() or (place / CHECKPOINT).is_file():
             return [_trained(place)]
     runs = sorted((run for run in _runs(store) if run.row == model), key=lambda run: run.seed or 0)
-    seeds = [run.seed for run in runs]
-    if twice := [str(run.place) for run in runs if seeds.count(run.seed) > 1]:
-        raise UserError(
-            f"{store} has several runs of {model} with one seed, which differ in configuration or data; name the "
-            f"folder of one: {', '.join(twice)}"
-        )
     shipped = SHIPPED / model
     return runs or ([_trained(shipped)] if (shipped / CONFIG).is_file() and len(Path(model).parts) == 1 else [])
+
+
+def _of_one_configuration(
+    model: str, found: Sequence[Trained], store: Path, rows: Iterable[Row], left_out: list[str] | None
+) -> list[Trained]:
+    """Those of a name's models that are of one configuration and on the same data; see `find_all_trained`."""
+    groups: dict[str, list[Trained]] = {}
+    for one in found:
+        groups.setdefault(one.kind, []).append(one)
+    if len(groups) < 2:
+        return list(found)
+    right = next((row.config.fingerprint() for row in rows if row.name == model), None)
+    own = [group for group in groups.values() if right in {one.record.fingerprint for one in group if one.record}]
+    if len(own) != 1:
+        places = ", ".join(str(one.place) for one in found)
+        raise UserError(
+            f"{store} has several runs of {model} which differ in configuration or data; name the folder of one: "
+            f"{places}"
+        )
+    if left_out is not None:
+        left_out += [
+            f"{one.place} is of another configuration than the row {model} is now, or of other data"
+            for one in found
+            if one not in own[0]
+        ]
+    return own[0]
 
 
 def _trained(place: Path) -> Trained:

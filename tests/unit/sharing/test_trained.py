@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.factories import make_record
 
-from benchmark.sharing.trained import find_trained
-from benchmark.store.records import CHECKPOINT
+from benchmark.sharing.trained import find_all_trained, find_trained
+from benchmark.store.records import CHECKPOINT, Record, Store
+from benchmark.tasks import language_modeling
+from benchmark.tasks.base import Row
 from datamodules.errors import UserError
 from models.loaded import load
 
@@ -28,7 +31,7 @@ def keep(store: Path, run: str, content: dict[str, object]) -> Path:
         ),
         ("words", 10, "has no trained words with seed 10; trained there: "),
         ("pears", 1, "holds a Translator, not a LanguageModel; that is for another command"),
-        ("pairs", 10, "has several runs of pairs with one seed, which differ in configuration or data"),
+        ("pairs", 10, "has several runs of pairs which differ in configuration or data"),
         ("words", 1, r"last.ckpt is not a whole checkpoint \(KeyError: 'model'\)"),
     ],
 )
@@ -45,3 +48,38 @@ def test_a_model_that_cannot_be_had_is_one_line(tmp_path: Path, row: str, seed: 
 def test_an_empty_store_says_how_to_train(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="train it with `rnnreg run ptb-small --seed 2`"):
         find_trained("ptb-small", 2, tmp_path)
+
+
+ROW = language_modeling.SOTU_SMALL
+EDITED = ROW.variant(ROW.name, lr=0.5)
+
+
+def ended(store: Path, row: Row, seed: int, perplexity: float, data: str = "d" * 64) -> Record:
+    """A run that has ended."""
+    record = make_record(row, seed, data_sha256=data, metrics={"validation_perplexity": perplexity})
+    Store(store).write(record, {})
+    (store / record.run / CHECKPOINT).touch()
+    return record
+
+
+def test_runs_of_a_row_before_it_was_edited_are_not_taken_for_its_own(tmp_path: Path) -> None:
+    before = ended(tmp_path, ROW, 1, 100.0)
+    own = [ended(tmp_path, EDITED, seed, 110.0 + seed) for seed in (2, 3)]
+    left_out: list[str] = []
+    found = find_all_trained(ROW.name, tmp_path, [EDITED], left_out)
+    assert [one.record for one in found] == own
+    (line,) = left_out
+    assert line.startswith(f"{tmp_path / before.run} is of another configuration")
+    assert find_trained(ROW.name, None, tmp_path, [EDITED]).record == own[0]
+    assert find_trained(ROW.name, None, tmp_path, [ROW]).record == before
+    assert find_trained(ROW.name, 1, tmp_path, [EDITED]).record == before  # which no other run can be meant by
+    with pytest.raises(UserError, match="several runs of sotu-small which differ in configuration or data; name the"):
+        find_all_trained(ROW.name, tmp_path, [])
+
+
+def test_runs_of_a_row_on_two_texts_are_not_averaged(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        ended(tmp_path, ROW, seed, 100.0, str(seed) * 64)
+    for find in (find_all_trained, lambda model, store: find_trained(model, None, store)):
+        with pytest.raises(UserError, match="several runs of sotu-small which differ in configuration or data"):
+            find(ROW.name, tmp_path)
