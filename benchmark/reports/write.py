@@ -7,6 +7,7 @@ from benchmark.analysis.atlas import Atlas, atlases, not_run
 from benchmark.analysis.evaluations import by_method
 from benchmark.analysis.precision import comparisons
 from benchmark.analysis.results import RowResults
+from benchmark.files import write_text
 from benchmark.reports import atlas, atlas_figures, figures, precision, speed, surface, tables
 from benchmark.reports import evaluations as evaluation_table
 from benchmark.reports.page import page
@@ -113,16 +114,12 @@ def stale(files: Mapping[Path, str]) -> list[Path]:
 
 
 def write(files: Mapping[Path, str]) -> list[Path]:
-    """Write the files that are missing or differ, and return them.
+    """Write the files that are missing or differ, each as a whole or not at all, and return them.
 
     Raises:
         UserError: a file cannot be written.
     """
     changed = stale(files)
     for path in changed:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(files[path], encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"cannot write {path}: {error.strerror}") from error
+        write_text(path.resolve() if path.is_symlink() else path, files[path])
     return changed
