@@ -94,7 +94,13 @@ def final_evaluation(model: TaskModel, data: TaskData, accelerator: Accelerator 
 def evaluate_run(loaded: Loaded, record: Record, data: Path, accelerator: Accelerator = "auto") -> Outcome:
     """The final evaluation of one model on the data of its run."""
     metrics = final_evaluation(loaded.model, own_data(record, data), accelerator)
-    return Outcome(metrics, remarks=[comparison(metrics, record)])
+    remarks = [comparison(metrics, record)]
+    if record.configuration.get("validation_only"):
+        remarks.append(
+            "the run was kept from its test set (--validation_only), and this has read it; a choice among such runs by "
+            "their test figures is no longer one on the validation set"
+        )
+    return Outcome(metrics, remarks=remarks)
 
 
 def comparison(metrics: dict[str, float], record: Record) -> str:

@@ -60,7 +60,17 @@ def evaluate_by_method(
         given: settings that the user has given; the others are chosen on the validation set.
         data: folder of the data.
         command: command line that does it again, for the record.
+
+    Raises:
+        UserError: the run was kept from its test set, or its settings or data do not go with the method.
     """
+    if missing := [split for split in EVALUATIONS if f"{split}_perplexity" not in record.metrics]:
+        raise UserError(
+            f"{record.row} seed {record.seed} was trained with --validation_only, so that its record has no "
+            f"{missing[0]} perplexity to hold --method {name} against; train it without"
+            if record.configuration.get("validation_only")
+            else f"the record of {record.row} seed {record.seed} has no {missing[0]}_perplexity"
+        )
     tried = candidates(name, given)
     text = own_data(record, data)
     assert isinstance(text, LanguageModelingData)

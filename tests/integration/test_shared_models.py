@@ -56,6 +56,19 @@ def test_all_seeds_the_best_of_them_and_their_ensemble(tiny_row, rnnreg, tmp_pat
     assert list(found.remarks) == ["2 of 2 members: seeds 1, 2"]
 
 
+def test_a_run_that_was_kept_from_its_test_set_is_said_to_be(tiny_row, rnnreg, tmp_path) -> None:
+    options = Options(data=tmp_path / "data", store=tmp_path / "runs", accelerator="cpu", threads=1, wandb="off")
+    train(tiny_row.variant("trial", validation_only=True), 1, options, progress=silent)
+    words = ("evaluate", "trial", "--store", tmp_path / "runs", "--data", tmp_path / "data")
+    code, _, err = rnnreg(*words)
+    assert (code, "rnnreg: the run was kept from its test set (--validation_only), and this has read it" in err) == (
+        0, True,
+    )  # fmt: skip
+    code, _, err = rnnreg(*words, "--method", "temperature")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "trial seed 1 was trained with --validation_only, so that its record has no test perplexity" in err
+
+
 def test_a_model_of_each_task_ships_and_each_is_small() -> None:
     tasks = {read_record(folder / "record.json").task for folder in SHIPPED_MODELS}
     assert tasks == {row.config.task for row in registry.ROWS}
