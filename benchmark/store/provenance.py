@@ -3,6 +3,7 @@
 import ctypes
 import json
 import platform
+import re
 import shlex
 import subprocess
 from collections.abc import Mapping
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 RESULTS = "results"
 """Folder of the project, in its top folder, that holds what was found and nothing that decides a number."""
+
+SPECIAL = re.compile("[\x7f-\xa0\u2028\u2029\ufeff]")
+"""Characters that JSON has in strings as they are, and YAML does not."""
 
 
 def keep_freed_memory() -> None:
@@ -164,4 +168,7 @@ def _option(name: str, value: Any) -> str:
     """A field's value on the command line, where a flag is named or negated and what is left out is null."""
     if isinstance(value, bool):
         return f"--{name}" if value else f"--no_{name}"
+    if isinstance(value, Mapping):
+        text = json.dumps(value, ensure_ascii=False)  # a surrogate pair is no character in YAML, which this is read as
+        value = SPECIAL.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
     return f"--{name}={'null' if value is None else value}"

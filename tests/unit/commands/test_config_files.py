@@ -1,5 +1,6 @@
 """Options from a file: read, overridden, printed, and refused in one line that names file and key."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import yaml
 
 from benchmark import cli
 from benchmark.commands import COMMANDS, reproduce
+from benchmark.store.provenance import rebuild_command
 
 
 @pytest.fixture
@@ -100,6 +102,17 @@ def test_what_is_printed_is_accepted_again(called, rnnreg, write, capsys, words)
     path = write(text)
     assert yaml.safe_load(printed(words[0], "--config", str(path))) == yaml.safe_load(text)
     assert called(words[0], "--config", path) == called(*(word for word in words if word != "--print-config"))
+
+
+def test_the_command_of_a_run_gives_its_options_again(called) -> None:
+    options = {
+        "path": r"it's a \"c:\temp\new\"", "lines": "a\n\tb", "signs": "é \U0001f600 \x7f\x85\u2028",
+        "deviation": 1e-06, "none": "null", "on": True, "heads": 4,
+    }  # fmt: skip
+    command = rebuild_command("sotu-small", 3, None, {"backbone_options": options, "lr": 0.5})
+    given = called(*shlex.split(command)[1:])
+    assert given["overrides"]["backbone_options"] == options
+    assert given["overrides"]["lr"] == 0.5
 
 
 @pytest.mark.parametrize(
