@@ -8,6 +8,9 @@ from typing import Any
 from benchmark.analysis.intervals import Interval, interval, seeds
 from benchmark.store.evaluations import EvaluationRecord
 
+Model = tuple[str, str, str]
+"""Name of the row, fingerprint of the configuration and checksum of the data, which models of several seeds share."""
+
 
 @dataclass(frozen=True)
 class MethodResults:
@@ -20,6 +23,11 @@ class MethodResults:
     def row(self) -> str:
         """Name of the row of the models."""
         return self.records[0].row
+
+    @property
+    def model(self) -> Model:
+        """What the models of all seeds share."""
+        return self.row, self.records[0].fingerprint, self.records[0].data_sha256
 
     @property
     def method(self) -> str:

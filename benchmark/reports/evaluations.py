@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from benchmark.analysis.evaluations import MethodResults
+from benchmark.analysis.evaluations import MethodResults, Model
 from benchmark.formatting import Table
 
 PLAIN = "plain, as in the paper"
@@ -11,14 +11,17 @@ METRICS = ("validation_perplexity", "test_perplexity")
 
 
 def markdown(found: Sequence[MethodResults]) -> str:
-    """The table as a page in Markdown; each row of it names the row whose models it evaluates."""
+    """The table as a page in Markdown; each row of it names the row whose models it evaluates.
+
+    Models of one name that differ in configuration or data stand apart, each under the plain evaluation of its own.
+    """
     body: list[tuple[str, ...]] = []
-    rows = list(dict.fromkeys(results.row for results in found))
-    for row in rows:
-        own = [results for results in found if results.row == row]
+    models = list(dict.fromkeys(results.model for results in found))
+    for model in models:
+        own = [results for results in found if results.model == model]
         most = max(own, key=lambda results: len(results.records))
         plain = tuple(f"{most.plain_mean(metric):.1f}" for metric in METRICS)
-        body.append((row, PLAIN, "", str(len(most.records)), *plain, "–"))
+        body.append((_named(model, models), PLAIN, "", str(len(most.records)), *plain, "–"))
         body += [_line(results) for results in own]
     header = ("model", "method", "settings", "runs", "validation perplexity", "test perplexity", "change of test")
     return (
@@ -29,6 +32,18 @@ def markdown(found: Sequence[MethodResults]) -> str:
         "did best on the validation set, for each run by itself. What each method computes, and its source, is in "
         "`models/evaluation_methods.py`.\n\n" + Table(header, tuple(body)).markdown() + "\n"
     )
+
+
+def _named(model: Model, models: Sequence[Model]) -> str:
+    """The row of models, with the begin of the checksums that tell them from others of the same name."""
+    row, *own = model
+    others = [other for name, *other in models if name == row]
+    told = [
+        f"{what} {value[:8]}"
+        for what, value, values in zip(("configuration", "data"), own, zip(*others, strict=True), strict=True)
+        if len(set(values)) > 1
+    ]
+    return f"{row} ({', '.join(told)})" if told else row
 
 
 def _line(results: MethodResults) -> tuple[str, ...]:

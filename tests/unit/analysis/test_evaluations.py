@@ -76,6 +76,21 @@ def test_evaluations_by_other_settings_or_of_other_data_do_not_mix() -> None:
     ]
 
 
+def test_models_of_one_name_stand_under_the_plain_evaluation_of_their_own() -> None:
+    edited = make(1, 90.0, plain=95.0, fingerprint="f" * 64, method="dynamic", settings={"rate": 1.0}, chosen=[])
+    elsewhere = replace(edited, data_sha256="e" * 64)
+    mine = ROW.config.fingerprint()[:8]
+    lines = markdown(by_method([make(1, 120.0), edited, elsewhere])).splitlines()[6:]
+    assert lines == [
+        f"| sotu-small (configuration {mine}, data dddddddd) | plain, as in the paper |  | 1 | 120.0 | 130.0 | – |",
+        "|  | temperature | chosen: temperature 1.1 | 1 | 110.0 | 120.0 | -10.0 |",
+        "| sotu-small (configuration ffffffff, data dddddddd) | plain, as in the paper |  | 1 | 85.0 | 95.0 | – |",
+        "|  | dynamic | rate 1 | 1 | 80.0 | 90.0 | -5.0 |",
+        "| sotu-small (configuration ffffffff, data eeeeeeee) | plain, as in the paper |  | 1 | 85.0 | 95.0 | – |",
+        "|  | dynamic | rate 1 | 1 | 80.0 | 90.0 | -5.0 |",
+    ]
+
+
 def test_only_what_can_be_repeated_is_collected_and_a_store_without_any_has_no_table(tmp_path: Path) -> None:
     assert evaluations(tmp_path, tmp_path) == {}
     for record in (make(1, 120.0), make(2, 120.0, commit="c-dirty"), make(3, 120.0, fingerprint="f")):
