@@ -122,9 +122,11 @@ def other_perplexities(case: Case) -> Iterator[str]:
 def perplexity_of(log_probabilities: np.ndarray) -> tuple[float, float]:
     """Perplexity of log-probabilities [tokens] as stored, and by how much its logarithm is uncertain.
 
-    Each value is rounded to half precision, uniformly within half of its last place on either side.
+    Each value is rounded to half precision, uniformly within half of its last place on either side. Tokens of the same
+    value may be one prediction, as of a small vocabulary, which was rounded once.
     """
-    steps = np.spacing(np.abs(log_probabilities)).astype(np.float64)
+    values, counts = np.unique(log_probabilities, return_counts=True)
+    steps = counts * np.spacing(np.abs(values)).astype(np.float64)
     error = math.sqrt(float(np.square(steps).sum()) / 12) / len(log_probabilities)
     return subsets.perplexity(log_probabilities), SIGMAS * error + ROUNDING
 

@@ -230,11 +230,14 @@ def same_bits(one: Record, other: Record) -> bool:
     """Whether two runs have the same metrics, learning curve and log-probabilities to the last bit."""
     if one.metrics != other.metrics or one.log_probabilities_sha256 != other.log_probabilities_sha256:
         return False
-    timeless = [
-        [{name: value for name, value in point.items() if name not in ("seconds", "throughput")} for point in run.curve]
-        for run in (one, other)
+    return timeless(one) == timeless(other)
+
+
+def timeless(run: Record) -> list[dict[str, float]]:
+    """The learning curve of a run, without what tells of its speed."""
+    return [
+        {name: value for name, value in point.items() if name not in ("seconds", "throughput")} for point in run.curve
     ]
-    return timeless[0] == timeless[1]
 
 
 def _settings(record: Record) -> dict[str, str]:

@@ -17,6 +17,7 @@ from benchmark.audit.cases import Case, Gap
 from benchmark.audit.checks import CHECKS, ROUNDING, findings
 from benchmark.audit.configurations import words_of
 from benchmark.audit.entries import Entry, quoted, read_entries
+from benchmark.audit.evidence import timeless
 from benchmark.audit.history import History
 from benchmark.audit.studies import verify_studies
 from benchmark.store.records import RECORD, checksum_arrays, run_name
@@ -194,16 +195,21 @@ def _checksums(cases: Iterable[Case], data: Path, found: list[Finding]) -> dict[
 
 
 def seeds(cases: Sequence[Case]) -> Iterator[tuple[Case, str]]:
-    """A seed counts once for a row's configuration, and no run is there twice under two seeds."""
+    """A seed counts once for a row's configuration, and no run is there twice under two seeds.
+
+    Log-probabilities are kept in half precision, in which two models may be equal; their figures tell them apart.
+    """
     first: dict[tuple[str, ...], Case] = {}
     for case in cases:
         record = case.record
         other = first.setdefault(("seed", record.row, record.fingerprint, str(record.seed)), case)
         if other is not case:
             yield case, f"seed {record.seed} is there twice, also as {other.entry.name}; keep one"
-        keys = [("curve", record.row, json.dumps(record.curve))] if record.curve else []
+        keys: list[tuple[str, ...]] = [("curve", record.row, json.dumps(record.curve))] if record.curve else []
         if record.log_probabilities_sha256 != checksum_arrays({}):
-            keys.append(("log-probabilities", record.row, record.log_probabilities_sha256))
+            figures = [record.metrics, *([timeless(record)] if record.curve else [])]
+            kept = ("log-probabilities", record.row, record.log_probabilities_sha256)
+            keys += [(*kept, json.dumps(one, sort_keys=True)) for one in figures]
         copied = {first.setdefault(key, case).entry.name for key in keys} - {case.entry.name, other.entry.name}
         if copied:
             yield case, f"is the same run as {min(copied)}, to the last bit, under another seed"
