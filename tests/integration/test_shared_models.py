@@ -55,6 +55,12 @@ def test_all_seeds_the_best_of_them_and_their_ensemble(tiny_row, rnnreg, tmp_pat
     assert found.metrics == made.metrics
     assert list(found.remarks) == ["2 of 2 members: seeds 1, 2"]
 
+    train(tiny_row.variant("tiny", lr=0.5), 3, options, progress=silent)
+    for words in (("evaluate", "tiny", "--all_seeds"), ("evaluate", "tiny"), ("export", "tiny", tmp_path / "model")):
+        code, out, err = rnnreg(*words, *places)
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert "several runs of tiny which differ in configuration or data; name the folder of one: " in err
+
 
 def test_a_run_that_was_kept_from_its_test_set_is_said_to_be(tiny_row, rnnreg, tmp_path) -> None:
     options = Options(data=tmp_path / "data", store=tmp_path / "runs", accelerator="cpu", threads=1, wandb="off")
