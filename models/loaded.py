@@ -15,7 +15,7 @@ from datamodules.captioning.images import Picture, picture_file
 from datamodules.errors import UserError, damaged
 from datamodules.speech.features import LeftOut, log_mel, read_audio, statistics
 from datamodules.text import composed, lines_of
-from datamodules.translation.datamodule import collate
+from datamodules.translation.batches import collate
 from datamodules.translation.tokenization import tokenize
 from datamodules.vocabulary import EOS, UNK, Vocabulary, without_eos
 from models.acoustic_model import AcousticModel

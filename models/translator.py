@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from datamodules.base import IGNORE_INDEX
-from datamodules.translation.datamodule import PairBatch
+from datamodules.translation.batches import PairBatch
 from datamodules.translation.tokenization import bleu_rules, detokenize, tokenize
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 from models.backbone import BackboneArguments, State, build_backbone, initialize_uniform

@@ -1,20 +1,19 @@
-"""Sentence pairs in batches of one source length, read in a stream (Sutskever et al. 2014)."""
+"""A parallel text for translation: read, tokenized, numbered, and given out in batches."""
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 from typing_extensions import override
 
-from datamodules.base import IGNORE_INDEX, TaskData
+from datamodules.base import TaskData
 from datamodules.errors import DataError
-from datamodules.order import epoch_generator, multiplied, permutation
+from datamodules.order import epoch_generator, multiplied
+from datamodules.translation.batches import POOL, PairBatch, PairBatches, loader
 from datamodules.translation.encoded_pairs import (
     Chunk,
     Encoded,
@@ -26,27 +25,8 @@ from datamodules.translation.encoded_pairs import (
     tokenize_pairs,
 )
 from datamodules.translation.sources import BIBLE, MULTI30K, PHRASES, ParallelText, read_parallel_text
+from datamodules.translation.tokenization import note_not_joined
 from datamodules.vocabulary import EOS, UNK, Vocabulary, note_ends, note_invisible, note_shared
-
-POOL = 100_000
-"""Sentence pairs shuffled at once: a corpus up to this size is kept encoded, a larger one streams through."""
-
-
-class PairBatch(NamedTuple):
-    """Sentence pairs whose sources have the same length, so that the encoder reads no padding."""
-
-    source: Tensor
-    """Ids [source time, batch], in the order the encoder reads them: reversed."""
-    inputs: Tensor
-    """Input of the decoder: `<eos>` and the target's words, [time, batch]."""
-    targets: Tensor
-    """Words that it predicts: the target's and `<eos>`, [time, batch]; IGNORE_INDEX where a shorter one has ended."""
-    places: list[int]
-    """Place of each pair in its split, [batch]."""
-    texts: list[tuple[str, str]]
-    """Source and target as they are written, [batch], where the batch is for evaluation; empty in training."""
-    progress: float
-    """Part of the split's pairs that has been read with this batch, 1 with the last one."""
 
 
 class TranslationData(TaskData):
@@ -119,6 +99,7 @@ class TranslationData(TaskData):
                 for source, target in words
             ]
             self.texts[split] = pairs
+        self.notes += note_not_joined([target for _, target in self.texts["test"]], self.languages[1], "test: ")
         self.sha256 = digest.hexdigest()
         if survey.pairs <= POOL:
             self.sentences["train"] = list(self.training)
@@ -185,7 +166,7 @@ class TranslationData(TaskData):
         def generator() -> torch.Generator:  # called at the start of each epoch
             return epoch_generator(multiplied, self.seed, self.epoch)
 
-        return _loader(PairBatches(pairs, self.batch_size, self.target_vocabulary.ids[EOS], generator))
+        return loader(PairBatches(pairs, self.batch_size, self.target_vocabulary.ids[EOS], generator))
 
     def val_dataloader(self) -> DataLoader[PairBatch]:
         """The whole validation set."""
@@ -195,11 +176,11 @@ class TranslationData(TaskData):
         """The final evaluation: validation and test set, then the training set, of a large one its first POOL pairs."""
         pairs = self.sentences.get("train") or list(itertools.islice(self.training, POOL))
         training = PairBatches(pairs, self.batch_size, self.target_vocabulary.ids[EOS])
-        return [self._exact("validation"), self._exact("test"), _loader(training)]
+        return [self._exact("validation"), self._exact("test"), loader(training)]
 
     def _exact(self, split: str) -> DataLoader[PairBatch]:
         eos = self.target_vocabulary.ids[EOS]
-        return _loader(PairBatches(self.sentences[split], self.batch_size, eos, texts=self.texts[split]))
+        return loader(PairBatches(self.sentences[split], self.batch_size, eos, texts=self.texts[split]))
 
 
 def words_of_pairs(pairs: Chunk, languages: tuple[str, str], name: str) -> list[Words]:
@@ -229,72 +210,3 @@ def unknown_share(pairs: Iterable[Encoded], vocabulary: Vocabulary) -> float:
         unknown += target.count(id)
         tokens += len(target) + 1
     return unknown / tokens
-
-
-class PairBatches(IterableDataset[PairBatch]):
-    """Batches of sentence pairs of one source length; of the pairs one pool at a time need be in memory.
-
-    Args:
-        pairs: encoded; each iteration begins anew.
-        batch_size: pairs of a batch, at most.
-        eos: id of `<eos>` in the target vocabulary.
-        generator: returns the random numbers of an epoch, which shuffle pairs within a pool and then its batches; None
-            keeps the order.
-        texts: the same pairs as they are written, for evaluation.
-    """
-
-    def __init__(
-        self,
-        pairs: list[Encoded] | EncodedPairs,
-        batch_size: int,
-        eos: int,
-        generator: Callable[[], torch.Generator] | None = None,
-        texts: Sequence[tuple[str, str]] = (),
-    ) -> None:
-        self.pairs, self.batch_size, self.eos, self.generator = pairs, batch_size, eos, generator
-        self.texts = texts
-
-    def __iter__(self) -> Iterator[PairBatch]:
-        generator = self.generator() if self.generator else None
-        indexed, read = enumerate(self.pairs), 0
-        while pool := list(itertools.islice(indexed, POOL)):
-            pool = [pool[place] for place in permutation(len(pool), generator)]
-            by_length: dict[int, list[tuple[int, Encoded]]] = {}
-            for entry in pool:
-                by_length.setdefault(len(entry[1][0]), []).append(entry)
-            batches = [
-                group[begin : begin + self.batch_size]
-                for _, group in sorted(by_length.items())
-                for begin in range(0, len(group), self.batch_size)
-            ]
-            for place in permutation(len(batches), generator):
-                read += len(batches[place])
-                yield collate(batches[place], self.eos, self.texts, read / len(self.pairs))
-
-
-def collate(
-    batch: list[tuple[int, Encoded]], eos: int, texts: Sequence[tuple[str, str]] = (), progress: float = 0.0
-) -> PairBatch:
-    """Make a batch of sentence pairs whose sources have the same length.
-
-    Args:
-        batch: place of each pair in its split, and the pair.
-        eos: id of `<eos>` in the target vocabulary.
-        texts: the pairs of the whole split as they are written; none in training.
-        progress: see PairBatch.
-    """
-    source = torch.tensor([pair[0][::-1] for _, pair in batch]).T.contiguous()
-    targets = [torch.tensor([*target, eos]) for _, (_, target) in batch]
-    inputs = [torch.tensor([eos, *target]) for _, (_, target) in batch]
-    return PairBatch(
-        source,
-        pad_sequence(inputs, padding_value=eos),
-        pad_sequence(targets, padding_value=IGNORE_INDEX),
-        [index for index, _ in batch],
-        [texts[index] for index, _ in batch] if texts else [],
-        progress,
-    )
-
-
-def _loader(batches: PairBatches) -> DataLoader[PairBatch]:
-    return DataLoader(batches, batch_size=None)

@@ -11,12 +11,9 @@ import torch
 
 from datamodules.base import IGNORE_INDEX
 from datamodules.errors import DataError
-from datamodules.translation import datamodule, encoded_pairs, sources
-from datamodules.translation.datamodule import (
-    PairBatches,
-    TranslationData,
-    collate,
-)
+from datamodules.translation import batches, datamodule, encoded_pairs, sources
+from datamodules.translation.batches import PairBatches, collate
+from datamodules.translation.datamodule import TranslationData
 from datamodules.translation.sources import AlignedFiles, clean_verse, read_bible, read_folder, read_parallel_text
 from datamodules.translation.tokenization import detokenize, tokenize
 from datamodules.vocabulary import EOS, UNK, Vocabulary
@@ -27,6 +24,11 @@ def data_of(folder: Path, **changes) -> TranslationData:
     data = TranslationData(str(folder), folder, ("en", "fr"), **arguments)
     data.setup()
     return data
+
+
+def shuffle_at_once(pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (batches, datamodule):
+        monkeypatch.setattr(module, "POOL", pairs)
 
 
 def test_words_and_back() -> None:
@@ -157,7 +159,7 @@ def pairs(count: int) -> list[tuple[list[int], list[int]]]:
 
 
 def test_batches_have_one_source_length_and_hold_every_pair_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datamodule, "POOL", 10)
+    shuffle_at_once(10, monkeypatch)
     shuffled = PairBatches(pairs(25), 4, 0, lambda: torch.Generator().manual_seed(1))
     batches = list(shuffled)
     assert sorted(index for batch in batches for index in batch.places) == list(range(25))
@@ -188,7 +190,7 @@ def test_batches_carry_what_evaluation_and_schedule_need(translation_folder: Pat
     assert half.texts == batches[0].texts[1:3]
     assert half.targets.equal(batches[0].targets[:, 1:3])
 
-    monkeypatch.setattr(datamodule, "POOL", 7)  # several pools, read from disk
+    shuffle_at_once(7, monkeypatch)  # several pools, read from disk
     for read_in_pools in (data, data_of(translation_folder)):
         read = 0
         for batch in read_in_pools.train_dataloader():
@@ -200,7 +202,7 @@ def test_batches_carry_what_evaluation_and_schedule_need(translation_folder: Pat
 
 def test_a_large_corpus_streams_and_is_tokenized_once(translation_folder: Path, monkeypatch) -> None:
     whole = data_of(translation_folder)
-    monkeypatch.setattr(datamodule, "POOL", 7)
+    shuffle_at_once(7, monkeypatch)
     monkeypatch.setattr(encoded_pairs, "BLOCK_PAIRS", 9)
     monkeypatch.setattr(encoded_pairs, "tokenize_pairs", lambda *_, **__: pytest.fail("tokenized again"))
     data = data_of(translation_folder)

@@ -15,7 +15,7 @@ from datamodules.errors import DataError
 from datamodules.sources import SourceFile, sha256_of
 from datamodules.translation import encoded_pairs, sources
 from datamodules.translation.datamodule import TranslationData
-from datamodules.translation.tokenization import bleu_rules, detokenize, tokenize
+from datamodules.translation.tokenization import bleu_rules, detokenize, note_not_joined, tokenize
 from datamodules.vocabulary import EOS, UNK
 
 
@@ -145,3 +145,23 @@ def test_a_text_that_is_there_twice_is_refused(translation_folder: Path) -> None
         data_of(translation_folder)
     path.unlink()
     data_of(translation_folder)
+
+
+@pytest.mark.parametrize("language", ["fr", "fr-CA", "fra", "FR", "fre"])
+def test_a_language_has_its_rules_by_any_of_its_codes(language: str) -> None:
+    text = "L'homme n'est pas l'ami d'une femme."
+    assert tokenize(text, language)[:3] == ["L'", "homme", "n'"]
+    assert detokenize(tokenize(text, language), language) == text
+    assert bleu_rules({"fra": "zho", "fre": "chi"}.get(language, "zh-TW")) == "zh"
+
+
+def test_references_that_their_own_words_do_not_give_are_counted() -> None:
+    straight = "L'homme n'est pas là."
+    assert note_not_joined([straight] * 3, "fr") == []
+    (note,) = note_not_joined([straight, straight.replace("'", "\u2019")], "fr", "test: ")
+    assert note.startswith("test: 1 of 2 references are not what sacremoses")
+    assert "it knows straight apostrophes" in note
+    (note,) = note_not_joined(["Wie geht's dir heute?"], "de")
+    assert "test_bleu_tokenized does not" in note
+    assert "straight" not in note
+    assert note_not_joined([*[straight] * 99, "l ' ami"], "fr") == []  # one in a hundred may be

@@ -10,7 +10,7 @@ from benchmark.tasks import translation
 from benchmark.tasks.base import Row
 from benchmark.tasks.translation import TranslationConfig
 from datamodules.base import IGNORE_INDEX
-from datamodules.translation.datamodule import collate
+from datamodules.translation.batches import collate
 from models.translator import Translator
 
 WORDS = ("<eos>", "<unk>", "a", "b", "c")
