@@ -23,12 +23,13 @@ from datamodules.speech.datamodule import Utterances
 from datamodules.speech.preparation import prepare, require_splits
 from datamodules.speech.recorded import open_corpus
 from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, SAMROMUR, SPLITS, Split
-from datamodules.text import lines_of
+from datamodules.text import composed, lines_of
 from datamodules.text import read_text as text_lines
-from datamodules.translation.datamodule import PairBatches, words_of_pairs
+from datamodules.translation.batches import PairBatches
+from datamodules.translation.datamodule import words_of_pairs
 from datamodules.translation.encoded_pairs import WithoutEos
 from datamodules.translation.sources import AlignedFiles, Pairs, read_parallel_text
-from datamodules.translation.tokenization import detokenize
+from datamodules.translation.tokenization import detokenize, note_not_joined
 from datamodules.vocabulary import EOS, UNK, Vocabulary, invisible, note_blank, note_ends, note_invisible, without_eos
 from models.captioner import caption
 from models.evaluation_methods import Method
@@ -73,7 +74,7 @@ def text_of(source: str, data: Path) -> tuple[str, list[str]]:
 
 
 def evaluate_text(loaded: LoadedLanguageModel, text: str, notes: Sequence[str], method: Method) -> Outcome:
-    """Perplexity of a text, in all and by line.
+    """Perplexity of a text, in all and by line; its words are read as they are written, as those of a record are.
 
     Args:
         loaded: the model.
@@ -81,7 +82,7 @@ def evaluate_text(loaded: LoadedLanguageModel, text: str, notes: Sequence[str], 
         notes: remarks on how it was read.
         method: way to evaluate it.
     """
-    tokens = loaded.tokenize(text)
+    tokens = _tokens(text)
     ids = torch.tensor(loaded.vocabulary.encode(tokens))
     log_probabilities = method.log_probabilities(loaded.model, ids) if len(ids) > 1 else torch.empty(0)
     unknown = Counter(loaded.unknown(tokens))
@@ -91,8 +92,21 @@ def evaluate_text(loaded: LoadedLanguageModel, text: str, notes: Sequence[str], 
         "perplexity_of_known_words": perplexity(log_probabilities[known]),
         "predictions": float(len(log_probabilities)),
     }
-    notes = [*notes, UNPREDICTED, *_unknown(unknown, len(tokens))]
+    notes = [*notes, UNPREDICTED, *_unknown(unknown, len(tokens)), *_capitals(loaded, unknown)]
     return Outcome(metrics, _lines(loaded, text, log_probabilities), notes)
+
+
+def _tokens(text: str) -> list[str]:
+    """The words of a text with one `<eos>` after each line."""
+    return [word for line in lines_of(text) for word in (*composed(line).split(), EOS)]
+
+
+def _capitals(loaded: LoadedLanguageModel, unknown: Counter[str]) -> list[str]:
+    """A remark on words that would be known in lower case; none if there are none, or the vocabulary has capitals."""
+    if loaded.has_capitals:
+        return []
+    known = sum(count for word, count in unknown.items() if word.lower() in loaded.vocabulary.ids)
+    return [f"{known:,} of these are known in lower case; words are read as they are written"] if known else []
 
 
 UNPREDICTED = "the first word is read and not predicted, as in every record"
@@ -103,7 +117,7 @@ def _lines(loaded: LoadedLanguageModel, text: str, log_probabilities: Tensor) ->
     found: list[tuple[str, ...]] = [("line", "tokens", "unknown", "log_probability", "perplexity", "text")]
     place = 0
     for number, line in enumerate(lines_of(text), 1):
-        words = loaded.tokenize(line)
+        words = _tokens(line)
         own = log_probabilities[max(0, place - 1) : place + len(words) - 1].double()
         place += len(words)
         figures = (f"{own.sum():.4f}", f"{perplexity(own):.4f}") if len(own) else ("0.0000", "")
@@ -151,7 +165,7 @@ def evaluate_pairs(loaded: LoadedTranslator, pairs: Pairs, name: str) -> Outcome
         for place in order
     ]
     notes = [f"BLEU: {outcome.details['bleu_signature']}", *note_ends(stripped.ended, "lines")]
-    notes += note_invisible(stripped.invisible)
+    notes += note_invisible(stripped.invisible) + note_not_joined([reference for _, reference in texts], second)
     for side, (vocabulary, language) in enumerate(zip(vocabularies, model.languages, strict=True)):
         own = [word for pair in words for word in pair[side]]
         notes += _unknown(Counter(word for word in own if word not in vocabulary.ids), len(own), f"{language}: ")

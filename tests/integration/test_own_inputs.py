@@ -55,6 +55,19 @@ def test_lines_of_a_text_that_end_already_are_counted(trained, rnnreg, tmp_path)
     assert f"{count:,} of {count:,} lines end in <eos>, which is not added again" in err
 
 
+def test_words_of_a_text_are_read_as_they_are_written_as_in_a_record(trained, rnnreg, tmp_path) -> None:
+    text = (trained.folder / "text" / "test.txt").read_text()
+    (tmp_path / "capitals.txt").write_text("".join(f"{line.capitalize()}\n" for line in text.splitlines()))
+    code, out, err = rnnreg("evaluate", "lm", "--text", tmp_path / "capitals.txt", *trained.places)
+    assert code == 0, err
+    assert float(table_of(out)["perplexity"][0]) != pytest.approx(
+        trained.records["language-modeling"].metrics["test_perplexity"], abs=1e-2
+    )
+    count = text.count("\n")
+    assert f"rnnreg: {count:,} of {len(text.split()) + count:,} words" in err
+    assert f"rnnreg: {count:,} of these are known in lower case; words are read as they are written\n" in err
+
+
 def test_what_ends_a_sentence_already_is_no_word_of_it(trained, rnnreg, tmp_path) -> None:
     for language in ("en", "fr"):
         lines = (trained.folder / "pairs" / f"test.{language}").read_text().splitlines()
