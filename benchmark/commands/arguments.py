@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from docstring_parser import Docstring, DocstringStyle, google, parse_from_object
@@ -27,6 +28,7 @@ from jsonargparse import ActionYesNo, ArgumentParser, set_parsing_settings
 
 from benchmark.commands.config_files import PRINT, ConfigFile, ReadAsText, config_files
 from benchmark.tasks import registry
+from benchmark.training.options import Options
 from datamodules.errors import UserError
 
 POSITIONAL = "positional"
@@ -248,13 +250,27 @@ def _positional(kind: Any, default: Any) -> dict[str, Any]:
 
 
 def _split(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """The positional words, and the options with their values; every option is taken to have one."""
+    """The positional words, and the options with their values, which flags do not have."""
     positional, options = [], {}
-    rest = iter(words)
-    for word in rest:
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
         if word.startswith("-"):
             name, equals, value = word.lstrip("-").partition("=")
-            options[name] = value if equals or word == PRINT else next(rest, "")
+            has_value = not (equals or word == PRINT or _is_flag(name)) and rest and not rest[0].startswith("--")
+            options[name] = rest.pop(0) if has_value else value
         else:
             positional.append(word)
     return positional, options
+
+
+@cache
+def _flags() -> frozenset[str]:
+    """Names of the flags that the rows and the options of runs have."""
+    kinds: set[Any] = {Options, *(type(row.config) for row in registry.ROWS)}
+    return frozenset(field.name for kind in kinds for field in fields(kind) if isinstance(field.default, bool))
+
+
+def _is_flag(option: str) -> bool:
+    name = option.replace("-", "_")
+    return name in _flags() or name.removeprefix("no_") in _flags()

@@ -152,7 +152,7 @@ def require_decimal(words: Sequence[str], values: Mapping[str, Any]) -> None:
     for word, after in pairwise([*words, ""]):
         option, equals, value = word.partition("=")
         text, name = value if equals else after, option.removeprefix("--")
-        if option.startswith("--") and isinstance(values.get(name), dict | list):
+        if option.startswith("--") and name != "config" and isinstance(values.get(name), dict | list):
             _require_decimal(yaml.compose(text, Loader=yaml.SafeLoader), f"--{name.replace('_', '-')}")
 
 

@@ -84,6 +84,8 @@ def translate(
     loaded = _load(model, seed, store, rows_file, "Translator")
     assert isinstance(loaded, LoadedTranslator)
     place = "standard input"
+    if not sys.stdin:
+        raise UserError(f"{place} is closed; give it sentences, one a line: echo 'a dog runs' | rnnreg translate MODEL")
     lines = enumerate(decode_lines(sys.stdin.buffer, place), 1)
     sentences = [loaded.tokenize(without_eos(line.strip(), f"{place}, line {number}")[0]) for number, line in lines]
     known = loaded.model.source_vocabulary.ids

@@ -104,6 +104,10 @@ def test_translate_writes_one_line_for_each_line_read(
     assert "standard input, line 1: not UTF-8" in err
     read(b"")
     assert rnnreg("translate", "tiny-translation", "--store", options.store)[:2] == (0, "")
+    monkeypatch.setattr("sys.stdin", None)
+    code, _, err = rnnreg("translate", "tiny-translation", "--store", options.store)
+    assert code == 1
+    assert "standard input is closed; give it sentences" in err
 
 
 def test_translate_refuses_a_model_of_another_task(tiny_row: Row, options: Options, rnnreg) -> None:

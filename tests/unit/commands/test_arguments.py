@@ -98,6 +98,21 @@ def test_other_arguments_decide_the_fields_wherever_they_stand(words: list[str])
     assert parse(*words)["changes"]["salt"] == 99
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "tiny --tied --rows_file own.py",
+        "--layer_norm tiny --rows_file own.py",
+        "--no_cuda_graphs tiny --rows_file own.py",
+        "--wandb_model --rows_file=own.py --lr -1 tiny",
+    ],
+)
+def test_a_flag_takes_no_word_that_follows_it(words: str) -> None:
+    given = []
+    FieldsOf(lambda row, rows_file="": given.append((row, rows_file))).instance(words.split())
+    assert given == [("tiny", "own.py")]
+
+
 def test_help_shows_the_docstring_and_no_field_with_a_default_as_required() -> None:
     parser = ArgumentParser()
     add_arguments(parser, cook, ["soup"])

@@ -49,6 +49,13 @@ def write(tmp_path):
 FILE = "row: sotu-small\nseed: 3\ndropout: 0.3\nlayer_norm: true\nthreads: 2\nbackbone_options: {heads: 4}\n"
 
 
+@pytest.mark.parametrize("name", ["[x].yaml", "{y}.yaml", "#z.yaml", "a: b.yaml"])
+def test_a_files_name_may_look_like_yaml(called, tmp_path, name) -> None:
+    (tmp_path / name).write_text("seed: 3\n")
+    assert called("run", "sotu-small", "--config", tmp_path / name)["seed"] == 3
+    assert called("run", "sotu-small", f"--config={tmp_path / name}")["seed"] == 3
+
+
 def test_a_file_gives_options_of_every_kind(called, write) -> None:
     given = called("run", "--config", write(FILE))
     assert (given["row"], given["seed"], given["options"].threads) == ("sotu-small", 3, 2)
