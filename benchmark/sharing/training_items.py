@@ -4,12 +4,39 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.tasks.captioning import CaptionConfig
+from benchmark.tasks.language_modeling import LanguageModelConfig
 from benchmark.tasks.speech import SpeechConfig
+from benchmark.tasks.translation import TranslationConfig
 from datamodules.captioning.examples import Example
 from datamodules.errors import UserError
+from datamodules.language_modeling.sources import read_corpus
 from datamodules.sources import sha256_of
 from datamodules.speech.corpus import Utterance
 from datamodules.speech.sources import ESPEAK
+from datamodules.text import lines_of
+from datamodules.translation.sources import Pairs, read_parallel_text
+
+
+def note_sentences(text: str, config: LanguageModelConfig, data: Path) -> list[str]:
+    """A note on the sentences of a text, one a line, that the model was trained on; none if there are none."""
+    try:
+        training = {" ".join(line.split()) for line in lines_of(read_corpus(config.source, data).text["train"])}
+    except UserError:  # the data is not there
+        return []
+    own = [line for given in lines_of(text) if (line := " ".join(given.split()))]
+    return _note(sum(line in training for line in own), len(own), "sentences")
+
+
+def note_pairs(pairs: Pairs, config: TranslationConfig, data: Path) -> list[str]:
+    """A note on the sentence pairs that the model was trained on; none if there are none."""
+    own = list(pairs)
+    wanted = set(own)
+    try:
+        text = read_parallel_text(config.source, data, (config.source_language, config.target_language))
+        known = {pair for pair in text.splits["train"] if pair in wanted}
+    except UserError:
+        return []
+    return _note(sum(pair in known for pair in own), len(own), "pairs")
 
 
 def note_pictures(examples: Sequence[Example], config: CaptionConfig, data: Path) -> list[str]:

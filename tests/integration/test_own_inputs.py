@@ -68,6 +68,19 @@ def test_words_of_a_text_are_read_as_they_are_written_as_in_a_record(trained, rn
     assert f"rnnreg: {count:,} of these are known in lower case; words are read as they are written\n" in err
 
 
+def test_sentences_and_pairs_that_were_trained_on_are_counted(trained, rnnreg) -> None:
+    text, pairs = trained.folder / "text" / "train.txt", trained.folder / "pairs"
+    code, _, err = rnnreg("evaluate", "lm", "--text", text, *trained.places)
+    assert code == 0, err
+    count = len(text.read_text().splitlines())
+    assert f"rnnreg: {count:,} of {count:,} sentences are in the training set of the model\n" in err
+    code, _, err = rnnreg(
+        "evaluate", "pairs", "--text", pairs / "train.en", "--reference", pairs / "train.fr", *trained.places
+    )
+    assert code == 0, err
+    assert "rnnreg: 60 of 60 pairs are in the training set of the model\n" in err
+
+
 def test_what_ends_a_sentence_already_is_no_word_of_it(trained, rnnreg, tmp_path) -> None:
     for language in ("en", "fr"):
         lines = (trained.folder / "pairs" / f"test.{language}").read_text().splitlines()
