@@ -14,7 +14,8 @@ from datamodules.vocabulary import NOTED_UNKNOWN_SHARE
 def footnote(group: Sequence[RowResults]) -> str:
     """How the tables are to be read, what the data is like, settings that were tried, devices and hours."""
     records = [record for results in group for record in results.records]
-    parts = (_figures(group, records), _not_compared(group), _data(records), _settings(group), _devices(records))
+    compared = (_not_compared(group), _more_than_dropout(group))
+    parts = (_figures(group, records), *compared, _data(records), _settings(group), _devices(records))
     return " ".join(line for lines in parts for line in lines)
 
 
@@ -41,6 +42,19 @@ def _not_compared(group: Sequence[RowResults]) -> Iterator[str]:
         rows = [results.row for results in (pair.without, pair.regularized) if results and results.records]
         if len(rows) == 2 and (why := differences(rows[0].config, rows[1].config)):
             yield f"{rows[0].name} and {rows[1].name} are not compared, as their data differs: {why}."
+
+
+def _more_than_dropout(group: Sequence[RowResults]) -> Iterator[str]:
+    """The pairs of rows whose difference is not that of dropout alone."""
+    for pair in pairs(group):
+        rows = [results.row for results in (pair.without, pair.regularized) if results and results.records]
+        if len(rows) < 2:
+            continue
+        one, other = (vars(row.config) for row in rows)
+        names = [name for name in one if name not in ("dropout", *rows[0].config.of_data) and one[name] != other[name]]
+        if names:
+            values = ", ".join(f"{name} {one[name]} and {other[name]}" for name in names)
+            yield f"{rows[0].name} and {rows[1].name} differ in more than dropout: {values}."
 
 
 def _data(records: Sequence[Record]) -> Iterator[str]:

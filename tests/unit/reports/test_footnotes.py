@@ -48,3 +48,13 @@ def test_training_with_dropout_off_is_shown_where_a_run_has_it() -> None:
     assert "the other" not in footnote(without)
     assert "training, dropout, measured without" in figures.draw(measured)["bible"]
     assert "measured without" not in figures.draw(without)["bible"]
+
+
+def test_rows_that_differ_in_more_than_dropout_are_named_with_what_differs() -> None:
+    without = registry.find("sotu-medium")
+    alone, tuned = (without.variant(name, dropout=0.5, **more) for name, more in (("a", {}), ("b", {"clip": 2.5})))
+    for other, expected in ((alone, None), (tuned, "sotu-medium and b differ in more than dropout: clip 5 and 2.5.")):
+        records = [make_record(row, 1) for row in (without, other)]
+        text = footnote(gather([without, other], records))
+        assert expected in text if expected else "more than dropout" not in text
+    assert "more than dropout" not in footnote(gather([without, tuned], [make_record(without, 1)]))  # b has not run
