@@ -154,12 +154,15 @@ def _load(model: str, seed: int | None, store: Path, rows_file: Path | None, kin
     from benchmark.sharing.trained import SHIPPED, find_all_trained, find_trained
     from models.loaded import load
 
-    registry.load(rows_file)
-    trained = find_trained(model, seed, store)
+    left_out: list[str] = []
+    rows = registry.load(rows_file)
+    trained = find_trained(model, seed, store, rows, left_out)
+    for line in left_out:
+        print(f"rnnreg: left out: {line}", file=sys.stderr)
     loaded = load(trained.place, kind, may_import=rows_file is not None)
     if trained.place.parent == SHIPPED and Path(model) != trained.place:
         print(f"rnnreg: {store} has no {model}; the model that ships with the suite is used", file=sys.stderr)
-    elif seed is None and len(find_all_trained(model, store)) > 1:
+    elif seed is None and len(find_all_trained(model, store, rows)) > 1:
         which = "the best on validation data" if trained.record else "the first of several, as none has finished"
         print(f"rnnreg: {trained.name}, {which}", file=sys.stderr)
     return loaded
