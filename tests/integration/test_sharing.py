@@ -179,7 +179,7 @@ def test_a_text_is_scored_in_all_and_by_line_as_the_record_was(trained, rnnreg, 
 
 
 def test_unknown_words_are_said_and_left_out_of_the_second_figure(trained, rnnreg, tmp_path) -> None:
-    (tmp_path / "own.txt").write_text("The zebra sees you.\nthe cat hears zebra\n")
+    (tmp_path / "own.txt").write_text("the zebra sees you.\nthe cat hears zebra\n")
     code, out, err = rnnreg("evaluate", "lm", "--text", tmp_path / "own.txt", *trained.places)
     assert code == 0, err
     assert "3 of 10 words (30.0%) are not in the vocabulary and read as <unk>: zebra, you." in err
