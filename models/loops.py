@@ -114,6 +114,7 @@ def forward(
     """
     gates = torch.empty_like(from_inputs, dtype=cells.dtype)
     i, f, g, o = (part.unbind() for part in gates.chunk(4, dim=2))
+    i_and_f = gates[:, :, : 2 * cells.shape[2]].unbind()
     squashed = torch.empty_like(cells[1:])
     updates = gates.chunk(4, dim=2)[2] if masks.update is None else torch.empty_like(squashed)
     proposed = of_cells.x if of_cells else cells[1:] if masks.kept_cell is None else torch.empty_like(squashed)
@@ -131,9 +132,9 @@ def forward(
         else:
             multiply(dropped_at[t], no_sum, of_sums.x_at[t])
             torch.add(of_sums.forward(t), from_input, out=gates_at[t])
-        torch.add(g[t], g[t], out=g[t])  # tanh of g as in _tanh, with one sigmoid for all gates
-        gates_at[t].sigmoid_()
-        torch.add(_MINUS_ONE, g[t], alpha=2, out=g[t])
+        i_and_f[t].sigmoid_()
+        _tanh(g[t], g[t])
+        o[t].sigmoid_()
         if masks.update is not None:
             torch.mul(g[t], masks.update[t], out=updates_at[t])
         torch.mul(f[t], c_at[t], out=proposed_at[t]).addcmul_(i[t], updates_at[t])
