@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from lightning import Trainer
+from support.corpora import draw_pictures
 
 from benchmark.tasks import captioning
 from benchmark.tasks.base import NOT_IN_PAPER
@@ -244,8 +245,9 @@ def test_a_batch_trains_the_captioner_of_its_fold_alone() -> None:
     assert alone.training_step(batch, 0).item() == losses[2]
 
 
-def test_each_picture_is_captioned_by_the_captioner_that_has_not_seen_it(picture_folder: Path, tmp_path: Path) -> None:
-    data = CaptionData(str(picture_folder), tmp_path, 4, "descriptor", 1, folds=4)
+def test_each_picture_is_captioned_by_the_captioner_that_has_not_seen_it(tmp_path: Path) -> None:
+    folder = draw_pictures(tmp_path / "pictures", 60, alike=False)
+    data = CaptionData(str(folder), tmp_path, 4, "descriptor", 1, folds=4)
     data.setup()
     model = make_model(
         vocabulary=data.vocabulary.words, feature_size=data.features.size, statistics=data.statistics, folds=4
