@@ -1,7 +1,7 @@
 """Lists of files: a header is known by its titles, and a file by its name in any of Unicode's normal forms."""
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from datamodules.errors import DataError, damaged
@@ -52,6 +52,20 @@ def only_one(folder: Path, there: Iterable[Path], what: str) -> Path | None:
         names = " and ".join(str(path.relative_to(folder)) for path in found.values())
         raise DataError(f"{folder} has {what} in {names}; leave there the one to be read")
     return next(iter(found.values()), None)
+
+
+def not_named(folder: Path, suffixes: Collection[str], named: Collection[Path]) -> list[str]:
+    """Names of the files in a folder, and in those within it, that a list does not name, hidden ones apart.
+
+    Args:
+        folder: the folder.
+        suffixes: ends of names, in lower case, of the files that count.
+        named: the files that the list names.
+    """
+    with damaged(folder):
+        rest = [path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path not in named]
+        names = sorted(path.relative_to(folder).as_posix() for path in rest if path.is_file())
+    return [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
 
 
 class NamedFiles:

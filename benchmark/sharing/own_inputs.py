@@ -18,7 +18,13 @@ from datamodules.captioning.datamodule import PICTURES_AT_ONCE
 from datamodules.captioning.reading import read_captions
 from datamodules.captioning.sources import NAMED, OPENMOJI
 from datamodules.errors import UserError
-from datamodules.language_modeling.sources import PENN_TREEBANK, STATE_OF_THE_UNION, read_corpus, sentences
+from datamodules.language_modeling.sources import (
+    PENN_TREEBANK,
+    STATE_OF_THE_UNION,
+    read_corpus,
+    sentences,
+    tokens_of,
+)
 from datamodules.speech.datamodule import Utterances
 from datamodules.speech.preparation import prepare, require_splits
 from datamodules.speech.recorded import open_corpus
@@ -82,7 +88,7 @@ def evaluate_text(loaded: LoadedLanguageModel, text: str, notes: Sequence[str], 
         notes: remarks on how it was read.
         method: way to evaluate it.
     """
-    tokens = _tokens(text)
+    tokens = tokens_of(composed(text))
     ids = torch.tensor(loaded.vocabulary.encode(tokens))
     log_probabilities = method.log_probabilities(loaded.model, ids) if len(ids) > 1 else torch.empty(0)
     unknown = Counter(loaded.unknown(tokens))
@@ -94,11 +100,6 @@ def evaluate_text(loaded: LoadedLanguageModel, text: str, notes: Sequence[str], 
     }
     notes = [*notes, UNPREDICTED, *_unknown(unknown, len(tokens)), *_capitals(loaded, unknown)]
     return Outcome(metrics, _lines(loaded, text, log_probabilities), notes)
-
-
-def _tokens(text: str) -> list[str]:
-    """The words of a text with one `<eos>` after each line."""
-    return [word for line in lines_of(text) for word in (*composed(line).split(), EOS)]
 
 
 def _capitals(loaded: LoadedLanguageModel, unknown: Counter[str]) -> list[str]:
@@ -117,7 +118,7 @@ def _lines(loaded: LoadedLanguageModel, text: str, log_probabilities: Tensor) ->
     found: list[tuple[str, ...]] = [("line", "tokens", "unknown", "log_probability", "perplexity", "text")]
     place = 0
     for number, line in enumerate(lines_of(text), 1):
-        words = _tokens(line)
+        words = tokens_of(composed(f"{line}\n"))
         own = log_probabilities[max(0, place - 1) : place + len(words) - 1].double()
         place += len(words)
         figures = (f"{own.sum():.4f}", f"{perplexity(own):.4f}") if len(own) else ("0.0000", "")

@@ -59,8 +59,8 @@ def of_one_content(splits: Mapping[str, Sequence[Example]]) -> list[list[tuple[s
     return [pairs for pairs in found.values() if len(pairs) > 1]
 
 
-def note_shared(splits: Mapping[str, Sequence[Example]]) -> list[str]:
-    """A note on pictures that are in several splits, under several names; none for no picture."""
-    shared = [pairs for pairs in of_one_content(splits) if len({split for split, _ in pairs}) > 1]
+def note_in_several_splits(alike: Sequence[Sequence[tuple[str, Example]]]) -> list[str]:
+    """A note on those pictures under several names, see of_one_content, that are in several splits; none for none."""
+    shared = [pairs for pairs in alike if len({split for split, _ in pairs}) > 1]
     names = " and ".join(example.picture.id for _, example in shared[0][:2]) if shared else ""
     return [f"{len(shared):,} pictures are in several splits, such as {names}"] if shared else []

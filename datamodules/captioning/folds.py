@@ -1,12 +1,12 @@
 """Pictures in folds, so that each of them is tested once, by a captioner that has not seen it."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from typing_extensions import override
 
-from datamodules.captioning.examples import CaptionSet, Example, note_shared, of_one_content
+from datamodules.captioning.examples import CaptionSet, Example, note_in_several_splits, of_one_content
 from datamodules.errors import DataError
 from datamodules.order import EpochSampler, hashed, permutation
 
@@ -24,7 +24,8 @@ def in_folds(found: CaptionSet, folds: int) -> CaptionSet:
     every = [one for examples in found.splits.values() for one in examples]
     count = 2 * folds
     parts: list[list[Example]] = [[] for _ in range(count)]
-    first = _first_names(found)
+    alike = of_one_content(found.splits)
+    first = _first_names({example.group for example in every}, alike)
     for example in sorted(every, key=lambda one: one.picture.id):
         name = first[example.group]
         parts[int(hashlib.sha256(name.encode()).hexdigest(), 16) % count].append(example)
@@ -42,24 +43,24 @@ def in_folds(found: CaptionSet, folds: int) -> CaptionSet:
         f"in {folds} folds: each picture is in the test set of one fold, whose captioner is not trained on it; "
         "counts are of all folds"
     )
-    stale = note_shared(found.splits)  # of the splits that the source has, in place of which there are folds now
+    stale = note_in_several_splits(alike)  # of the splits that the source has, in place of which there are folds now
     notes = [*(old for old in found.details.get("notes", ()) if old not in stale), note]
-    if several := len(of_one_content(found.splits)):
-        notes.append(f"{several:,} pictures are there under several names, each of them in one split of a fold only")
+    if alike:
+        notes.append(f"{len(alike):,} pictures are there under several names, each of them in one split of a fold only")
     details = {**found.details, "folds": folds, "notes": notes}
     return CaptionSet({split: tuple(examples) for split, examples in splits.items()}, details)
 
 
-def _first_names(found: CaptionSet) -> dict[str, str]:
+def _first_names(groups: Iterable[str], alike: Sequence[Sequence[tuple[str, Example]]]) -> dict[str, str]:
     """The first name of all groups that share pictures with a group, directly or through others."""
-    first = {example.group: example.group for examples in found.splits.values() for example in examples}
+    first = {group: group for group in groups}
 
     def root(group: str) -> str:
         while first[group] != group:
             group = first[group]
         return group
 
-    for pairs in of_one_content(found.splits):
+    for pairs in alike:
         roots = {root(example.group) for _, example in pairs}
         first |= dict.fromkeys(roots, min(roots))
     return {group: root(group) for group in first}

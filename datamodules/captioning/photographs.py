@@ -11,11 +11,11 @@ from typing import Any
 from PIL import Image
 
 from datamodules.cache import cores
-from datamodules.captioning.examples import CaptionSet, Example, note_shared, split_of, words
+from datamodules.captioning.examples import CaptionSet, Example, note_in_several_splits, of_one_content, split_of, words
 from datamodules.captioning.images import picture_file
 from datamodules.captioning.sources import SPLITS
 from datamodules.errors import DataError, damaged
-from datamodules.lists import NamedFiles, header_fields, only_one
+from datamodules.lists import NamedFiles, header_fields, not_named, only_one
 from datamodules.text import cells, note_lone_marks, read_json, read_lines
 from datamodules.vocabulary import invisible, note_ends, note_invisible, without_eos
 
@@ -90,11 +90,7 @@ def caption_files(folder: Path) -> list[Path]:
 
 def _without_captions(pictures: Path, captioned: set[Path]) -> dict[str, list[str]]:
     """The pictures that no line names; neither hidden files nor those that are no pictures by their suffix."""
-    suffixes = {".svg", *Image.registered_extensions()}
-    with damaged(pictures):
-        rest = [path for path in pictures.rglob("*") if path not in captioned and path.suffix.lower() in suffixes]
-    names = [path.relative_to(pictures).as_posix() for path in sorted(rest) if path.is_file()]
-    return {name: [] for name in names if not any(part.startswith(".") for part in name.split("/"))}
+    return {name: [] for name in not_named(pictures, {".svg", *Image.registered_extensions()}, captioned)}
 
 
 def _caption_lines(path: Path, notes: list[str]) -> Iterator[tuple[str, str, str]]:
@@ -252,7 +248,7 @@ def _caption_set(
     splits: dict[str, list[Example]] = {split: [] for split in SPLITS}
     for name, kept in texts.items():
         splits[where[name]].append(Example(pictures[name], kept, name))
-    details["notes"] += note_shared(splits)
+    details["notes"] += note_in_several_splits(of_one_content(splits))
     details["left_out"] = {reason: count for reason, count in left_out.items() if count}
     details["left_out_pictures"] = dict(list(names.items())[:KEPT_NAMES])
     return CaptionSet({split: tuple(examples) for split, examples in splits.items()}, details)

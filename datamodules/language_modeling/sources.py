@@ -89,7 +89,7 @@ class Corpus:
 
     def tokens(self, split: str) -> list[str]:
         """The words of a split with one `<eos>` after each line."""
-        return self.text[split].replace("\n", f" {EOS} ").split()
+        return tokens_of(self.text[split])
 
     @property
     def sha256(self) -> str:
@@ -114,6 +114,11 @@ class Corpus:
     def _lines(self, split: str) -> list[str]:
         """The lines of a split, of which only the words are known: a blank between them, and none at the ends."""
         return [" ".join(line.split()) for line in self.text[split].split("\n")[:-1]]
+
+
+def tokens_of(text: str) -> list[str]:
+    """The words of a text, one sentence a line, as they are written, with one `<eos>` after each line."""
+    return text.replace("\n", f" {EOS} ").split()
 
 
 def read_corpus(source: str, data: Path) -> Corpus:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from torchaudio.datasets import LIBRISPEECH
 
 from datamodules.errors import DataError, damaged, require_file
-from datamodules.lists import NamedFiles, header_fields
+from datamodules.lists import NamedFiles, header_fields, not_named
 from datamodules.sources import FolderSource
 from datamodules.speech.corpus import SpeechCorpus, Utterance, hash_files
 from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, MMS, SAMROMUR, SPLITS, SUBSETS, Split
@@ -147,11 +147,7 @@ def _values(row: Sequence[str], fields: Sequence[str], place: str, line: str) ->
 
 def _note_unnamed(path: Path, named: Collection[Path]) -> list[str]:
     """A note on recordings beside a list that it does not name, hidden ones apart; none for no recording."""
-    folder = path.parent
-    with damaged(folder):
-        rest = [file for file in folder.rglob("*") if file.suffix.lower() in AUDIO and file not in named]
-        names = sorted(file.relative_to(folder).as_posix() for file in rest if file.is_file())
-    names = [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
+    names = not_named(path.parent, AUDIO, named)
     recordings = "1 recording is" if len(names) == 1 else f"{len(names):,} recordings are"
     return [f"{path.name}: {recordings} not named in it and not read, such as {names[0]}"] if names else []
 

@@ -11,7 +11,7 @@ from PIL import Image
 from support.corpora import draw_pictures
 
 from datamodules.captioning.datamodule import CaptionData
-from datamodules.captioning.examples import CaptionSet, Example, note_shared
+from datamodules.captioning.examples import CaptionSet, Example, note_in_several_splits, of_one_content
 from datamodules.captioning.folds import FoldBatches, in_folds
 from datamodules.captioning.images import Picture
 from datamodules.captioning.sources import SPLITS
@@ -104,7 +104,7 @@ def test_a_note_on_shared_pictures_is_of_the_splits_that_are_used() -> None:
     found = set_of(named_for_each_part())
     copy = replace(found.splits["train"][0], picture=replace(found.splits["train"][0].picture, id="copy.png"))
     splits = {**found.splits, "test": (*found.splits["test"], replace(copy, group="copy.png"))}
-    twice = CaptionSet(splits, {"notes": ["another note", *note_shared(splits)]})
+    twice = CaptionSet(splits, {"notes": ["another note", *note_in_several_splits(of_one_content(splits))]})
     assert len(twice.details["notes"]) == 2
     notes = in_folds(twice, 5).details["notes"]
     assert notes[0] == "another note"
