@@ -1,7 +1,8 @@
 """How durations, columns and tables are written."""
 
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -15,6 +16,17 @@ def columns(table: Sequence[tuple[str, ...]]) -> str:
     widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table]
     return "\n".join(lines)
+
+
+def print_left_out(lines: Iterable[str]) -> None:
+    """Name on standard error what was left out, a line each."""
+    for line in lines:
+        print(f"rnnreg: left out: {line}", file=sys.stderr)
+
+
+def with_diverged(runs: str, diverged: int) -> str:
+    """A number of runs with that of further ones that diverged, if any did: 10, 3 more diverged."""
+    return f"{runs}, {diverged} more diverged" if diverged else runs
 
 
 def duration(seconds: float) -> str:

@@ -13,7 +13,7 @@ from benchmark.store.records import ITEMS, LOG_PROBABILITIES, RECORD, Record, St
 from benchmark.store.tunings import PRECISION, STUDIES, TUNING, Tuning, read_tunings, write_tuning
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
-from benchmark.tasks.spaces import as_changes
+from benchmark.tasks.spaces import trial_changes
 
 OF_THE_SURFACE = ("train_fraction", "dropout", "epochs", "flat_epochs", "decay", "validation_only")
 """The fields in which a run on part of the text differs from its row."""
@@ -65,8 +65,10 @@ def collect(table: Iterable[RowResults], store: Path, into: Path) -> Collected:
     for folder in STUDIES:
         found = list(_shipped(folder, Store(store / folder).records(outcome.corrupt), trials, into, outcome))
         _copy(found, store / folder, into / folder, outcome)
+    trained = Store(into / TUNING).records() if tunings else ()
+    there = {(record.fingerprint, record.data_sha256) for record in trained}
     for tuning in tunings:
-        _copy_tuning(tuning, into / TUNING, outcome)
+        _copy_tuning(tuning, there, into / TUNING, outcome)
     outcome.ensembles = ensembles.update(registry.ROWS, registry.ROWS, Store(into))
     return outcome
 
@@ -81,7 +83,7 @@ def _tunings(store: Path, into: Path, outcome: Collected) -> list[Tuning]:
         known = before.get(tuning.row)
         if tuning.row not in rows or not _is_tuning_of(rows[tuning.row], tuning):
             outcome.left_out.append(f"the tuning of {tuning.row}: {ANOTHER}")
-        elif known and tuning.settings[: len(known.settings)] != known.settings:
+        elif known and not tuning.extends(known):
             outcome.left_out.append(
                 f"the tuning of {tuning.row}: its {len(tuning.settings)} trials with --seed {tuning.seed} do not go on "
                 f"from the {len(known.settings)} with --seed {known.seed} that are in {into}"
@@ -99,10 +101,7 @@ def _tunings(store: Path, into: Path, outcome: Collected) -> list[Tuning]:
 def _is_tuning_of(row: Row, tuning: Tuning) -> bool:
     """Whether the trials of a tuning are those that its settings give of a row."""
     try:
-        trials = [
-            row.variant(row.name, **as_changes(row.config, settings), validation_only=True)
-            for settings in tuning.settings
-        ]
+        trials = [row.variant(row.name, **trial_changes(row.config, settings)) for settings in tuning.settings]
     except (TypeError, ValueError):  # fields that there are no longer, or values that they do not take
         return False
     return [trial.config.fingerprint() for trial in trials] == tuning.fingerprints
@@ -141,9 +140,15 @@ def _is_part_of(row: Row | None, record: Record) -> bool:
         return False
 
 
-def _copy_tuning(tuning: Tuning, into: Path, outcome: Collected) -> None:
-    """Copy a tuning if each of its trials has been copied or diverged, as its winner is the best of all of them."""
-    there = {(record.fingerprint, record.data_sha256) for record in Store(into).records()}
+def _copy_tuning(tuning: Tuning, there: set[tuple[str, str]], into: Path, outcome: Collected) -> None:
+    """Copy a tuning if each of its trials is there or diverged, as its winner is the best of all of them.
+
+    Args:
+        tuning: the tuning.
+        there: fingerprint and data of the trials that have been copied, now or before.
+        into: folder of tunings.
+        outcome: takes a line if it is not copied.
+    """
     known = {fingerprint for fingerprint, _ in there}
     missing = [
         one

@@ -21,7 +21,7 @@ from benchmark.analysis.intervals import (
 )
 from benchmark.analysis.results import RowResults, Sample, plain, sizes
 from benchmark.analysis.same_data import differences
-from benchmark.formatting import count
+from benchmark.formatting import count, with_diverged
 from benchmark.tasks.base import Metric, Size
 
 
@@ -87,7 +87,7 @@ class Effect:
         before, after = len(self.before.values), len(self.after.values)
         runs = f"{before} and {after} runs" if before != after else f"{count(before, 'run')} each"
         alike = ", all alike on a side" if 0.0 in (self.before.sd, self.after.sd) else ""
-        return runs + alike + (f", {self.diverged} more diverged" if self.diverged else "")
+        return with_diverged(runs + alike, self.diverged)
 
     def show(self) -> str:
         """The change and its interval over seeds, for a table cell."""

@@ -60,7 +60,12 @@ def differences(one: Config, other: Config) -> str:
 
     Such runs predict other words or read other inputs, so their figures are not compared.
     """
-    values = {name: (getattr(one, name), getattr(other, name)) for name in one.of_data}
+    return differing(one, other, one.of_data)
+
+
+def differing(one: Config, other: Config, names: Iterable[str]) -> str:
+    """Those of some settings in which two configurations of a task differ, as "epochs 8 and 13"; empty if none."""
+    values = {name: (getattr(one, name), getattr(other, name)) for name in names}
     return ", ".join(f"{name} {mine} and {others}" for name, (mine, others) in values.items() if mine != others)
 
 

@@ -272,5 +272,4 @@ def _flags() -> frozenset[str]:
 
 
 def _is_flag(option: str) -> bool:
-    name = option.replace("-", "_")
-    return name in _flags() or name.removeprefix("no_") in _flags()
+    return option.removeprefix("no_") in _flags()

@@ -11,7 +11,7 @@ from jsonargparse.typing import NonNegativeInt
 
 from benchmark.commands.arguments import RowName
 from benchmark.commands.outputs import refuse_lost
-from benchmark.formatting import print_columns
+from benchmark.formatting import print_columns, print_left_out
 from benchmark.sharing.options import Inputs, Settings
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
@@ -123,8 +123,7 @@ def _chosen(model: str, seed: int | None, all_seeds: bool, store: Path, rows: It
     chosen = find_all_trained(model, store, rows, left_out) if all_seeds else []
     if not chosen:
         chosen = [find_trained(model, seed, store, rows, left_out)]  # which says what there is
-    for line in left_out:
-        print(f"rnnreg: left out: {line}", file=sys.stderr)
+    print_left_out(left_out)
     return chosen
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 from jsonargparse.typing import NonNegativeInt
 
 from benchmark.commands.arguments import RowName, refuse_unused
+from benchmark.formatting import print_left_out
 from benchmark.tasks import registry
 
 
@@ -50,7 +51,7 @@ def export(
         refuse_unused(export, "without --half, --onnx or --verify, since nothing is evaluated", accelerator=accelerator)
     left_out: list[str] = []
     trained = find_trained(model, seed, store, registry.load(rows_file), left_out)
-    print(*(f"rnnreg: left out: {line}\n" for line in left_out), sep="", end="", file=sys.stderr)
+    print_left_out(left_out)
     for line in unreadable_runs(finished_record(trained), records or store, required=records is not None):
         print(f"rnnreg: left out of the card's means: {line}", file=sys.stderr)
     done = export_model(

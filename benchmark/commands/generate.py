@@ -9,6 +9,7 @@ from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat,
 
 from benchmark.commands.arguments import MAY_BE_EMPTY, RowName, listed
 from benchmark.commands.outputs import refuse_lost
+from benchmark.formatting import print_left_out
 from benchmark.tasks import registry
 from datamodules.errors import DataError, UserError
 
@@ -157,8 +158,7 @@ def _load(model: str, seed: int | None, store: Path, rows_file: Path | None, kin
     left_out: list[str] = []
     rows = registry.load(rows_file)
     trained = find_trained(model, seed, store, rows, left_out)
-    for line in left_out:
-        print(f"rnnreg: left out: {line}", file=sys.stderr)
+    print_left_out(left_out)
     loaded = load(trained.place, kind, may_import=rows_file is not None)
     if trained.place.parent == SHIPPED and Path(model) != trained.place:
         print(f"rnnreg: {store} has no {model}; the model that ships with the suite is used", file=sys.stderr)

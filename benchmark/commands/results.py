@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from benchmark.analysis.results import read_store
+from benchmark.formatting import print_left_out
 from benchmark.tasks import registry
 from benchmark.tasks.base import Profile
 from datamodules.errors import UserError
@@ -97,8 +98,7 @@ def collect(store: Path = Path("runs"), into: Path = Path("results/records")) ->
     for record in outcome.unclean:
         commits = ", ".join(dict.fromkeys(record.uncommitted))
         print(f"rnnreg: left out: {record.run}: ran from uncommitted code ({commits})", file=sys.stderr)
-    for line in (*outcome.left_out, *outcome.corrupt):
-        print(f"rnnreg: left out: {line}", file=sys.stderr)
+    print_left_out((*outcome.left_out, *outcome.corrupt))
     for record in outcome.ensembles:
         print(f"{record.row} is made of seeds {', '.join(map(str, record.members))}")
     if outcome.evaluations:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.formatting import count, print_columns
-from benchmark.store.diverged import MESSAGE
+from benchmark.store.diverged import tells_of
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
 from benchmark.training.options import Options
@@ -84,8 +84,7 @@ def run_until_decided(
 
 def others_than_diverged(failures: Mapping[str, int], grid: "Sequence[Run]") -> list[str]:
     """The failures of a grid but for the runs that diverged, which would do so again."""
-    diverged = tuple(f"{run.label}: {MESSAGE}" for run in grid)
-    return [line for line in failures if not line.startswith(diverged)]
+    return [line for line in failures if not any(tells_of(line, run.label) for run in grid)]
 
 
 def show_open_comparisons(rows: Sequence[Row], store: Path, max_seeds: int) -> int:

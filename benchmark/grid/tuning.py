@@ -13,11 +13,11 @@ from scipy.stats import qmc
 
 from benchmark.grid.grid import Run, data_at_hand, run_grid
 from benchmark.grid.launchers.base import Launcher
-from benchmark.store.diverged import MESSAGE
+from benchmark.store.diverged import tells_of
 from benchmark.store.provenance import rebuild_command
 from benchmark.store.tunings import Tuning, read_tunings, write_tuning
 from benchmark.tasks.base import Row
-from benchmark.tasks.spaces import Space, as_changes, as_json, require_space
+from benchmark.tasks.spaces import Space, as_json, require_space, trial_changes
 from datamodules.errors import UserError
 
 TRIAL_SEED = 0
@@ -88,7 +88,7 @@ def tune(
     trials = [(run, tuning) for row, tuning in studies for run in runs_of(row, tuning, rows_file)]
     runs = [run for run, tuning in trials if (run.fingerprint, tuning.data_of(run.fingerprint)) not in before]
     failures = run_grid(runs, launcher, retries, rows_file)
-    lost = {line: run.fingerprint for run in runs for line in failures if line.startswith(f"{run.label}: {MESSAGE}")}
+    lost = {line: run.fingerprint for run in runs for line in failures if tells_of(line, run.label)}
     tunings = []
     for row, tuning in studies:
         made = tuning if all(tuning.data) else _with_data(row, tuning, launcher.options.data)  # the grid may fetch it
@@ -105,7 +105,7 @@ def _require_extension(tuning: Tuning, known: Sequence[Tuning], folder: Path) ->
         UserError: there is a tuning of the row whose trials are not the first ones of this one.
     """
     for other in known:
-        if other.row == tuning.row and tuning.settings[: len(other.settings)] != other.settings:
+        if other.row == tuning.row and not tuning.extends(other):
             count = len(other.settings)
             raise UserError(
                 f"{tuning.row} has a tuning of {count} trials with --seed {other.seed} in {folder}, which these do not "
@@ -117,20 +117,16 @@ def runs_of(row: Row, tuning: Tuning, rows_file: Path | None) -> list[Run]:
     """A run for each trial."""
     runs = []
     for number, settings in enumerate(tuning.settings, 1):
-        changes = _changes(row, settings)
+        changes = trial_changes(row.config, settings)
         command = rebuild_command(row.name, TRIAL_SEED, rows_file, changes)
         trial = _trial(row, settings, f"{row.name}-trial-{number}")
         runs.append(Run(trial, TRIAL_SEED, command, row.name, changes))
     return runs
 
 
-def _changes(row: Row, settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {**as_changes(row.config, settings), "validation_only": True}
-
-
 def _trial(row: Row, settings: Mapping[str, Any], name: str) -> Row:
     try:
-        return row.variant(name, row.note, **_changes(row, settings))
+        return row.variant(name, row.note, **trial_changes(row.config, settings))
     except ValueError as error:
         raise UserError(f"{row.name}: its space gives what is not possible: {error}") from error
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from benchmark.analysis.atlas import Against, Atlas, Method, Standing, Tested
 from benchmark.analysis.findings import RELATIVELY
-from benchmark.formatting import Table, as_markdown
+from benchmark.formatting import Table, as_markdown, with_diverged
 from benchmark.tasks.base import Row
 
 HOW_TO_READ = (
@@ -80,8 +80,7 @@ def methods_table(atlas: Atlas) -> Table:
         header += [f"change against {other} (95 % over seeds)", "over seeds and test text", "p (Holm)", "verdict"]
     body = []
     for method in atlas.methods:
-        lost = f", {method.sample.diverged} more diverged" if method.sample.diverged else ""
-        seeds = f"{len(method.sample.values)}{lost}"
+        seeds = with_diverged(str(len(method.sample.values)), method.sample.diverged)
         cells = [method.name, seeds, method.sample.show(atlas.metric.digits)]
         body.append((*cells, *_against(method.against_none), *_against(method.against_paper)))
     return Table(tuple(header), tuple(body))

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from benchmark.analysis.effects import pairs
 from benchmark.analysis.results import RowResults
-from benchmark.analysis.same_data import differences
+from benchmark.analysis.same_data import differences, differing
 from benchmark.formatting import count
 from benchmark.store.records import FLOAT32, Record
 from datamodules.vocabulary import NOTED_UNKNOWN_SHARE
@@ -14,8 +14,7 @@ from datamodules.vocabulary import NOTED_UNKNOWN_SHARE
 def footnote(group: Sequence[RowResults]) -> str:
     """How the tables are to be read, what the data is like, settings that were tried, devices and hours."""
     records = [record for results in group for record in results.records]
-    compared = (_not_compared(group), _more_than_dropout(group))
-    parts = (_figures(group, records), *compared, _data(records), _settings(group), _devices(records))
+    parts = (_figures(group, records), _compared(group), _data(records), _settings(group), _devices(records))
     return " ".join(line for lines in parts for line in lines)
 
 
@@ -36,25 +35,18 @@ def _figures(group: Sequence[RowResults], records: Sequence[Record]) -> Iterator
         yield "An ensemble's probability of a word is the mean of its members' probabilities; it has no spread."
 
 
-def _not_compared(group: Sequence[RowResults]) -> Iterator[str]:
-    """The pairs of rows, without dropout and with it, whose figures are of other data."""
-    for pair in pairs(group):
-        rows = [results.row for results in (pair.without, pair.regularized) if results and results.records]
-        if len(rows) == 2 and (why := differences(rows[0].config, rows[1].config)):
-            yield f"{rows[0].name} and {rows[1].name} are not compared, as their data differs: {why}."
-
-
-def _more_than_dropout(group: Sequence[RowResults]) -> Iterator[str]:
-    """The pairs of rows whose difference is not that of dropout alone."""
+def _compared(group: Sequence[RowResults]) -> Iterator[str]:
+    """The pairs of rows, without dropout and with it, whose figures are of other data, or which differ in more."""
     for pair in pairs(group):
         rows = [results.row for results in (pair.without, pair.regularized) if results and results.records]
         if len(rows) < 2:
             continue
-        one, other = (vars(row.config) for row in rows)
-        names = [name for name in one if name not in ("dropout", *rows[0].config.of_data) and one[name] != other[name]]
-        if names:
-            values = ", ".join(f"{name} {one[name]} and {other[name]}" for name in names)
-            yield f"{rows[0].name} and {rows[1].name} differ in more than dropout: {values}."
+        one, other = (row.config for row in rows)
+        names = f"{rows[0].name} and {rows[1].name}"
+        if why := differences(one, other):
+            yield f"{names} are not compared, as their data differs: {why}."
+        if why := differing(one, other, [name for name in vars(one) if name not in ("dropout", *one.of_data)]):
+            yield f"{names} differ in more than dropout: {why}."
 
 
 def _data(records: Sequence[Record]) -> Iterator[str]:

@@ -46,20 +46,22 @@ def tables(folder: Path) -> dict[Path, str]:
     """The tables of a folder's outcomes, by path; none if it has no outcome."""
     if not (found := outcomes(folder)):
         return {}
+    loops, methods = _by_kind(found)
     parts = ["# Speed of training"]
-    for about, name, kind in ((ABOUT, "benchmark", False), (ABOUT_METHODS, "benchmark-methods", True)):
-        if of_kind := [one for one in found if one.of_methods == kind]:
-            parts += ["## Ways to regularize"] * kind + [about, f"![Speed of training]({name}.svg)"]
-        for speeds in of_kind:
-            lines = table_of_methods(speeds) if kind else table(speeds)
-            parts += [f"{'#' * (2 + kind)} {speeds.device}", lines.markdown(), environment(speeds)]
+    if loops:
+        parts += [ABOUT, "![Speed of training](benchmark.svg)"]
+    for speeds in loops:
+        parts += [f"## {speeds.device}", table(speeds).markdown(), environment(speeds)]
+    if methods:
+        parts += ["## Ways to regularize", ABOUT_METHODS, "![Speed of training](benchmark-methods.svg)"]
+    for speeds in methods:
+        parts += [f"### {speeds.device}", table_of_methods(speeds).markdown(), environment(speeds)]
     return {folder / "benchmark.md": "\n\n".join(parts) + "\n"}
 
 
 def draw(folder: Path) -> dict[str, str]:
     """The figures of a folder's outcomes as SVG, by name; none if it has no outcome."""
-    found = outcomes(folder)
-    loops, methods = ([one for one in found if one.of_methods == kind] for kind in (False, True))
+    loops, methods = _by_kind(outcomes(folder))
     with plt.rc_context(STYLE):  # type: ignore[arg-type]
         drawn = {}
         if loops:
@@ -67,6 +69,11 @@ def draw(folder: Path) -> dict[str, str]:
         if methods:
             drawn["benchmark-methods"] = as_svg(_figure_of_methods(methods))
         return drawn
+
+
+def _by_kind(found: Sequence[Speeds]) -> tuple[list[Speeds], list[Speeds]]:
+    """The outcomes of the loops beside the suite, and those of methods."""
+    return [one for one in found if not one.of_methods], [one for one in found if one.of_methods]
 
 
 def _figure_of_loops(found: Sequence[Speeds]) -> Figure:

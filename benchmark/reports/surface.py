@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from benchmark.analysis.findings import RELATIVELY
 from benchmark.analysis.names import short_names
 from benchmark.analysis.surface import METRIC, Point, Surface, as_text, surfaces
-from benchmark.formatting import Table, as_markdown
+from benchmark.formatting import Table, as_markdown, with_diverged
 from benchmark.reports.figures import INK, STYLE, WITH, WITHOUT, as_svg, legend
 from benchmark.store.diverged import read_diverged
 from benchmark.store.records import Store
@@ -116,8 +116,7 @@ def as_table(surface: Surface) -> Table:
     for point in surface.points:
         with_dropout = point.samples[point.rate]
         cells = (point.without.show(METRIC.digits), with_dropout.show(METRIC.digits), f"{point.rate:g}")
-        runs = str(min(len(point.without.values), len(with_dropout.values)))
-        runs += f", {point.diverged} more diverged" if point.diverged else ""
+        runs = with_diverged(str(min(len(point.without.values), len(with_dropout.values))), point.diverged)
         pays = {True: "yes", False: "no", None: "undecided"}[surface.pays(point)]
         place = (str(point.units), as_text(point.fraction))
         body.append((*place, *cells, runs, change(surface, point), pays, worth(surface, point)))

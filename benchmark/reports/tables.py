@@ -19,7 +19,7 @@ from benchmark.analysis.results import (
     sizes,
     trivial_baselines,
 )
-from benchmark.formatting import Table, as_markdown
+from benchmark.formatting import Table, as_markdown, with_diverged
 from benchmark.reports.footnotes import footnote
 from benchmark.tasks.base import Metric
 
@@ -147,7 +147,7 @@ def _seeds(results: RowResults) -> str:
         return f"{len(results.diverged)} diverged" if results.diverged else ABSENT
     if results.row.ensemble_of:
         return f"{max(len(record.members) for record in results.records)} of {results.row.members}"
-    return str(len(results.records)) + (f", {len(results.diverged)} more diverged" if results.diverged else "")
+    return with_diverged(str(len(results.records)), len(results.diverged))
 
 
 def _published(results: RowResults, metrics: Sequence[Metric]) -> str:

@@ -9,7 +9,7 @@ import yaml
 
 from benchmark.analysis.intervals import interval, seeds
 from benchmark.analysis.results import Sample
-from benchmark.formatting import Table, count
+from benchmark.formatting import Table, count, with_diverged
 from benchmark.store.diverged import DivergedRun, read_diverged
 from benchmark.store.records import RECORD, Record, Store
 from benchmark.tasks import registry
@@ -204,7 +204,8 @@ def _results(made: Card) -> Iterator[dict[str, Any]]:
             value = made.measured.get(metric.name, made.record.metrics[metric.name])
             metrics.append({"type": kind, "name": metric.label, "value": round(value, 4)})
             if sample := samples.get(metric.name):
-                beside = f" ({found})" if (found := _interval(sample, "95 % interval ") or _lost(sample)) else ""
+                lost = f"{sample.diverged} more diverged" if sample.diverged else ""
+                beside = f" ({found})" if (found := _interval(sample, "95 % interval ") or lost) else ""
                 name = f"{metric.label}, mean of {count(len(sample.values), 'run')}{beside}"
                 metrics.append({"type": kind, "name": name, "value": round(sample.mean, 4)})
         if metrics:
@@ -221,10 +222,6 @@ def _interval(sample: Sample, begin: str = "") -> str:
         return ""
     low, high = interval(sample.mean, seeds(sample.values))
     return f"{begin}{low:.2f} to {high:.2f}"
-
-
-def _lost(sample: Sample) -> str:
-    return f"{sample.diverged} more diverged" if sample.diverged else ""
 
 
 def _sections(made: Card) -> Iterator[str]:
@@ -275,7 +272,7 @@ def _figures(made: Card) -> Table:
         value = made.measured.get(metric.name, made.record.metrics[metric.name])
         cells = ("–", "–", "1")
         if sample := samples.get(metric.name):
-            runs = ", ".join(filter(None, (str(len(sample.values)), _lost(sample))))
+            runs = with_diverged(str(len(sample.values)), sample.diverged)
             cells = (f"{sample.mean:.2f}", _interval(sample) or "–", runs)
         body.append((metric.label, f"{value:.4f}", *cells))
     header = ("metric", "this model", "mean over seeds", "95 % interval of the mean", "runs")

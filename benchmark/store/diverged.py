@@ -47,6 +47,11 @@ def require_finite(metrics: Mapping[str, float], epoch: int, where: str) -> None
         raise Diverged(f"{MESSAGE} {where}: {dict(metrics)}; a smaller lr or clip may help", epoch)
 
 
+def tells_of(line: str, label: str) -> bool:
+    """Whether a line on a run that failed, which begins with the run's label, says that it diverged."""
+    return line.startswith(f"{label}: {MESSAGE}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class DivergedRun:
     """A run without a record, since its training diverged."""

@@ -52,6 +52,10 @@ class Tuning:
         """Checksum of the data of a trial; empty if it is not known."""
         return dict(zip(self.fingerprints, self.data, strict=False)).get(fingerprint, "")
 
+    def extends(self, other: "Tuning") -> bool:
+        """Whether its first trials are all those of another tuning of the row, which it may then replace."""
+        return self.settings[: len(other.settings)] == other.settings
+
 
 def write_tuning(tuning: Tuning, folder: Path) -> Path:
     """Keep a tuning in a folder of tunings, and return its file.

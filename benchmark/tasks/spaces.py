@@ -133,3 +133,8 @@ def as_changes(config: "Config", drawn: Mapping[str, Any]) -> dict[str, Any]:
     options = {name.removeprefix(OPTIONS): value for name, value in drawn.items() if name.startswith(OPTIONS)}
     changes = {name: value for name, value in drawn.items() if not name.startswith(OPTIONS)}
     return {**changes, "backbone_options": {**config.backbone_options, **options}} if options else changes
+
+
+def trial_changes(config: "Config", drawn: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a configuration that a trial of settings changes: a trial never reads the test set."""
+    return {**as_changes(config, drawn), "validation_only": True}
