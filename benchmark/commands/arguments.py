@@ -220,24 +220,25 @@ def _add_group(
     sources = [mark for mark in marks if isinstance(mark, FieldsOf)]
     if sources and (instance := sources[0].instance(words, files)) is None:
         return Group(dict, ())
-    chosen = kind if instance is None else type(instance)
+    chosen: Any = kind if instance is None else type(instance)
     names = tuple(field.name for field in fields(chosen))
     defaults = {} if instance is None else {name: getattr(instance, name) for name in names}
     flags = {name for name, value in defaults.items() if isinstance(value, bool)}
     others = {name: value for name, value in defaults.items() if name not in flags}
     parser.add_class_arguments(chosen, as_group=bool(sources), default=others, skip=set(flags))
     for name in sorted(flags, key=names.index):
-        parser.add_argument(f"--{name}", action=ActionYesNo, default=defaults[name], help=_text(chosen, name))
+        parser.add_argument(f"--{name}", action=ActionYesNo, default=defaults[name], help=_texts(chosen).get(name))
     for action in parser._actions:
         if action.dest in defaults:  # the class may have none for it
             action.required = False
     return Group(dict if sources else chosen, names)
 
 
-def _text(kind: type, name: str) -> str | None:
-    """The docstring of a field, which a class may have from one above it."""
-    found = (entry for above in kind.__mro__ if is_dataclass(above) for entry in parse_from_object(above).params)
-    return next((entry.description for entry in found if entry.arg_name == name), None)
+@cache
+def _texts(kind: type) -> dict[str, str | None]:
+    """The docstrings of a dataclass's fields, of which it may have some from a class above it."""
+    above = [one for one in reversed(kind.__mro__) if is_dataclass(one)]
+    return {entry.arg_name: entry.description for one in above for entry in parse_from_object(one).params}
 
 
 def _positional(kind: Any, default: Any) -> dict[str, Any]:

@@ -13,11 +13,14 @@ import struct
 import sys
 from contextlib import suppress
 from typing import Any, BinaryIO
+from xml.etree import ElementTree
 
 REQUEST = struct.Struct("<?IQQ")
 """A picture to decode: whether it is an SVG, the side to draw it at, the most pixels, and its length in bytes."""
-BITS_PER_SAMPLE = 258
-"""Tag of a TIFF."""
+BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262
+"""Tags of a TIFF; a photometric interpretation of 0 says that white is zero."""
+XLINK = "{http://www.w3.org/1999/xlink}href"
+"""Attribute of an SVG's element that names what it shows; newer drawings write `href`."""
 REPLY = struct.Struct("<?IIQ")
 """The answer: whether it was decoded, width, height, and the length of the RGB pixels or of the message."""
 
@@ -55,17 +58,19 @@ def as_shown(image: Any) -> Any:
 
 def _eight_bits(image: Any) -> Any:
     """A gray picture of 12 or 16 bits in 8, which Pillow would clip to white; its orientation is kept."""
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     if not image.mode.startswith(("I", "F")):
         return image
     # By the depth of the file: small values are dark, and do not tell how many bits there are.
     if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):
         raise ValueError("its gray values have 32 bits or a sign; save it with 8 or 16 bits")
-    bits = image.tag_v2.get(BITS_PER_SAMPLE, (16,))[0] if image.format == "TIFF" else 16
-    white = 2**bits - 1
+    tags = image.tag_v2 if image.format == "TIFF" else {}
+    white = 2 ** tags.get(BITS_PER_SAMPLE, (16,))[0] - 1
     scaled = image.convert("I").point(lambda value: value * (1 / (white / 255)) + 0.5)
     gray = Image.frombytes("L", image.size, scaled.convert("L").tobytes())
+    if tags.get(PHOTOMETRIC) == 0:  # which Pillow heeds in pictures of 8 bits only
+        gray = ImageOps.invert(gray)
     with suppress(Exception):
         gray.info["exif"] = image.getexif().tobytes()
     return gray
@@ -75,11 +80,25 @@ def draw(content: bytes, side: int) -> Any:
     """An SVG on white, side x side.
 
     Raises:
-        Exception: it is no SVG.
+        Exception: it is no SVG, or a part of it would be missing in silence.
     """
     import resvg_py
 
+    if missing := _not_drawn(content):
+        raise ValueError(missing)
     return decode(bytes(resvg_py.svg_to_bytes(svg_string=content.decode(), width=side, height=side)), side * side)
+
+
+def _not_drawn(content: bytes) -> str:
+    """What an SVG shows that is not in the file itself, such as letters of a font, or nothing."""
+    for element in ElementTree.fromstring(content).iter():
+        name = str(element.tag).rpartition("}")[2]
+        target = element.get("href") or element.get(XLINK) or ""
+        if name in ("text", "foreignObject") and "".join(element.itertext()).strip():
+            return "it has text, and no fonts are read to draw it; turn the text into paths, or save it as PNG"
+        if name in ("image", "feImage", "use") and not target.startswith(("#", "data:")):
+            return f"it shows another file, {target!r}, and none is read; embed it, or save the drawing as PNG"
+    return ""
 
 
 def limit(memory: int) -> None:

@@ -13,7 +13,7 @@ from torchaudio.functional import add_noise, compute_deltas, resample
 
 from datamodules.bounds import AUDIO_SECONDS, CHANNELS, RESAMPLING, SAMPLE_RATE
 from datamodules.errors import DataError, damaged
-from datamodules.speech.whole import missing_end
+from datamodules.speech.whole import missing_end, unread_rest
 
 VERSION = 1
 """Version of the features, to be raised with any change here that alters them.
@@ -82,8 +82,8 @@ def read_audio(path: Path) -> Audio:
     Decoded as integers, a file of floating-point samples, whose scale is from -1 to 1, would become silence.
 
     Raises:
-        LeftOut: it is missing, empty, not audio, without its end, beyond the bounds, of another scale, or its channels
-            cancel each other. What is digital silence stays.
+        LeftOut: it is missing, empty, not audio, without its end, longer than its header says, beyond the bounds, of
+            another scale, or its channels cancel each other. What is digital silence stays.
     """
     try:
         with damaged(path), soundfile.SoundFile(path) as file:
@@ -91,11 +91,13 @@ def read_audio(path: Path) -> Audio:
             CHANNELS.check(file.channels, path)
             AUDIO_SECONDS.check(file.frames / file.samplerate, path)
             samples, rate = file.read(dtype="float32", always_2d=True), file.samplerate
-            missing = missing_end(path, file.frames, len(samples))
+            missing, rest = missing_end(path, file.frames, len(samples)), unread_rest(path, file.frames)
     except DataError as error:
         raise LeftOut("audio cannot be read", str(error)) from error
     if missing:
         raise LeftOut("audio breaks off", f"{path}: {missing}")
+    if rest:
+        raise LeftOut("audio goes on after what is read", f"{path}: {rest}")
     if not len(samples):
         raise LeftOut("audio is empty")
     mixed = (samples * 32768).mean(axis=1)

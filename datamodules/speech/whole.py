@@ -1,6 +1,8 @@
-"""Whether the file of a recording has lost a part, which libsndfile passes over in silence."""
+"""Whether a recording's file has lost a part, or holds more than its header names: libsndfile is silent on both."""
 
+import re
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -10,6 +12,12 @@ LONGEST_PAGE = 65_307
 """Most bytes of a page of Ogg."""
 MP3_FRAME = 1152
 """Most samples of a frame of MP3, which some encoders count in their header without there being any sound in it."""
+MP3_DELAY = 3
+"""Most frames that encoders of MP3 add to the sound, before it and after it, and for the header."""
+TAGS = 1024
+"""Bytes after the samples that are a tag of some program, and hardly a sound."""
+SECOND_FLAC = re.compile(rb"fLaC[\0\x80]\0\0\x22")
+"""Where a stream of FLAC begins, with its block of 34 bytes that says how it is made."""
 KILOBITS = (
     (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0),
     (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0),
@@ -60,7 +68,9 @@ def missing_end(path: Path, named: int, read: int) -> str:
             return _missing_frames(file, named, read)
         found = ""
         if form := CHUNKED.get(start):
-            found = _missing_chunk(file, form, path.stat().st_size)
+            if chunk := _samples_chunk(file, form, path.stat().st_size):
+                begin, size, unknown = chunk
+                found = _missing_bytes(path.stat().st_size - begin, size, unknown)
         elif start == b".snd":  # AU, whose header has no chunks
             begin, size = struct.unpack(">2I", file.read(8).ljust(8, b"\0"))
             found = _missing_bytes(path.stat().st_size - begin, size)
@@ -69,12 +79,36 @@ def missing_end(path: Path, named: int, read: int) -> str:
     return found or (_count(read, named) if read < named else "")
 
 
+def unread_rest(path: Path, named: int) -> str:
+    """What tells that a file holds more sound than its header names, which is all that is read, or nothing.
+
+    After the samples of a WAV, AIFF, AU, CAF or W64 file other chunks may come, a file of Ogg or FLAC has one stream,
+    and an MP3 file with a header has no more frames than it names and encoders add.
+
+    Args:
+        path: the recording.
+        named: samples that libsndfile says it has.
+    """
+    content = path.read_bytes()
+    start = content[:4]
+    if start[:3] == b"ID3" or start[:1] == b"\xff":
+        return _more_frames(content, named)
+    if start in CHUNKED or start == b".snd":
+        return _more_bytes(path, content)
+    streams = 1
+    if start == b"OggS":
+        streams = sum(flags & 2 > 0 for flags in _page_flags(content))
+    elif start == b"fLaC":
+        streams = len(SECOND_FLAC.findall(content))
+    return f"it holds {streams} recordings one after another, and the first is read" if streams > 1 else ""
+
+
 def _count(read: int, named: int) -> str:
     return f"{read:,} of its {named:,} samples are there"
 
 
-def _missing_chunk(file: BinaryIO, form: Chunks, length: int) -> str:
-    """Compare the length that a chunk of samples names with what is left of the file."""
+def _samples_chunk(file: BinaryIO, form: Chunks, length: int) -> tuple[int, int, int] | None:
+    """Where a file's chunk of samples begins, its size, and the size from which on it was not known; None without."""
     file.seek(form.first)
     long_size = 0
     width = struct.calcsize(form.head)
@@ -85,17 +119,53 @@ def _missing_chunk(file: BinaryIO, form: Chunks, length: int) -> str:
             long_size = struct.unpack("<8xQ", file.read(16).ljust(16, b"\0"))[0]
             file.seek(-16, 1)
         elif name[:4] in (b"data", b"SSND"):
-            is_short = width == 8 and not long_size
-            return _missing_bytes(length - file.tell(), long_size or size, UNKNOWN_LENGTH if is_short else 2**63)
+            return file.tell(), long_size or size, UNKNOWN_LENGTH if width == 8 and not long_size else 2**63
         if not 0 <= size < length:
             break
         file.seek(size + -size % form.align, 1)
-    return ""
+    return None
 
 
 def _missing_bytes(left: int, named: int, unknown: int = UNKNOWN_LENGTH) -> str:
     """What is missing of bytes of samples; from `unknown` on, the header does not know how many there are."""
     return f"{left:,} of the {named:,} bytes that its header names are there" if left < named < unknown else ""
+
+
+def _more_bytes(path: Path, content: bytes) -> str:
+    """What follows a file's samples and is neither chunks, nor zeros, nor as short as a tag."""
+    form = CHUNKED.get(content[:4])
+    if form:
+        with path.open("rb") as file:
+            begin, size, unknown = _samples_chunk(file, form, len(content)) or (0, 2**63, 2**63)
+    else:  # AU
+        (begin, size), unknown = struct.unpack(">2I", content[4:12].ljust(8, b"\0")), UNKNOWN_LENGTH
+    rest = content[begin + size :] if size < unknown else b""
+    if len(rest) <= TAGS or not any(rest) or (form and any(_are_chunks(rest[skip:], form) for skip in (size % 2, 0))):
+        return ""
+    return f"{len(rest):,} bytes follow the {size:,} bytes of samples that its header names"
+
+
+def _are_chunks(content: bytes, form: Chunks) -> bool:
+    """Whether the content is one chunk after another, up to a tag."""
+    at, width = 0, struct.calcsize(form.head)
+    while len(content) - at > TAGS:
+        name, size = struct.unpack_from(form.head, content, at)
+        size += 0 if form.counts_head else width
+        if not name[:4].isascii() or not name[:4].decode().isprintable() or name[:4] in CHUNKED or size < width:
+            return False
+        at += size + -size % form.align
+        if at > len(content):
+            return False
+    return True
+
+
+def _page_flags(content: bytes) -> Iterator[int]:
+    """The flags of each page of Ogg, from one page to the next until there is none."""
+    at = 0
+    while content[at : at + 4] == b"OggS" and len(content) > at + 26:
+        yield content[at + 5]
+        lengths = content[at + 27 : at + 27 + content[at + 26]]
+        at += 27 + len(lengths) + sum(lengths)
 
 
 def _missing_pages(file: BinaryIO, length: int) -> str:
@@ -112,25 +182,47 @@ def _missing_frames(file: BinaryIO, named: int, read: int) -> str:
     """Compare an MP3 file with its header; without one, libsndfile guesses the length by the first frame's bit rate."""
     file.seek(0)
     content = file.read()
-    at = 0
-    if content.startswith(b"ID3"):
-        at = 10 + sum(byte << shift for byte, shift in zip(content[6:10], (21, 14, 7, 0), strict=False))
-    if any(tag in content[at : at + 256] for tag in (b"Xing", b"Info", b"VBRI")):
+    if _has_header(content):
         return _count(read, named) if read < named - MP3_FRAME else ""
-    if read >= named and len(_bit_rates(content, at)) > 1:
+    if read >= named and len({kilobits for kilobits, _ in _frames(content)}) > 1:
         return "its bit rate varies and no header has its length; save it as FLAC or WAV"
     return ""
 
 
-def _bit_rates(content: bytes, at: int) -> set[int]:
-    """The bit rates of the frames of an MP3 file, from one frame to the next until there is none."""
-    found = set()
+def _more_frames(content: bytes, named: int) -> str:
+    """Compare the frames of an MP3 file with the samples that its header names."""
+    samples = sum(length for _, length in _frames(content))
+    if not _has_header(content) or samples <= named + MP3_DELAY * MP3_FRAME:
+        return ""
+    return f"its frames have {samples:,} samples, and its header names {named:,}"
+
+
+def _has_header(content: bytes) -> bool:
+    """Whether an MP3 file says how long it is, in its first frame."""
+    at = _after_tags(content, 0)
+    return any(tag in content[at : at + 256] for tag in (b"Xing", b"Info", b"VBRI"))
+
+
+def _after_tags(content: bytes, at: int) -> int:
+    """Where the frames of an MP3 file begin or go on: after tags of ID3."""
+    while content[at : at + 3] in (b"ID3", b"TAG"):
+        if content[at : at + 3] == b"TAG":
+            at += 128
+        else:
+            sizes = zip(content[at + 6 : at + 10], (21, 14, 7, 0), strict=False)
+            at += 10 + sum(byte << shift for byte, shift in sizes)
+    return at
+
+
+def _frames(content: bytes) -> Iterator[tuple[int, int]]:
+    """The bit rate and the samples of each frame of an MP3 file, from one to the next until there is none."""
+    at = _after_tags(content, 0)
     while len(content) - at >= 4 and content[at] == 0xFF and content[at + 1] & 0xE6 == 0xE2:  # of layer III
         version, third = content[at + 1] >> 3 & 3, content[at + 2]
         kilobits = KILOBITS[version == 3][third >> 4]
         rate = (44_100, 48_000, 32_000, 0)[third >> 2 & 3] >> {3: 0, 2: 1}.get(version, 2)
         if not kilobits or not rate:
             break
-        found.add(kilobits)
-        at += (144_000 if version == 3 else 72_000) * kilobits // rate + (third >> 1 & 1)
-    return found
+        samples = MP3_FRAME if version == 3 else MP3_FRAME // 2
+        yield kilobits, samples
+        at = _after_tags(content, at + samples // 8 * 1000 * kilobits // rate + (third >> 1 & 1))

@@ -1,5 +1,6 @@
 """Pictures that nobody vouches for: drawn as a viewer shows them, or refused alone, and nothing else is touched."""
 
+import base64
 import io
 import os
 import struct
@@ -22,6 +23,14 @@ def encoded(image: Image.Image, kind: str, **options) -> bytes:
     out = io.BytesIO()
     image.save(out, kind, **options)
     return out.getvalue()
+
+
+def gray_tiff(data: bytes, bits: int, sample_format: int = 1, photometric: int = 1) -> bytes:
+    """A TIFF of three gray pixels in one row."""
+    tags = [(256, 3), (257, 1), (258, bits), (259, 1), (262, photometric), (273, 8), (277, 1), (278, 1)]
+    tags += [(279, len(data)), (339, sample_format)]
+    end = struct.pack("<H", len(tags)) + b"".join(struct.pack("<2H2I", tag, 3, 1, value) for tag, value in tags)
+    return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + end + bytes(4)
 
 
 @pytest.mark.parametrize(
@@ -67,15 +76,17 @@ def test_gray_of_32_bits_is_refused_whatever_its_values(most: float) -> None:
 @pytest.mark.parametrize(("bits", "signed", "shown"), [(12, False, [0, 128, 255]), (16, True, None), (32, False, None)])
 def test_the_depth_of_a_tiff_says_what_is_white(bits: int, signed: bool, shown: list[int] | None) -> None:
     data = bytes.fromhex("000800fff000" if bits == 12 else "00" * 3 * bits)
-    tags = ((256, 3), (257, 1), (258, bits), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1), (279, len(data)))
-    entries = [*tags, (339, 1 + signed)]
-    end = struct.pack("<H", len(entries)) + b"".join(struct.pack("<2H2I", tag, 3, 1, value) for tag, value in entries)
-    content = b"II*\0" + struct.pack("<I", 8 + len(data)) + data + end + bytes(4)
+    content = gray_tiff(data, bits, sample_format=1 + signed)
     if shown:
         assert np.asarray(decode_image(content, "x"))[0, :, 0].tolist() == shown
     else:
         with pytest.raises(DataError, match="its gray values have 32 bits or a sign"):
             decode_image(content, "x")
+
+
+def test_a_tiff_in_which_white_is_zero_is_shown_so() -> None:
+    content = gray_tiff(struct.pack("<3H", 0, 128 * 257, 65535), 16, photometric=0)
+    assert np.asarray(decode_image(content, "x"))[0, :, 0].tolist() == [255, 127, 0]
 
 
 def test_a_picture_that_needs_a_profile_of_colors_is_one_clear_line() -> None:
@@ -88,7 +99,18 @@ def test_a_drawing_reads_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     for name in (tmp_path / "secret.png", tmp_path / "pipe.png", "/dev/zero"):
         content = SVG.format(f'<image xlink:href="{name}" width="8" height="8"/>').encode()
-        assert draw_svg(content, "x").getcolors() == [(72 * 72, (255, 255, 255))]
+        with pytest.raises(DataError, match=rf"it shows another file, '{name}', and none is read; embed it"):
+            draw_svg(content, "x")
+
+
+def test_what_a_drawing_embeds_is_drawn_and_text_is_refused() -> None:
+    blue = base64.b64encode(encoded(Image.new("RGB", (8, 8), "blue"), "PNG")).decode()
+    for name in ("href", "xlink:href"):
+        content = SVG.format(f'<image {name}="data:image/png;base64,{blue}" width="8" height="8"/><text> </text>')
+        assert draw_svg(content.encode(), "x").getpixel((36, 36)) == (0, 0, 255)
+    for text in ("<text>STOP</text>", "<g><text><tspan>STOP</tspan></text></g>", "<foreignObject>STOP</foreignObject>"):
+        with pytest.raises(DataError, match="it has text, and no fonts are read to draw it"):
+            draw_svg(SVG.format(text).encode(), "x")
 
 
 def test_a_drawing_that_ends_its_decoder_costs_no_other(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Recordings whose files have lost their end are left out, and whole ones never are."""
+"""Recordings whose files have lost their end, or hold more than is read, are left out, and whole ones never are."""
 
 import struct
 from pathlib import Path
@@ -80,3 +80,44 @@ def test_an_mp3_file_without_a_header_is_read_if_its_length_can_be_told(tmp_path
             continue
         with pytest.raises(LeftOut, match="its bit rate varies and no header has its length; save it as FLAC or WAV"):
             read_audio(path)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype", "message"),
+    [
+        ("au", "PCM_16", "80,024 bytes follow the 80,000 bytes of samples that its header names"),
+        ("w64", "FLOAT", "160,136 bytes follow the 160,000 bytes"),
+        ("caf", "PCM_16", "bytes follow the 80,004 bytes"),
+        ("ogg", "VORBIS", "it holds 2 recordings one after another, and the first is read"),
+        ("ogg", "OPUS", "it holds 2 recordings one after another"),
+        ("flac", "PCM_16", "it holds 2 recordings one after another"),
+        ("mp3", "MPEG_LAYER_III", r"its frames have 8\d,\d{3} samples, and its header names 40,000"),
+    ],
+)
+def test_two_recordings_in_one_file_are_left_out(tmp_path: Path, suffix: str, subtype: str, message: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, NOISE, 8000, subtype=subtype)
+    path.write_bytes(path.read_bytes() * 2)
+    with pytest.raises(LeftOut, match=rf"audio goes on after what is read: .*a.{suffix}: .*{message}"):
+        read_audio(path)
+
+
+@pytest.mark.parametrize("named", [2, 30_000])
+def test_a_header_that_names_less_than_there_is_is_no_length(tmp_path: Path, named: int) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, NOISE, 8000)
+    content = path.read_bytes()
+    path.write_bytes(content[:40] + struct.pack("<I", named) + content[44:])
+    with pytest.raises(LeftOut, match=f"{80_000 - named:,} bytes follow the {named:,} bytes of samples"):
+        read_audio(path)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "aiff", "mp3"])
+def test_tags_and_other_chunks_after_the_samples_are_none(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, NOISE[:-1], 8000)
+    content = path.read_bytes()
+    size = struct.pack("<I" if suffix == "wav" else ">I", 3_000)
+    for tail in (b"TAG" + bytes(125), bytes(5_000), b"id3 " + size + b"\1" * 3_000 + b"TAG" + b"x" * 125):
+        path.write_bytes(content + tail)
+        assert len(read_audio(path).samples) == len(NOISE) - 1
