@@ -119,8 +119,13 @@ def _with_references(group: Sequence[RowResults], table: Sequence[RowResults]) -
 def not_run(table: Sequence[RowResults]) -> list[Row]:
     """The rows of the atlas that have no runs, nor has the same method with other settings."""
     rows = [results for results in table if "atlas" in results.row.profiles]
-    run = {_method(results.row) for results in rows if results.records}
+    run = {_method(results.row) for results in rows if results.records or results.is_lost}
     return [results.row for results in rows if not results.records and _method(results.row) not in run]
+
+
+def lost(table: Sequence[RowResults]) -> list[Row]:
+    """The rows of the atlas whose runs all diverged."""
+    return [results.row for results in table if "atlas" in results.row.profiles and results.is_lost]
 
 
 def _method(row: Row) -> tuple[str, Size, str]:

@@ -8,7 +8,9 @@ from typing import Literal
 from benchmark.analysis.effects import Effect, compare
 from benchmark.analysis.findings import of_interest
 from benchmark.analysis.results import RowResults, gather
+from benchmark.analysis.same_data import seeds_of
 from benchmark.analysis.verdicts import decide
+from benchmark.store.diverged import read_diverged
 from benchmark.store.records import FLOAT32, Store
 from benchmark.store.tunings import PRECISION
 
@@ -40,8 +42,6 @@ class Comparison:
 def comparisons(table: Sequence[RowResults], store: Path) -> list[Comparison]:
     """Every row whose runs in another precision a store has, by each of its primary metrics.
 
-    What is kept of a run that diverged does not say its precision; it counts in each that the folder has.
-
     Args:
         table: the rows with their records, of which those in float32 are compared with.
         store: the store of these records, in whose folder `precision` the others are.
@@ -53,13 +53,22 @@ def comparisons(table: Sequence[RowResults], store: Path) -> list[Comparison]:
     records, rows = list(inside.records()), [results.row for results in table]
     found = []
     for precision in dict.fromkeys(record.precision for record in records):
-        others = gather(rows, [one for one in records if one.precision == precision], store=inside)
+        of_precision = [one for one in records if one.precision == precision]
+        lost = [run for run in read_diverged(inside.root) if run.precision == precision]
+        others = gather(rows, of_precision)
         for before, after in zip(table, others, strict=True):
             in_32 = tuple(record for record in before.records if record.precision == FLOAT32)
             data = {record.data_sha256 for record in in_32}
             same = tuple(record for record in after.records if record.data_sha256 in data)
             one = RowResults(before.row, in_32, diverged=before.diverged)
-            other = RowResults(before.row, same, diverged=after.diverged)
+            other = RowResults(before.row, same, diverged=seeds_of(before.row, lost, next(iter(data), None)))
             effects = (compare(one, other, metric) for metric in before.row.config.primary_metrics())
             found += [Comparison(before.row.name, precision, effect) for effect in effects if effect]
     return found
+
+
+def all_diverged(table: Sequence[RowResults], store: Path) -> list[str]:
+    """The names of rows whose runs in another precision all diverged; see `comparisons`."""
+    inside = Store(store / PRECISION)
+    rows = [results.row for results in table]
+    return [results.row.name for results in gather(rows, inside.records(), store=inside) if results.is_lost]

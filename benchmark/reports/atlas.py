@@ -34,8 +34,14 @@ IN_WORDS: dict[Standing, str] = {
 ABSENT = "–"
 
 
-def markdown(found: Sequence[Atlas], waiting: Sequence[Row]) -> str:
-    """The atlas of every data set and size, and the rows that have not been run yet; empty if none has."""
+def markdown(found: Sequence[Atlas], waiting: Sequence[Row], lost: Sequence[Row] = ()) -> str:
+    """The atlas of every data set and size; empty if no row has been run.
+
+    Args:
+        found: the atlases.
+        waiting: the rows that have not been run yet.
+        lost: the rows whose runs all diverged.
+    """
     if not found:
         return ""
     parts = ["# The atlas: ways to regularize an LSTM", HOW_TO_READ]
@@ -45,8 +51,9 @@ def markdown(found: Sequence[Atlas], waiting: Sequence[Row]) -> str:
         parts += [f"![Test metric of each method]({name}-atlas.svg)", methods_table(atlas).markdown()]
         if any(method.tuned for method in atlas.methods):
             parts += [f"![Tuning curves]({name}-tuning.svg)", tuning_table(atlas).markdown()]
-    if waiting:
-        parts.append(f"Not run yet: {'; '.join(as_markdown(_not_run(row)) for row in waiting)}.")
+    for words, rows in (("All runs diverged", lost), ("Not run yet", waiting)):
+        if rows:
+            parts.append(f"{words}: {'; '.join(as_markdown(_without_runs(row)) for row in rows)}.")
     return "\n\n".join(parts) + "\n"
 
 
@@ -126,7 +133,7 @@ def _tuning(method: Method) -> tuple[str, ...]:
     return (*counts, f"{tuned.values[tuned.best]:.{digits}f}", expected, settings)
 
 
-def _not_run(row: Row) -> str:
+def _without_runs(row: Row) -> str:
     if not row.published:
         return f"{row.label} ({row.name})" if row.label else row.name
     labels = {metric.name: metric.label for metric in row.config.shown_metrics()}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from benchmark.analysis.findings import IN_POINTS, RELATIVELY
 from benchmark.analysis.precision import Comparison
-from benchmark.formatting import Table
+from benchmark.formatting import Table, as_markdown
 
 HOW_TO_READ = (
     "Runs of the same rows whose products were made in another precision (`--precision`), beside those in float32. "
@@ -15,13 +15,20 @@ HOW_TO_READ = (
 )
 
 
-def markdown(found: Sequence[Comparison]) -> str:
-    """The table as a page in Markdown; empty if there is nothing to compare."""
-    if not found:
-        return ""
+def markdown(found: Sequence[Comparison], diverged: Sequence[str] = ()) -> str:
+    """The table as a page in Markdown; empty if there are no runs in another precision.
+
+    Args:
+        found: what there is to compare.
+        diverged: the names of rows whose runs in another precision all diverged.
+    """
+    parts = ["# Precision", HOW_TO_READ]
     header = ("row", "precision", "metric", "32", "the other", "change", "in %", "runs", "verdict")
-    table = Table(header, tuple(map(_line, found)))
-    return f"# Precision\n\n{HOW_TO_READ}\n\n{table.markdown()}\n"
+    if found:
+        parts.append(Table(header, tuple(map(_line, found))).markdown())
+    if diverged:
+        parts.append(f"All runs in another precision diverged: {', '.join(map(as_markdown, diverged))}.")
+    return "\n\n".join(parts) + "\n" if len(parts) > 2 else ""
 
 
 def _line(one: Comparison) -> tuple[str, ...]:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmark.analysis.atlas import Atlas, atlases, not_run
+from benchmark.analysis.atlas import Atlas, atlases, lost, not_run
 from benchmark.analysis.evaluations import by_method
-from benchmark.analysis.precision import comparisons
+from benchmark.analysis.precision import all_diverged, comparisons
 from benchmark.analysis.results import RowResults
 from benchmark.files import write_text
 from benchmark.reports import atlas, atlas_figures, figures, precision, speed, surface, tables
@@ -63,7 +63,7 @@ def evaluations(store: Path, folder: Path) -> dict[Path, str]:
 
 def _of_precision(table: Sequence[RowResults], store: Path, folder: Path) -> dict[Path, str]:
     """The table of a store's runs in another precision, by path; nothing if the store has none."""
-    text = precision.markdown(comparisons(table, store))
+    text = precision.markdown(comparisons(table, store), all_diverged(table, store))
     return {folder / "precision.md": text} if text else {}
 
 
@@ -73,7 +73,7 @@ def _draw(table: Sequence[RowResults], found: Sequence[Atlas], folder: Path) -> 
 
 
 def _tables(table: Sequence[RowResults], found: Sequence[Atlas], folder: Path) -> dict[Path, str]:
-    of_methods = atlas.markdown(found, not_run(table))
+    of_methods = atlas.markdown(found, not_run(table), lost(table))
     return {
         **({folder / "atlas.md": of_methods} if of_methods else {}),
         folder / "table.md": tables.markdown(table),

@@ -5,10 +5,11 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmark.files import writable
 from benchmark.store.provenance import describe_commit, is_committed
-from benchmark.store.records import RECORD, run_name
+from benchmark.store.records import FLOAT32, RECORD, run_name
 from benchmark.store.sealed import read_all, read_sealed, write_sealed
 from datamodules.errors import UserError
 
@@ -70,6 +71,8 @@ class DivergedRun:
     """Git commit of the suite, as in a record."""
     finished: str
     """Time of its end, UTC, ISO 8601."""
+    precision: str = FLOAT32
+    """Precision of its products, as in a record; files from before there was a choice have none."""
 
     @property
     def run(self) -> str:
@@ -82,18 +85,18 @@ class DivergedRun:
         return is_committed(self.commit)
 
 
-def keep_diverged(row: str, seed: int, fingerprint: str, data_sha256: str, epoch: int, store: Path) -> None:
-    """Write down that a run has diverged.
+def keep_diverged(store: Path, **run: Any) -> None:
+    """Write down that a run of this code has diverged just now.
+
+    Args:
+        store: the store of the run.
+        run: the other fields of DivergedRun.
 
     Raises:
         UserError: the disk is full, or cannot be written for another reason.
     """
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    run = DivergedRun(
-        row=row, seed=seed, fingerprint=fingerprint, data_sha256=data_sha256, epoch=epoch, commit=describe_commit(),
-        finished=now,
-    )  # fmt: skip
-    write_diverged(run, store)
+    write_diverged(DivergedRun(commit=describe_commit(), finished=now, **run), store)
 
 
 def write_diverged(run: DivergedRun, store: Path) -> None:

@@ -105,7 +105,10 @@ def train_locked(
             metrics, seconds = evaluate(training)
         except Diverged as end:
             if rank() == 0:
-                keep_diverged(row.name, seed, lock.fingerprint, data.sha256, end.epoch, options.store)
+                keep_diverged(
+                    options.store, row=row.name, seed=seed, fingerprint=lock.fingerprint, data_sha256=data.sha256,
+                    epoch=end.epoch, precision=options.precision,
+                )  # fmt: skip
             raise
     arrays = log_probabilities(training.model)
     record = make_record(training, metrics, seconds, checksum_arrays(arrays), command)

@@ -84,8 +84,8 @@ def make_record(row: Row = language_modeling.PTB_SMALL, seed: int = 1, **changes
 
 def diverge(store: Path, record: Record) -> None:
     """Keep in a store that the run of this record diverged, in place of the record."""
-    same = {name: getattr(record, name) for name in ("row", "seed", "fingerprint", "data_sha256", "commit", "finished")}
-    write_diverged(DivergedRun(**same, epoch=2), store)
+    names = ("row", "seed", "fingerprint", "data_sha256", "commit", "finished", "precision")
+    write_diverged(DivergedRun(**{name: getattr(record, name) for name in names}, epoch=2), store)
 
 
 def reference(record: Record, row: Row) -> Reference:

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from support.factories import make_record
 
-from benchmark.analysis.atlas import atlases, not_run
+from benchmark.analysis.atlas import atlases, lost, not_run
 from benchmark.analysis.intervals import Component, difference, interval, seeds
 from benchmark.analysis.results import RowResults, gather
 from benchmark.analysis.verdicts import holm, p_of_difference, p_of_equivalence
@@ -116,6 +116,14 @@ def test_runs_that_diverged_are_counted_beside_the_others() -> None:
     text = report.markdown(atlases(table), not_run(table))
     assert "| my own method | 10, 3 more diverged | 110.0 ± 1.0 | -20.0 |" in text
     assert "Nobody can say yet: my own method." in text
+
+
+def test_a_method_whose_runs_all_diverged_has_been_run() -> None:
+    both = runs({NONE: 130.0, PAPER: 120.0})
+    table = [replace(one, diverged=(1, 2)) if one.row == ZONEOUT else one for one in both]
+    text = report.markdown(atlases(table), not_run(table), lost(table))
+    assert "All runs diverged: zoneout (sotu-zoneout)." in text
+    assert "sotu-zoneout" not in text.partition("Not run yet:")[2]
 
 
 def test_without_runs_there_is_no_atlas() -> None:

@@ -47,12 +47,20 @@ def test_where_runs_of_a_side_diverged_nothing_is_decided(tmp_path: Path, side: 
     keep(tmp_path, IN_32, "32")
     keep(tmp_path / "precision", IN_32, "bf16-mixed")
     for seed in range(4, 9):
-        diverge(tmp_path / side, make_record(ROW, seed))
+        diverge(tmp_path / side, make_record(ROW, seed, precision="32" if side == "." else "bf16-mixed"))
+    diverge(tmp_path / "precision", make_record(ROW, 9, precision="16-mixed"))  # nor does one of a third precision
     diverge(tmp_path / side, make_record(ROW, 9, data_sha256="e" * 64))  # of other data, which does not count
     (found,) = comparisons(read_store([ROW], tmp_path), tmp_path)
     assert (found.verdict, found.effect.interval) == ("undecided", None)
     page = write.tables_and_figures(read_store([ROW], tmp_path), tmp_path, tmp_path)[tmp_path / "precision.md"]
     assert "| +0.0 |  | 3 runs each, 5 more diverged | undecided |" in page
+
+
+def test_a_row_whose_runs_all_diverged_is_named(tmp_path: Path) -> None:
+    keep(tmp_path, IN_32, "32")
+    diverge(tmp_path / "precision", make_record(ROW, 1, precision="bf16-mixed"))
+    page = write.tables_and_figures(read_store([ROW], tmp_path), tmp_path, tmp_path)[tmp_path / "precision.md"]
+    assert page.endswith("\n\nAll runs in another precision diverged: sotu-small.\n")
 
 
 def test_the_table_has_them_and_the_table_of_rows_does_not(tmp_path: Path) -> None:
