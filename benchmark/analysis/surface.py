@@ -14,7 +14,7 @@ from typing import Literal, cast
 import numpy as np
 
 from benchmark.analysis.findings import RELATIVE_INTEREST
-from benchmark.analysis.intervals import Component, Interval, interval
+from benchmark.analysis.intervals import CONFIDENCE, Component, Interval, interval
 from benchmark.analysis.results import Sample
 from benchmark.analysis.verdicts import decide
 from benchmark.formatting import count
@@ -111,12 +111,16 @@ class Surface:
         return Component(squares / degrees, degrees) if squares else None
 
     def interval(self, point: Point) -> Interval | None:
-        """The 95 % interval over seeds of a point's change; None if there is no spread over seeds or runs diverged."""
+        """The 95 % interval over seeds of a point's change; None if there is no spread over seeds or runs diverged.
+
+        The best of many probabilities is easily too good, and hardly ever too bad. Of two, an interval at 95 % for each
+        covers what it says all the same; of more, that of each is at 1 - 0.1 / probabilities.
+        """
         if self.spread is None or point.diverged:
             return None
         runs = [len(point.without.values), len(point.samples[point.rate].values)]
         error = Component(self.spread.variance * sum(1 / each for each in runs), self.spread.degrees)
-        return interval(point.change, error)
+        return interval(point.change, error, max(CONFIDENCE, 1 - 2 * (1 - CONFIDENCE) / (len(point.samples) - 1)))
 
     def pays(self, point: Point) -> bool | None:
         """Whether dropout lowers perplexity: the interval is above zero and reaches the smallest gain of interest.

@@ -3,12 +3,13 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from support.factories import diverge, make_record
 
 from benchmark.analysis.names import short_names
-from benchmark.analysis.results import gather
-from benchmark.analysis.surface import Surface, as_text, surfaces
+from benchmark.analysis.results import Sample, gather
+from benchmark.analysis.surface import Point, Surface, as_text, surfaces
 from benchmark.grid.surface import changes_for, runs_of
 from benchmark.reports import figures
 from benchmark.reports import surface as report
@@ -98,6 +99,21 @@ def test_the_spread_is_pooled_over_all_points_and_decides() -> None:
     assert (found.pays(small), found.pays(large)) == (None, True)
     assert found.pays_at(1.0) == [256]
     assert report.in_words(found) == "- On the whole text dropout starts to pay at 256 units."
+
+
+@pytest.mark.parametrize("rates", [1, 2, 4, 8])
+def test_the_interval_of_the_best_of_several_probabilities_covers_what_it_says(rates: int) -> None:
+    """Dropout changes nothing here: the best probability only seems better than none."""
+    generator, covered, times = np.random.default_rng(rates), 0, 1500
+    logs = 0.01 * generator.standard_normal((times, 4, rates + 1, 2))  # of four parts of the text, two seeds each
+    for drawn in 100 * np.exp(logs):
+        points = [
+            Point(64, part, {rate / 10: Sample.of(dict(enumerate(map(float, at)))) for rate, at in enumerate(of)})
+            for part, of in enumerate(drawn, 1)
+        ]
+        low, high = Surface("text", tuple(points)).interval(points[0])
+        covered += low <= 0 <= high
+    assert covered / times == pytest.approx(0.96, abs=0.02)
 
 
 def test_runs_of_another_precision_are_said() -> None:
