@@ -11,7 +11,7 @@ EOS = "<eos>"
 UNK = "<unk>"
 """Stands for every word outside the vocabulary."""
 
-_EOS = re.compile(re.escape(EOS), re.IGNORECASE)
+_EOS, _UNK = (re.compile(re.escape(mark), re.IGNORECASE) for mark in (EOS, UNK))
 _INVISIBLE = re.compile(
     "[\x01-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b"
     "\u200e\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3"
@@ -52,6 +52,11 @@ class Vocabulary:
         """Ids of tokens, that of `<unk>` for words outside the vocabulary."""
         unknown = self.ids[UNK]
         return [self.ids.get(token, unknown) for token in tokens]
+
+
+def with_unk(text: str) -> str:
+    """A text whose unknown words are marked `<unk>` in lower case, as in the vocabulary."""
+    return _UNK.sub(UNK, text) if "<" in text else text
 
 
 def without_eos(line: str, place: str) -> tuple[str, bool]:

@@ -10,10 +10,11 @@ from datamodules.errors import DataError
 from datamodules.vocabulary import EOS, UNK
 
 _WORD = regex.compile(
-    r"<unk>|[\p{L}\p{N}][\p{L}\p{N}\p{M}\u200c\u200d]*(?:[-'.,][\p{L}\p{N}][\p{L}\p{N}\p{M}\u200c\u200d]*)*"
+    r"<unk>|[\p{L}\p{N}][\p{L}\p{N}\p{M}\u200c\u200d]*"
+    r"(?:(?:[-'.]|(?<=\p{N}),(?=\p{N}))[\p{L}\p{N}][\p{L}\p{N}\p{M}\u200c\u200d]*)*"
 )
 _LETTER = r"(?:\p{L}[\p{M}\u200c\u200d]*)"
-_TREEBANK = regex.compile(rf"n't\b|'{_LETTER}+|[$%]|\d[\d,.]*|{_LETTER}+?(?=n't\b)|{_LETTER}+(?:-{_LETTER}+)*")
+_TREEBANK = regex.compile(rf"<unk>|n't\b|'{_LETTER}+|[$%]|\d[\d,.]*|{_LETTER}+?(?=n't\b)|{_LETTER}+(?:-{_LETTER}+)*")
 _UNSPACED = {
     "CJK": 3.0,
     "HIRAGANA": 3.0,

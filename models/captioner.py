@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from datamodules.base import IGNORE_INDEX
+from datamodules.captioning.features import LEAST_DEVIATION
 from datamodules.errors import UserError
 from datamodules.vocabulary import EOS, UNK
 from models.backbone import BackboneArguments, State, initialize_uniform
@@ -100,7 +101,7 @@ class Captioner(TokenModel):
     def look(self, features: Tensor) -> State:
         """State of the backbone after pictures with these vectors [batch, feature_size]."""
         # A unit that is the same in every training picture has no deviation, and tells nothing.
-        normalized = (features - self.feature_mean) / self.feature_deviation.clamp(min=1e-3)
+        normalized = (features - self.feature_mean) / self.feature_deviation.clamp(min=LEAST_DEVIATION)
         state: State = self.decoder.backbone(self.projection(normalized)[None])[1]
         return state
 

@@ -197,6 +197,6 @@ def score(translations: Sequence[Translation], language: str) -> Evaluation:
     signatures = {"bleu_signature": bleu.signature, "bleu_tokenized_signature": of_tokens.signature}
     return Evaluation(
         {"test_bleu": bleu.score, "test_bleu_tokenized": of_tokens.score},
-        {**signatures, "samples": samples},
+        {**signatures, "samples": samples, **({"bleu_remarks": bleu.remarks} if bleu.remarks else {})},
         {"test_bleu": bleu.counts, "test_bleu_tokenized": of_tokens.counts, "hypotheses": np.array(hypotheses)},
     )

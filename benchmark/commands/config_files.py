@@ -86,6 +86,9 @@ class ConfigFile:
         for name, value in self._values.items():
             if isinstance(options[name], ActionYesNo) and not isinstance(value, bool):
                 raise UserError(f"{self}: {name}: expected true or false, got {value!r}")
+            if isinstance(value, bool) and not isinstance(options[name], ActionYesNo):
+                word = self.words[name]
+                raise UserError(f"{self}: {name}: YAML takes {word} for {str(value).lower()}; write '{word}' in quotes")
             if options[name].nargs in ("+", "*") and not isinstance(value, list):
                 raise UserError(f"{self}: {name}: expected a list, got {value!r}")
             try:

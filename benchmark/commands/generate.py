@@ -119,6 +119,7 @@ def caption(
         rows_file: Python file with rows of your own.
     """
     from benchmark.reports.contact_sheets import Captioned, contact_sheet, save
+    from datamodules.captioning.features import known_as, read_feature_file
     from datamodules.captioning.images import Picture, picture_file
     from models.captioner import caption as caption_pictures
     from models.inputs import picture_vectors
@@ -127,11 +128,12 @@ def caption(
     refuse_lost("--draw", draw, [*images, features])
     loaded = _load(row, seed, store, rows_file, "Captioner")
     assert isinstance(loaded, LoadedCaptioner)
+    ids = read_feature_file(features).rows if features else {}
     readable: list[tuple[Path, Picture]] = []
     broken: list[str] = []
     for path in images:
         try:
-            picture = picture_file(path)
+            picture = picture_file(path, known_as(path, ids))
             picture.read()
             readable.append((path, picture))
         except DataError as error:  # which costs this one picture

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.sharing import own_inputs
+from benchmark.sharing import own_inputs, own_texts
 from benchmark.sharing.evaluation import Outcome, finished_record
 from benchmark.sharing.methods import candidates, language_model
 from benchmark.sharing.options import Inputs
@@ -59,7 +59,7 @@ def evaluate_inputs(
     if isinstance(loaded, LoadedLanguageModel):
         way = _method(method, settings)
         text, notes = _read_text(inputs, running, data)
-        outcome = own_inputs.evaluate_text(loaded, text, notes, way)
+        outcome = own_texts.evaluate_text(loaded, text, notes, way)
         return _with_seen(outcome, lambda config: note_sentences(text, config, data), trained, inputs)
     if inputs.text:
         raise UserError(f"--text is for language models and translators; give a {loaded.saved.kind} a --source")
@@ -73,7 +73,7 @@ def evaluate_inputs(
 
 def _read_text(inputs: Inputs, running: bool, data: Path) -> tuple[str, list[str]]:
     """The text that a language model is evaluated on, and remarks."""
-    return own_inputs.read_text(inputs.text, running) if inputs.text else own_inputs.text_of(inputs.source, data)
+    return own_texts.read_text(inputs.text, running) if inputs.text else own_texts.text_of(inputs.source, data)
 
 
 def _with_seen(outcome: Outcome, note: Callable[[Any], list[str]], trained: Trained, inputs: Inputs) -> Outcome:

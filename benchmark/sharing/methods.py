@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from benchmark.sharing.evaluation import Outcome, own_data
-from benchmark.sharing.own_inputs import perplexity
+from benchmark.sharing.own_texts import perplexity
 from benchmark.store.evaluations import EvaluationRecord
 from benchmark.store.provenance import describe_commit, describe_processor, describe_versions
 from benchmark.store.records import Record

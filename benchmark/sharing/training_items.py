@@ -14,6 +14,7 @@ from datamodules.sources import sha256_of
 from datamodules.speech.corpus import Utterance
 from datamodules.speech.sources import ESPEAK
 from datamodules.text import lines_of
+from datamodules.translation.encoded_pairs import WithoutEos
 from datamodules.translation.sources import Pairs, read_parallel_text
 
 
@@ -29,14 +30,20 @@ def note_sentences(text: str, config: LanguageModelConfig, data: Path) -> list[s
 
 def note_pairs(pairs: Pairs, config: TranslationConfig, data: Path) -> list[str]:
     """A note on the sentence pairs that the model was trained on; none if there are none."""
-    own = list(pairs)
+    own = [_by_words(pair) for pair in WithoutEos(pairs, "")]
     wanted = set(own)
     try:
         text = read_parallel_text(config.source, data, (config.source_language, config.target_language))
-        known = {pair for pair in text.splits["train"] if pair in wanted}
+        known = {pair for one in WithoutEos(text.splits["train"], "") if (pair := _by_words(one)) in wanted}
     except UserError:
         return []
     return _note(sum(pair in known for pair in own), len(own), "pairs")
+
+
+def _by_words(pair: tuple[str, str]) -> tuple[str, str]:
+    """A pair whose words are one space apart."""
+    source, target = (" ".join(side.split()) for side in pair)
+    return source, target
 
 
 def note_pictures(examples: Sequence[Example], config: CaptionConfig, data: Path) -> list[str]:

@@ -28,6 +28,8 @@ PICTURES_AT_ONCE = 100
 """Test pictures captioned at once."""
 CAPTIONS_AT_ONCE = 256
 """Captions evaluated at once."""
+NAME_BYTES = 100
+"""Most bytes of a folder's name that stand in the name of the file with the vectors of its pictures."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,8 @@ class CaptionData(TaskData):
             pictures = list({one.picture.id: one.picture for split in SPLITS for one in self.examples[split]}.values())
             known = self.source in NAMED
             place = Path(self.source).resolve()
-            name = self.source if known else f"{place.name}-{hashlib.sha256(str(place).encode()).hexdigest()[:8]}"
+            begin = place.name.encode()[:NAME_BYTES].decode(errors="ignore")
+            name = self.source if known else f"{begin}-{hashlib.sha256(str(place).encode()).hexdigest()[:8]}"
             self._features = features_of(pictures, self.feature_source, self.data, name)
         return self._features
 

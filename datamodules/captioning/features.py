@@ -4,7 +4,7 @@ import hashlib
 import logging
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ from datamodules.text import opened, read_json
 BATCH = 64
 """Pictures in memory at once while features are extracted."""
 ROWS = 4096
-"""Records of a file written at once."""
+"""Records of a file written, or looked at, at once."""
+LEAST_DEVIATION = 1e-3
+"""Least deviation from picture to picture that a captioner scales a value of the vectors by."""
 
 logger = logging.getLogger(__name__)
 
@@ -194,6 +196,11 @@ def read_feature_file(path: Path) -> Features:
             ids = np.char.decode(ids, "utf-8")
         if table.dtype.kind not in "fiub" or not _is_finite(table):
             raise ValueError(f"features of {table.dtype}: expected real numbers, all finite in single precision")
+        if _is_flat(table):
+            raise ValueError(
+                f"its vectors differ by less than {LEAST_DEVIATION}, to which a captioner is blind; multiply them by a "
+                "constant"
+            )
         if twice := [id for id, count in Counter(map(str, ids)).items() if count > 1]:
             raise ValueError(f"{twice[0]!r} is among its ids twice")
         if _checksum(path, right) != sha256:
@@ -217,6 +224,13 @@ def _is_finite(table: np.ndarray) -> bool:
         return all(bool(np.isfinite(block).all()) for block in blocks)
 
 
+def _is_flat(table: np.ndarray) -> bool:
+    """Whether half of the values that differ from picture to picture hardly do, by the first pictures of the file."""
+    deviations = table[:ROWS].astype(np.float64).std(axis=0)
+    own = deviations[deviations > 0]
+    return bool(own.size and np.median(own) < LEAST_DEVIATION)
+
+
 def features_of(pictures: Sequence[Picture], source: str, data: Path, name: str) -> Features:
     """Vectors of pictures by the name of a network or the path of a feature file.
 
@@ -233,6 +247,13 @@ def features_of(pictures: Sequence[Picture], source: str, data: Path, name: str)
         network = NETWORKS[source](data)
         return extract(pictures, network, data / "features" / f"{name}-{network.name}-{network.sha256[:12]}.npy")
     return given_features(pictures, Path(source))
+
+
+def known_as(path: Path, ids: Iterable[str]) -> str:
+    """The longest of some names that the path of a picture ends in, such as `sub/1.jpg`; its file's name without."""
+    known, parts = set(ids), path.absolute().parts
+    ends = ("/".join(parts[place:]) for place in range(len(parts)))
+    return next((end for end in ends if end in known), path.name)
 
 
 def given_features(pictures: Sequence[Picture], source: Path) -> Features:

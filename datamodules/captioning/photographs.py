@@ -21,7 +21,8 @@ from datamodules.vocabulary import invisible, note_ends, note_invisible, without
 
 # Flickr8k, as its authors publish it and as it is passed on.
 _PICTURES = ("Images", "images", "Flicker8k_Dataset", "Flickr8k_Dataset")
-_CAPTION_FILES = ("captions.txt", "Flickr8k.token.txt", "Flickr8k_text/Flickr8k.token.txt")
+_AUTHORS = "Flickr8k_text"
+_CAPTION_FILES = ("captions.txt", "Flickr8k.token.txt", f"{_AUTHORS}/Flickr8k.token.txt")
 _SPLIT_FILES = {
     split: f"Flickr_8k.{name}Images.txt" for split, name in zip(SPLITS, ("train", "dev", "test"), strict=True)
 }
@@ -68,7 +69,7 @@ def read_flickr(folder: Path, limit: int | None = None) -> CaptionSet:
             files[name] = there.find(written, place)
         captions[name].append(caption)
     chosen = sorted(captions)[:limit]
-    usual = {} if limit else _usual_splits(path.parent, there)
+    usual = {} if limit else _usual_splits(folder, there)
     where = usual or {name: split_of(name) for name in chosen}
     if missing := [name for name in chosen if name in where and not files[name].is_file()]:
         raise DataError(
@@ -121,8 +122,11 @@ def _caption_lines(path: Path, notes: list[str]) -> Iterator[tuple[str, str, str
         rows += 1
         numbered += last == 1 and len(row) > 2 and row[1].strip().isdigit()
         yield place, values["image"], values["caption"]
-    if rows and numbered == rows:
-        raise DataError(f"{path}: all captions begin with a number; call its columns image,comment_number,comment")
+    if 2 * numbered > rows:
+        raise DataError(
+            f"{path}: {numbered:,} of {rows:,} captions begin with a number and a comma; if it is no part of them, "
+            "give the file the header image,comment_number,comment"
+        )
     notes += note_lone_marks(path, lone_marks)
 
 
@@ -135,26 +139,30 @@ def _header(line: str, place: str) -> tuple[str, list[str] | None]:
 
 
 def _usual_splits(folder: Path, pictures: NamedFiles) -> dict[str, str]:
-    """Picture to split as the data set's own files have it; empty if none of them is there.
+    """Picture to split as the data set's own files have it, in the folder or in Flickr8k_text; empty without them.
 
     Raises:
-        DataError: some of them are there and others not, a picture is in two splits, or it is not there.
+        DataError: some of them are there and others not, or twice, a picture is in two splits, or it is not there.
     """
     right = "the usual splits need their three lists and all pictures; remove the lists to split by a hash of the name"
-    absent = [file for file in _SPLIT_FILES.values() if not (folder / file).is_file()]
-    if len(absent) == len(_SPLIT_FILES):
+    places = {split: [folder / file, folder / _AUTHORS / file] for split, file in _SPLIT_FILES.items()}
+    lists = {
+        split: path
+        for split, paths in places.items()
+        if (path := only_one(folder, [path for path in paths if path.is_file()], f"names of {split} pictures"))
+    }
+    if not lists:
         return {}
-    if absent:
-        raise DataError(f"{folder} has no {' and no '.join(absent)}; {right}")
+    if absent := [file for split, file in _SPLIT_FILES.items() if split not in lists]:
+        raise DataError(f"{next(iter(lists.values())).parent} has no {' and no '.join(absent)}; {right}")
     found: dict[str, str] = {}
-    for split, file in _SPLIT_FILES.items():
-        for number, line in read_lines(folder / file):
-            place = f"{folder / file}, line {number}"
-            for name in line.split():
-                if found.setdefault(str(PurePosixPath(name)), split) != split:
-                    raise DataError(f"{place}: {name} is in the {found[str(PurePosixPath(name))]} set already")
-                if not pictures.find(name, place).is_file():
-                    raise DataError(f"{place}: {name} is not in {pictures.folder}; {right}")
+    for split, path in lists.items():
+        for number, line in read_lines(path):
+            name, place = line.strip(), f"{path}, line {number}"
+            if found.setdefault(str(PurePosixPath(name)), split) != split:
+                raise DataError(f"{place}: {name} is in the {found[str(PurePosixPath(name))]} set already")
+            if not pictures.find(name, place).is_file():
+                raise DataError(f"{place}: {name} is not in {pictures.folder}; {right}")
     return found
 
 

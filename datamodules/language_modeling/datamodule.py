@@ -16,6 +16,9 @@ from datamodules.language_modeling.sources import PENN_TREEBANK, SPLITS, STATE_O
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 from datamodules.words import require_words
 
+NOTED_REST = 0.01
+"""Share of the training text that fills no window, from which on it is said."""
+
 EVALUATION_WINDOW = 500
 """Time steps evaluated at once. State is carried, so any window gives the same perplexity; long ones are faster."""
 
@@ -121,6 +124,11 @@ class LanguageModelingData(TaskData):
             self._cut()
         for split in ("train", "validation"):
             self._parallel(split)
+        every = len(self.tokens["train"])
+        if (rest := every - self.units_per_epoch) > NOTED_REST * every:
+            window = f"{self.batch_size} x {self.unroll}"
+            note = f"train: {rest:,} of {every:,} tokens fill no window of {window} and are not trained on"
+            self.read = {**self.read, "notes": [*self.read["notes"], note]}
 
     def _cut(self) -> None:
         """Keep the first sentences of the training text, up to the end of the one that completes the fraction."""

@@ -19,6 +19,7 @@ from datamodules.vocabulary import (
     note_ends,
     note_invisible,
     note_shared,
+    with_unk,
     without_eos,
 )
 
@@ -118,7 +119,7 @@ class Corpus:
 
 def tokens_of(text: str) -> list[str]:
     """The words of a text, one sentence a line, as they are written, with one `<eos>` after each line."""
-    return text.replace("\n", f" {EOS} ").split()
+    return with_unk(text).replace("\n", f" {EOS} ").split()
 
 
 def read_corpus(source: str, data: Path) -> Corpus:

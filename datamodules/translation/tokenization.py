@@ -12,7 +12,7 @@ from typing import Any
 from sacremoses import MosesDetokenizer, MosesTokenizer
 
 from datamodules.errors import DataError, damaged
-from datamodules.vocabulary import UNK
+from datamodules.vocabulary import UNK, with_unk
 
 MOSES = "13a"
 """Rules by which sacrebleu splits text into words for BLEU, where words are those of Moses otherwise."""
@@ -51,7 +51,7 @@ def tokenize(text: str, language: str) -> list[str]:
         DataError: there are no rules for a language that is written without spaces.
     """
     split = _splitter(language)
-    if UNK not in text:
+    if UNK not in (text := with_unk(text)):
         return split(text)
     return [word for piece in re.split(f"({UNK})", text) for word in ([UNK] if piece == UNK else split(piece))]
 

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -136,6 +137,22 @@ def test_the_test_set_of_a_folder_that_has_splits_is_evaluated(trained, rnnreg, 
     seen = sum(picture_file(folder / "Images" / name).stamp in stamps for name in lists["test"])
     assert seen
     assert f"rnnreg: {seen} of 3 pictures are in the training set of the model\n" in err
+    for name in lists["test"]:
+        text = (folder / "captions.txt").read_text().splitlines()
+        (folder / "captions.txt").write_text("\n".join(line for line in text if not line.startswith(name)))
+    code, _, err = rnnreg("evaluate", "captions", "--source", folder, *trained.places)
+    assert code == 1
+    assert "there is no picture with a caption in its test set; give the pictures to be evaluated the split test" in err
+
+
+def test_without_a_recording_of_the_test_set_that_can_be_used_nothing_is_evaluated(trained, rnnreg, tmp_path) -> None:
+    folder = shutil.copytree(trained.folder / "tones", tmp_path / "tones")
+    for line in (folder / "transcripts.tsv").read_text().splitlines():
+        if line.endswith("test"):
+            (folder / "labels" / Path(line.split("\t")[0]).with_suffix(".txt").name).unlink()
+    code, _, err = rnnreg("evaluate", "frames", "--source", folder, *trained.places)
+    assert code == 1
+    assert "no test utterance can be used (" in err
 
 
 def test_recordings_without_splits_are_all_evaluated_and_those_trained_on_are_counted(

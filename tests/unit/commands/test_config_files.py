@@ -134,6 +134,7 @@ def test_the_command_of_a_run_gives_its_options_again(called) -> None:
         ("threads: many", "FILE: threads: expected a whole number >0, got many"),
         ("dropout: [0.3]", "FILE: dropout: expected float, got [0.3]"),
         ("layer_norm: 3", "FILE: layer_norm: expected true or false, got 3"),
+        ("wandb: off", "FILE: wandb: YAML takes off for false; write 'off' in quotes"),
         ("seed: {a: 1}", "FILE: seed: expected a whole number >=0, got {'a': 1}"),
         ("seed:", "FILE: seed: expected a whole number >=0, got None"),
         ("seed: .inf", "FILE: seed: expected a whole number >=0, got inf"),

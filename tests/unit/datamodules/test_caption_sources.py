@@ -1,6 +1,7 @@
 """Pictures and captions as data sets publish them: OpenMoji, Flickr8k, Karpathy's files."""
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -124,6 +125,18 @@ def test_flickr_takes_the_usual_splits_when_they_are_whole(picture_folder: Path)
     assert found.splits["test"][0].picture.id == "050.png"
     assert "Flickr_8k.trainImages.txt" in found.details["split"]
     assert found.has_splits
+    (picture_folder / "Flickr8k_text").mkdir()
+    for name in ("train", "dev", "test"):  # as in the archive of the authors
+        (picture_folder / f"Flickr_8k.{name}Images.txt").rename(
+            picture_folder / f"Flickr8k_text/Flickr_8k.{name}Images.txt"
+        )
+    assert read_flickr(picture_folder).splits["test"][0].picture.id == "050.png"
+    shutil.copy(picture_folder / "Flickr8k_text/Flickr_8k.testImages.txt", picture_folder)
+    with pytest.raises(DataError, match=r"names of test pictures in Flickr_8k.testImages.txt and Flickr8k_text/Flickr"):
+        read_flickr(picture_folder)
+    for name in ("train", "dev"):
+        shutil.copy(picture_folder / f"Flickr8k_text/Flickr_8k.{name}Images.txt", picture_folder)
+    shutil.rmtree(picture_folder / "Flickr8k_text")
     with (picture_folder / "Flickr_8k.testImages.txt").open("a") as file:
         file.write("more.png\n")
     with pytest.raises(DataError, match=r"testImages.txt, line 11: more.png is not in .*Images; .* remove the lists"):
@@ -131,6 +144,15 @@ def test_flickr_takes_the_usual_splits_when_they_are_whole(picture_folder: Path)
     (picture_folder / "Flickr_8k.devImages.txt").unlink()
     with pytest.raises(DataError, match=r"has no Flickr_8k.devImages.txt; the usual splits need their three lists"):
         read_flickr(picture_folder)
+
+
+def test_names_in_the_lists_of_splits_may_have_spaces(picture_folder: Path) -> None:
+    (picture_folder / "Images/000.png").rename(picture_folder / "Images/a b.png")
+    text = (picture_folder / "captions.txt").read_text()
+    (picture_folder / "captions.txt").write_text(text.replace("000.png", "a b.png"))
+    for name, listed in (("train", "a b.png\n"), ("dev", "001.png\n"), ("test", "002.png\n")):
+        (picture_folder / f"Flickr_8k.{name}Images.txt").write_text(listed)
+    assert [one.picture.id for one in read_flickr(picture_folder).splits["train"]] == ["a b.png"]
 
 
 def test_flickr_token_files_and_captions_without_quotes(picture_folder: Path) -> None:

@@ -129,7 +129,8 @@ def test_columns_of_captions_are_those_that_the_header_names(tmp_path: Path, tex
     ("text", "message"),
     [
         ("id,image,caption\n0,a.png,A box\n", r"captions.txt, line 1: the header has a column 'id'"),
-        ("a.png,0,A box\na.png,1,Red\n", "begin with a number; call its columns image,comment_number,comment"),
+        ("a.png,0,A box\na.png,1,Red\n", "2 of 2 captions begin with a number and a comma; if it is no part of"),
+        ("a.png,0,A box\na.png,1 Red\na.png,2,Blue\n", "2 of 3 captions begin with a number and a comma"),
         ("caption,image\nA box, red,a.png\n", r"captions.txt, line 2: expected caption,image"),
     ],
 )

@@ -1,5 +1,6 @@
 """Streams, windows and sources."""
 
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -110,6 +111,14 @@ def test_a_text_folder_is_read_with_its_own_vocabulary(text_folder) -> None:
     assert set(data.vocabulary.words) == {"the", "dog", "cat", "sees", "hears", "you", EOS, UNK}
     assert len(data.tokens["test"]) == 31 * 5
     assert data.units_per_epoch == (200 * 5 // 2 - 1) // 4 * 4 * 2
+
+
+def test_the_part_of_a_text_that_fills_no_window_is_counted(text_folder) -> None:
+    shutil.copy(text_folder / "train.txt", text_folder / "valid.txt")
+    data = LanguageModelingData(str(text_folder), text_folder, batch_size=2, unroll=260)
+    data.setup()
+    note = "train: 480 of 1,000 tokens fill no window of 2 x 260 and are not trained on"
+    assert note in data.details["notes"]
 
 
 @pytest.mark.parametrize(

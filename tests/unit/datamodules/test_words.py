@@ -8,6 +8,8 @@ import regex
 
 from datamodules.captioning.examples import words
 from datamodules.errors import DataError
+from datamodules.language_modeling.sources import sentences, tokens_of
+from datamodules.translation.tokenization import tokenize
 from datamodules.vocabulary import EOS, UNK, invisible, without_eos
 from datamodules.words import require_words, words_of
 
@@ -21,6 +23,10 @@ from datamodules.words import require_words, words_of
         ("যুক্তি, தமிழ்", ["যুক্তি", "தமிழ்"]),
         ("x\u0323 und Grün_weiß", ["x\u0323", "und", "Grün", "weiß"]),
         ("a <unk> dog", ["a", UNK, "dog"]),
+        (
+            "a dog,running fast,1,200 miles at www.a.org",
+            ["a", "dog", "running", "fast", "1,200", "miles", "at", "www.a.org"],
+        ),
     ],
 )
 def test_words_keep_their_marks(text: str, expected: list[str]) -> None:
@@ -69,6 +75,12 @@ def test_an_end_that_is_there_is_taken() -> None:
     for line, word in (("A dog runs.<eos>", "runs.<eos>"), ("a <EOS>.", "<EOS>."), (" a<Eos>b <eos>", "a<Eos>b")):
         with pytest.raises(DataError, match=rf"x, line 3: <eos> stands within '{re.escape(word)}'; put a space before"):
             without_eos(line, "x, line 3")
+
+
+def test_the_mark_of_unknown_words_may_be_in_capitals() -> None:
+    assert tokens_of("the <UNK> <Unk>\nUNK\n") == ["the", UNK, UNK, EOS, "UNK", EOS]
+    assert tokenize("go <UNK>!", "en") == ["go", UNK, "!"]
+    assert [" ".join(words) for words in sentences("The <UNK> is.")] == ["the <unk> is"]
 
 
 def test_all_that_unicode_shows_nothing_for_is_invisible() -> None:

@@ -23,6 +23,13 @@ def test_counts_of_each_sentence_by_hand() -> None:
     )
 
 
+def test_outputs_of_fewer_than_four_words_are_remarked() -> None:
+    assert corpus_bleu(["red box here", "a cat"], [["red box here"], ["a cat"]]).remarks == [
+        "no output has four words, so that BLEU is 0 whatever they say"
+    ]
+    assert corpus_bleu(HYPOTHESES, REFERENCES).remarks == []
+
+
 def test_tokenized_text_is_split_at_spaces_alone() -> None:
     found = corpus_bleu(["a dog, barks at me"], [["a dog , barks at me"]], tokenized=True)
     assert found.counts.tolist() == [[4, 2, 1, 0, 5, 4, 3, 2, 5, 6]]
