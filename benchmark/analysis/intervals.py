@@ -67,10 +67,28 @@ def items(influences: Sequence[np.ndarray]) -> Component:
 
 
 def difference(before: Component, after: Component) -> Component:
-    """The error of the difference of two independent means (Welch 1947, degrees of freedom by Satterthwaite 1946)."""
-    variance = before.variance + after.variance
-    spread = before.variance**2 / before.degrees + after.variance**2 / after.degrees
-    return Component(variance, variance**2 / spread if spread else math.inf)
+    """The error of the difference of two independent means (Welch 1947); see `welch_degrees`."""
+    if before.variance and after.variance:
+        variances = before.variance, after.variance
+        return Component(sum(variances), float(welch_degrees(variances, (before.degrees, after.degrees))))
+    return next((side for side in (before, after) if side.variance), Component(0.0, math.inf))
+
+
+def welch_degrees(variances: Sequence[float | np.ndarray], degrees: Sequence[float]) -> np.ndarray:
+    """Degrees of freedom of the difference of two independent means, by Satterthwaite (1946) where they hold.
+
+    Of two runs beside ten, Satterthwaite's interval misses the truth in 10 % of repetitions rather than 5 %: where the
+    two happen to be alike, all degrees seem to be those of the ten. Hence there are at most 1 + a/b times the fewer
+    degrees a, which for sides of equal numbers is the most there can be, and less the further the numbers are apart.
+
+    Args:
+        variances: of either mean, numbers or arrays above 0.
+        degrees: of either variance.
+    """
+    fewer, more = sorted(degrees)
+    shares = sum(variance**2 / count for variance, count in zip(variances, degrees, strict=True))
+    found = np.square(sum(variances)) / np.maximum(shares, np.finfo(float).tiny)
+    return np.minimum(found, fewer * (1 + fewer / more))
 
 
 def seeds_and_items(over_seeds: Component, over_items: Component) -> Component:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from benchmark.analysis.intervals import CONFIDENCE, Component, Interval
+from benchmark.analysis.intervals import CONFIDENCE, Component, Interval, welch_degrees
 
 Verdict = Literal["reproduced", "contradicted", "equivalent", "undecided"]
 
@@ -94,8 +94,7 @@ def power(
         for variance, count in zip(true, counts, strict=True)
     )
     variance = np.maximum(before + after, np.finfo(float).tiny)
-    shares = before**2 / (counts[0] - 1) + after**2 / (counts[1] - 1)
-    degrees = variance**2 / np.maximum(shares, np.finfo(float).tiny)  # Satterthwaite's
+    degrees = welch_degrees((before, after), [count - 1 for count in counts])
     return float(np.mean(change > stats.t.ppf((1 + confidence) / 2, degrees) * np.sqrt(variance)))
 
 

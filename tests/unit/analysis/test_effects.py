@@ -49,7 +49,7 @@ def test_runs_of_one_seed_are_not_paired() -> None:
 def test_an_effect_is_shown_with_its_interval_and_both_numbers_of_runs() -> None:
     effect = compare(results_of(PLAIN, 100, 102), results_of(REGULARIZED, 89, 90, 91), TEST)
     assert effect is not None
-    half = stats.t.ppf(0.975, (1 + 1 / 3) ** 2 / (1 + 1 / 18)) * math.sqrt(1 + 1 / 3)
+    half = stats.t.ppf(0.975, 1 * (1 + 1 / 2)) * math.sqrt(1 + 1 / 3)
     assert effect.interval == pytest.approx((-11 - half, -11 + half))
     assert effect.gain(effect.interval) == pytest.approx((11 - half, 11 + half))
     assert effect.show() == f"-11.0 ({-11 - half:+.1f} to {-11 + half:+.1f})"
