@@ -63,7 +63,7 @@ class SpeechConfig(Config):
     layers: int = 2
     """Recurrent layers; with none the model is a linear classifier of single frames."""
     sample_rate: int = 16_000
-    """Samples per second that audio is resampled to."""
+    """Samples per second that audio is resampled to, a multiple of 100."""
     output_delay: int = 5
     """Frames of 10 ms by which an output comes later than the frame that it classifies (Sak et al. 2014)."""
     unroll: int
@@ -77,7 +77,9 @@ class SpeechConfig(Config):
         super().__post_init__()
         self._require("unroll", self.unroll >= 1, "at least 1")
         self._require("output_delay", self.output_delay >= 0, "at least 0")
-        self._require("sample_rate", self.sample_rate >= 4000, "at least 4000")
+        whole = self.sample_rate % 100 == 0
+        right = "at least 4000 and a multiple of 100, so that 10 ms are whole samples, such as 8000, 16000 or 44100"
+        self._require("sample_rate", self.sample_rate >= 4000 and whole, right)
 
     def datamodule(self, data: Path) -> "SpeechData":
         """See Config.datamodule."""

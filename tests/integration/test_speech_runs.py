@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from benchmark.tasks import speech
 from benchmark.training.options import Options
 from benchmark.training.train import Interrupted, train
 from datamodules.sources import sha256_of
+from datamodules.speech.features import Audio, log_mel
 from datamodules.speech.recorded import FolderCorpus
 from models.acoustic_model import AcousticModel
 
@@ -160,6 +162,24 @@ def test_data_command_knows_the_folders(rnnreg, tmp_path) -> None:
     code, out, _ = rnnreg("data", "verify", "asterisk-en", "--data", tmp_path)
     assert code == 0
     assert "asterisk-en is there; what it holds is checked when it is read" in out
+
+
+@pytest.mark.parametrize("rate", [3900, 11_025, 22_050, 16_001])
+def test_a_rate_of_which_10_ms_are_no_whole_samples_is_refused_in_one_line(rnnreg, rate: int) -> None:
+    """Frames would come every 9.98 ms, while labels stand for 10."""
+    code, _, err = rnnreg("run", "espeak-small", f"--sample_rate={rate}")
+    assert code == 1
+    assert err.count("\n") == 1
+    assert f"sample_rate: {rate} is out of range, must be at least 4000 and a multiple of 100" in err
+    assert "such as 8000, 16000 or 44100" in err
+
+
+def test_rates_that_are_named_give_a_frame_every_10_ms() -> None:
+    audio = Audio(np.zeros(60 * 8000, np.int16), 8000)
+    for rate in (8000, 16_000, 44_100):
+        config = replace(speech.ESPEAK_SMALL, sample_rate=rate)
+        assert len(log_mel(audio, config.sample_rate)) == 1 + (60_000 - 25) // 10
+    assert all(row.config.sample_rate % 100 == 0 for row in speech.ROWS)
 
 
 def test_identity_is_of_content_not_of_place(tiny, corpus, tmp_path) -> None:
