@@ -25,8 +25,8 @@ TITLES = {
     "split": "split",
 }
 """The column that a title in a header means."""
-SPLIT_NAMES = {*SPLITS, "dev", "val", "valid"}
-"""Names of splits, which are none of speakers."""
+SPLIT_NAMES = {*SPLITS, "training", "dev", "devel", "val", "valid", "testing", "eval", "evaluation"}
+"""Names of splits in lower case, which are none of speakers."""
 
 AUDIO = {".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".w64", ".wav"}
 """Ends of names of recordings."""
@@ -52,7 +52,8 @@ class FolderCorpus(SpeechCorpus):
 
     A header that names these columns may come first, and then they stand in its order.
 
-    Prompts without a split are split by their words, so that no phrase is in two splits (splits.split_prompts). Where
+    Prompts without splits are split by their words, so that no phrase is in two splits (splits.split_prompts); a file
+    that has a split in some lines only is refused, since its prompts could share phrases with the others. Where
     the file names splits but no test set, half of its validation set is that, and a warning says so. Where the folder
     has a folder `labels`, frame labels are read from it (path with the suffix .txt: a state for each 10 ms frame)
     instead of aligned.
@@ -79,7 +80,8 @@ class FolderCorpus(SpeechCorpus):
         path = self.folder / "transcripts.tsv"
         files, labels = NamedFiles(self.folder), NamedFiles(self.folder / "labels")
         has_labels = labels.folder.is_dir()
-        found: list[tuple[Utterance, bool]] = []
+        found: list[Utterance] = []
+        unsplit: list[int] = []
         places: dict[Path, tuple[int, str]] = {}
         lone_marks: list[int] = []
         fields: list[str] = []
@@ -99,39 +101,47 @@ class FolderCorpus(SpeechCorpus):
                 if (first := places.setdefault(file, (number, name)))[0] != number:
                     raise DataError(f"{place}: {_shared(name, file, *first, file == audio)}")
             lone_marks += [number] * lone
-            utterance = Utterance(
-                name=name,
-                audio=audio,
-                transcript=text,
-                speaker=speaker,
-                split=split or "train",  # type: ignore[arg-type]
-                labels=label_file,
-            )
-            found.append((utterance, bool(split)))
+            unsplit += [] if split else [number]
+            found.append(Utterance(name, audio, text, speaker, split or "train", labels=label_file))  # type: ignore[arg-type]
         if not found:
             raise DataError(f"{path} is empty; expected lines of path, tab, text")
-        speakers = {each.speaker for each, has_split in found if not has_split} - {""}
-        if speakers and speakers <= SPLIT_NAMES:
-            raise DataError(
-                f"{path}: {' and '.join(sorted(speakers))} are read as its speakers; write path, tab, text, tab, "
-                "speaker or nothing, tab, split, or begin with a header: path, tab, text, tab, split"
-            )
+        _require_columns(found, unsplit, path)
         self.notes += (*note_lone_marks(path, lone_marks), *_note_unnamed(path, places))
-        self.has_splits = any(has_split for _, has_split in found)
-        return self._split(found, path)
+        if has_labels:
+            self.notes += (*_note_labels(labels.folder, places),)
+            self.states_from = "labels/"
+        self.has_splits = not unsplit
+        return _split(found, self.has_splits, path)
 
-    @staticmethod
-    def _split(found: Sequence[tuple[Utterance, bool]], path: Path) -> list[Utterance]:
-        """Utterances, of which each has a split or is given one."""
-        utterances = [utterance for utterance, _ in found]
-        unsplit = [place for place, (_, has_split) in enumerate(found) if not has_split]
-        utterances = _with_splits(utterances, unsplit, split_prompts)
-        if not any(each.split == "test" for each in utterances):
-            held_out = [place for place, each in enumerate(utterances) if each.split == "validation"]
-            utterances = _with_splits(utterances, held_out, halve)
-            tested = sum(each.split == "test" for each in utterances)
+
+def _require_columns(utterances: Sequence[Utterance], unsplit: Sequence[int], path: Path) -> None:
+    """Refuse a list of which some lines only have a split, or whose splits stand in the column of speakers.
+
+    Args:
+        utterances: the utterances of all lines.
+        unsplit: numbers of the lines without a split.
+        path: the list.
+    """
+    if 0 < len(unsplit) < len(utterances):
+        raise DataError(f"{path}:{unsplit[0]}: no split, but other lines have one; give every line a split, or none")
+    speakers = {each.speaker for each in utterances} - {""}
+    if unsplit and speakers and {speaker.strip().lower() for speaker in speakers} <= SPLIT_NAMES:
+        raise DataError(
+            f"{path}: {' and '.join(sorted(speakers))} are read as its speakers; write path, tab, text, tab, "
+            "speaker or nothing, tab, split, or begin with a header: path, tab, text, tab, split"
+        )
+
+
+def _split(utterances: list[Utterance], has_splits: bool, path: Path) -> list[Utterance]:
+    """Utterances, which are given splits if they have none, and a test set if they can have one."""
+    if not has_splits:
+        utterances = _with_splits(utterances, range(len(utterances)), split_prompts)
+    if not any(each.split == "test" for each in utterances):
+        held_out = [place for place, each in enumerate(utterances) if each.split == "validation"]
+        utterances = _with_splits(utterances, held_out, halve)
+        if tested := sum(each.split == "test" for each in utterances):
             logger.warning("%s names no test set: %d of its %d validation lines are it", path, tested, len(held_out))
-        return utterances
+    return utterances
 
 
 def _values(row: Sequence[str], fields: Sequence[str], place: str, line: str) -> list[str]:
@@ -150,6 +160,13 @@ def _note_unnamed(path: Path, named: Collection[Path]) -> list[str]:
     names = not_named(path.parent, AUDIO, named)
     recordings = "1 recording is" if len(names) == 1 else f"{len(names):,} recordings are"
     return [f"{path.name}: {recordings} not named in it and not read, such as {names[0]}"] if names else []
+
+
+def _note_labels(folder: Path, used: Collection[Path]) -> list[str]:
+    """A note on label files that are of no recording, or of one that has another; none for no file."""
+    names = not_named(folder, {".txt"}, used)
+    files = "1 label file belongs" if len(names) == 1 else f"{len(names):,} label files belong"
+    return [f"{files} to no recording, such as labels/{names[0]}"] if names else []
 
 
 def _label_file(labels: NamedFiles, name: str, place: str) -> Path:

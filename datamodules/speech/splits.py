@@ -1,8 +1,9 @@
 """Splits of a corpus that has none of its own, so that what is said in one split is not said in another."""
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Sequence
+
+import regex
 
 from datamodules.speech.sources import SPLITS, Split
 
@@ -12,13 +13,15 @@ PERCENT: dict[Split, int] = {"validation": 15, "test": 15}
 PHRASE_WORDS = 4
 """Words of a phrase; two prompts that share one are kept in one split."""
 
+_WORD = regex.compile(r"[\p{L}\p{N}_][\p{L}\p{N}_\p{M}\u200c\u200d]*")
+
 Phrases = Callable[[str], set[str]]
 """The texts by which a prompt is kept together with others."""
 
 
 def words_of(transcript: str) -> list[str]:
-    """The words of a transcript, without case and punctuation."""
-    return re.findall(r"\w+", transcript.lower())
+    """The words of a transcript, without case and punctuation: letters and digits with the marks that combine."""
+    return _WORD.findall(transcript.lower())  # type: ignore[no-any-return]
 
 
 def phrases(transcript: str) -> set[str]:

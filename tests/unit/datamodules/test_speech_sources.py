@@ -10,7 +10,7 @@ from support.corpora import RATE, spoken
 from datamodules import download
 from datamodules.errors import DataError
 from datamodules.speech.recorded import FolderCorpus, LibriSpeechCorpus, open_corpus
-from datamodules.speech.splits import halve, phrases, shared_phrases, split_prompts
+from datamodules.speech.splits import halve, phrases, shared_phrases, split_prompts, words_of
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,16 @@ from datamodules.speech.splits import halve, phrases, shared_phrases, split_prom
         (b"", "transcripts.tsv is empty"),
         (b"a.wav one\n", r"transcripts.tsv:1: expected path, tab, text"),
         (b"a.wav\tone\tme\tdev\n", "transcripts.tsv:1: the split is 'dev', must be train, validation or test"),
+        (b"a.wav\tone\t\tTrain\n", "transcripts.tsv:1: the split is 'Train', must be train, validation or test"),
+        (b"a.wav\tone\tTrain\nb.wav\ttwo\tTest\n", "tsv: Test and Train are read as its speakers; write path, tab"),
+        (b"a.wav\tone\ttraining\nb.wav\ttwo\teval\n", "eval and training are read as its speakers"),
+        (b"a.wav\tone\tDEVEL\nb.wav\ttwo\tevaluation\n", "DEVEL and evaluation are read as its speakers"),
+        (b"a.wav\tone\ttesting\n", "testing are read as its speakers"),
+        (
+            b"a.wav\tone\tme\ttest\n\nb.wav\ttwo\nc.wav\ttwo\tme\n",
+            "transcripts.tsv:3: no split, but other lines have one; give every line a split, or none",
+        ),
+        (b"path\ttext\tsplit\na.wav\tone\t\nb.wav\ttwo\ttrain\n", "transcripts.tsv:2: no split, but other lines"),
         (b"a.wav\t\xe9\n", "transcripts.tsv, line 1: not UTF-8"),
     ],
 )
@@ -68,6 +78,16 @@ def test_phrases_are_runs_of_four_words() -> None:
     assert phrases("Thank you!") == {"thank you"}
 
 
+def test_words_keep_the_marks_that_combine_with_their_letters() -> None:
+    hindi = "\u092e\u0948\u0902 \u0939\u093f\u0928\u094d\u0926\u0940 \u092e\u0947\u0902 "
+    hindi += "\u092c\u094b\u0932\u0924\u093e \u0939\u0942\u0901"
+    assert words_of(f"{hindi}.") == hindi.split()
+    assert len(hindi.split()) == 5
+    assert words_of("It's re-entered: A_1, \u00bd 3.5 \u00c9t\u00e9!") == [
+        "it", "s", "re", "entered", "a_1", "\u00bd", "3", "5", "\u00e9t\u00e9",
+    ]  # fmt: skip
+
+
 def test_a_folder_without_a_test_set_has_half_of_its_validation_set_as_one(tmp_path, caplog) -> None:
     lines = ["a.wav\tone\t\ttrain", *(f"{n}.wav\tnumber {n // 2}\t\tvalidation" for n in range(8))]
     (tmp_path / "transcripts.tsv").write_text("\n".join(lines))
@@ -78,6 +98,13 @@ def test_a_folder_without_a_test_set_has_half_of_its_validation_set_as_one(tmp_p
     assert splits.count("validation") == splits.count("test") == 4
     assert "names no test set: 4 of its 8 validation lines are it" in caplog.text
     assert halve(["one"]) == ["validation"]
+
+
+@pytest.mark.parametrize("split", ["", "\t\ttrain"])
+def test_nothing_is_said_of_a_test_set_where_there_is_nothing_to_make_one_of(tmp_path, caplog, split: str) -> None:
+    (tmp_path / "transcripts.tsv").write_text("".join(f"{n}.wav\tnumber {n}{split}\n" for n in range(6)))
+    assert {each.split for each in FolderCorpus(tmp_path).read_utterances()} == {"train"}
+    assert not caplog.records
 
 
 def test_recordings_that_the_list_does_not_name_are_counted(tmp_path) -> None:
@@ -98,6 +125,22 @@ def test_recordings_that_the_list_does_not_name_are_counted(tmp_path) -> None:
     corpus = FolderCorpus(tmp_path)
     assert len(corpus.utterances) == 3
     assert corpus.notes == ()
+
+
+def test_label_files_of_no_recording_are_counted(tmp_path) -> None:
+    """The second one of a recording too: 1.wav has 1.wav.txt, so that 1.txt is of no recording."""
+    (tmp_path / "labels" / "more").mkdir(parents=True)
+    for name in ("0.txt", "1.txt", "1.wav.txt", "more/2.wav.txt", ".hidden.txt", "README.md"):
+        (tmp_path / "labels" / name).touch()
+    for text, notes in (
+        ("0.wav\tone\n1.wav\ttwo\n", ("2 label files belong to no recording, such as labels/1.txt",)),
+        ("0.wav\ta\nmore/2.wav\tb\n1.wav\tc\n", ("1 label file belongs to no recording, such as labels/1.txt",)),
+        ("0.wav\ta\nmore/2.wav\tb\n1.wav\tc\n1.flac\td\n", ()),
+    ):
+        (tmp_path / "transcripts.tsv").write_text(text)
+        corpus = FolderCorpus(tmp_path)
+        assert [each.labels for each in corpus.utterances if not each.labels] == []
+        assert corpus.notes == notes
 
 
 def test_librispeech_in_its_layout(tmp_path) -> None:
