@@ -4,8 +4,9 @@ import itertools
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ RATE = 16_000
 """Samples per second that both aligners listen at."""
 FRAMES_OFF = 3
 """Most frames by which labels and features may differ in length; their windows do not end at the same sample."""
+SHARE_OFF = 1 / 8
+"""Most of a recording's frames by which a label file may be off: labels of 20 or 12.5 ms frames are off by more."""
+PACKAGES = {"pocketsphinx": "pocketsphinx", MMS: "torchaudio"}
+"""The package that an aligner is part of, by the aligner's name."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +63,13 @@ def states_of(phones: Sequence[Phone], frames: int) -> list[str]:
     return states
 
 
-def fitted(states: Sequence[str], frames: int, reason: str) -> list[str]:
+def fitted(states: Sequence[str], frames: int, reason: str, most: float = FRAMES_OFF) -> list[str]:
     """States cut, or the last one repeated, to the number of frames.
 
     Raises:
-        LeftOut: for the given reason, where the two differ by more than the last few frames.
+        LeftOut: for the given reason, where the two differ by more than `most` frames.
     """
-    if not states or abs(len(states) - frames) > FRAMES_OFF:
+    if not states or abs(len(states) - frames) > most:
         raise LeftOut(reason, f"{len(states)} labels for {frames} frames")
     return [*states, *[states[-1]] * (frames - len(states))][:frames]
 
@@ -73,20 +78,18 @@ def read_labels(path: Path, frames: int) -> list[str]:
     """A label file: the state of each 10 ms frame, separated by white space.
 
     Raises:
-        LeftOut: it is missing, or its length does not match the audio.
+        LeftOut: it is missing, or its length does not match the audio: it is off by FRAMES_OFF or SHARE_OFF.
     """
     try:
         states = " ".join(read_text(path)).split()
     except DataError as error:
         raise LeftOut("label file cannot be read", str(error)) from error
-    return fitted(states, frames, "label file does not match its audio")
+    return fitted(states, frames, "label file does not match its audio", min(FRAMES_OFF, SHARE_OFF * frames))
 
 
 class Aligner(ABC):
     """Finds when each part of a transcript was spoken."""
 
-    identity: str
-    """Kind, version and model of the aligner, on which its labels depend."""
     parallel: bool
     """True where several processes should share the work."""
 
@@ -134,7 +137,6 @@ class PocketsphinxAligner(Aligner):
             from pocketsphinx import Decoder
         except ImportError as error:
             raise DataError("aligning English needs pocketsphinx: pip install -e '.[speech]'") from error
-        self.identity = f"pocketsphinx {version('pocketsphinx')}"
         # bestpath ends utterances in a one-frame </s>, which the pass over phones cannot align (its issue 339).
         self.decoder = Decoder(lm=None, bestpath=False, loglevel="FATAL")
 
@@ -201,15 +203,12 @@ class CTCAligner(Aligner):
 
             with damaged(MMS, "it needs a network", "cannot be downloaded"):
                 self.model = MMS_FA.get_model(with_star=False)
-            tokens, self.identity = list(MMS_FA.get_labels(star=None)), f"torchaudio {MMS}"
+            tokens = list(MMS_FA.get_labels(star=None))
         else:
-            path, names = Path(model), Path(model).with_suffix(".tokens.txt")
             load: Any = torch.jit.load  # which has no annotations
-            right = f"it must be {MMS}, pocketsphinx, or a TorchScript file with {names.name} beside it"
-            with damaged(f"aligner {model}", f"{right} (one token a line, blank first)"):
-                self.model = load(path, map_location="cpu")
-                tokens = read_text(names)
-            self.identity = f"{sha256_of(path)} {sha256_of(names)}"
+            with damaged(f"aligner {model}", _right(model)):
+                self.model = load(Path(model), map_location="cpu")
+                tokens = read_text(_tokens_file(model))
         self.model = self.model.to(self.device).eval()
         self.ids = {token: index for index, token in enumerate(tokens) if index and token}
 
@@ -263,3 +262,37 @@ def _same(of_word: Sequence[int]) -> list[bool]:
 def make_aligner(name: str) -> Aligner:
     """The aligner of that name: pocketsphinx, mms_fa, or the path of a TorchScript CTC model."""
     return PocketsphinxAligner() if name == "pocketsphinx" else CTCAligner(name)
+
+
+def require_aligner(name: str) -> None:
+    """Refuse an aligner that is not there, whether or not the data need one; no name at all is the usual one.
+
+    Raises:
+        DataError: it is none of the names, and no file with its tokens beside it.
+    """
+    if name and name not in PACKAGES:
+        with damaged(f"aligner {name}", _right(name)):
+            for path in (Path(name), _tokens_file(name)):
+                if not path.is_file():
+                    raise DataError(f"aligner {name}: {path} is not a file; {_right(name)}")
+
+
+def aligner_identity(name: str) -> str:
+    """Name of the aligner, version of its package and checksums of its files, on which its labels depend.
+
+    The aligner is not loaded, and its package need not be there.
+    """
+    found = [name]
+    with suppress(PackageNotFoundError):
+        found += [version(PACKAGES[name])] if name in PACKAGES else []
+    return " ".join([*found, *(sha256_of(path) for path in (Path(name), _tokens_file(name)) if path.is_file())])
+
+
+def _tokens_file(model: str) -> Path:
+    return Path(model).parent / f"{Path(model).stem}.tokens.txt"
+
+
+def _right(model: str) -> str:
+    """What the name of an aligner must be."""
+    beside = f"{_tokens_file(model).name} beside it (one token a line, blank first)"
+    return f"it must be {MMS}, pocketsphinx, or a TorchScript file with {beside}"

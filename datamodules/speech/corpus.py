@@ -57,6 +57,9 @@ class SpeechCorpus(ABC):
     has_splits = True
     """Whether the manifest, once it is read, names splits; else they are made here, by the words of prompts."""
 
+    states_from = ""
+    """What the states are read from, once the manifest is read, where no aligner is needed."""
+
     @abstractmethod
     def read_utterances(self) -> list[Utterance]:
         """Read the manifest.

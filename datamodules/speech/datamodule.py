@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from datamodules.base import IGNORE_INDEX, TaskData
 from datamodules.errors import DataError
 from datamodules.order import EpochSampler, added, mix, permutation
+from datamodules.speech.alignment import require_aligner
 from datamodules.speech.preparation import Prepared, labels_of, majority, prepare, require_splits
 from datamodules.speech.recorded import open_corpus
 from datamodules.speech.sources import SPLITS
@@ -152,9 +153,10 @@ class SpeechData(TaskData):
     def setup(self, stage: str | None = None) -> None:
         """Open the prepared data; once, since to find it every file of the corpus is read for its checksum."""
         if self.prepared is None:
-            self.prepared = prepare(self.corpus, self.aligner, self.sample_rate, self.data, self.source)
-            require_splits(self.prepared, self.source)
-            self.sha256 = self.prepared.sha256
+            require_aligner(self.aligner)
+            ready = prepare(self.corpus, self.aligner, self.sample_rate, self.data, self.source)
+            require_splits(ready, self.source, self.corpus)
+            self.prepared, self.sha256 = ready, ready.sha256
 
     @property
     def ready(self) -> Prepared:

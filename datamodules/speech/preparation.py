@@ -7,7 +7,7 @@ import multiprocessing
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,7 @@ from torch import Tensor
 
 from datamodules.cache import cores, prepared
 from datamodules.errors import DataError, damaged
-from datamodules.sources import sha256_of
-from datamodules.speech.alignment import Aligner, make_aligner, read_labels, states_of
+from datamodules.speech.alignment import Aligner, aligner_identity, make_aligner, read_labels, states_of
 from datamodules.speech.corpus import SpeechCorpus, Utterance
 from datamodules.speech.features import FEATURES, Audio, LeftOut, log_mel, read_audio, statistics
 from datamodules.speech.features import VERSION as FEATURES_VERSION
@@ -76,32 +75,40 @@ def prepare(corpus: SpeechCorpus, aligner: str, rate: int, data: Path, name: str
     Raises:
         DataError: the source is missing or malformed, or no utterance can be used.
     """
-    aligner = aligner or corpus.aligner
+    asked, aligner = aligner, aligner or corpus.aligner
 
     def identify() -> str:
-        inputs = (VERSION, FEATURES_VERSION, corpus.identity(), aligner_identity(aligner), rate)
+        source = corpus.identity()  # which may read the manifest, and what it says of states
+        inputs = (VERSION, FEATURES_VERSION, source, "" if corpus.states_from else aligner_identity(aligner), rate)
         return hashlib.sha256(repr(inputs).encode()).hexdigest()[:16]
 
-    return load(prepared(identify, name, data, lambda folder: compute(corpus.utterances, aligner, rate, folder, name)))
+    def write(folder: Path) -> None:
+        compute(corpus.utterances, aligner, rate, folder, name)
+
+    found = load(prepared(identify, name, data, write))
+    if not (asked and corpus.states_from):
+        return found
+    note = f"states are read from {corpus.states_from}, and the aligner {asked} is not used"
+    return replace(found, notes=[*found.notes, note])
 
 
-def require_splits(prepared: Prepared, name: str) -> None:
+def require_splits(prepared: Prepared, name: str, corpus: SpeechCorpus | None = None) -> None:
     """Refuse data that no model can be trained, validated and tested on.
 
     Raises:
-        DataError: no utterance of a split can be used.
+        DataError: no utterance of a split can be used, or a corpus without splits has too few prompts for three.
     """
+    if corpus and not corpus.has_splits and {*SPLITS} - {each.split for each in corpus.utterances}:
+        prompts = "1 prompt is" if len(corpus.utterances) == 1 else f"{len(corpus.utterances):,} prompts are"
+        raise DataError(
+            f"{name}: {prompts} too few, or too much alike, to be split; give each line a split (train, validation or "
+            "test)"
+        )
     for split in SPLITS:
         if split not in prepared.splits:
             used, left_out = len(prepared.splits), prepared.left_out
             every = used + sum(prepared.reasons.values())
             raise DataError(f"{name}: no {split} utterance can be used, of {every} in all; {first(left_out)}")
-
-
-def aligner_identity(aligner: str) -> str:
-    """Name of the aligner and checksums of its files, on which its labels depend; the aligner is not loaded."""
-    files = [Path(aligner), Path(aligner).with_suffix(".tokens.txt")]
-    return " ".join([aligner, *(sha256_of(path) for path in files if path.is_file())])
 
 
 def load(folder: Path) -> Prepared:

@@ -34,6 +34,8 @@ class EspeakCorpus(SpeechCorpus):
         data: folder that holds the named sources: the sentences are in DATA/sotu.
     """
 
+    states_from = "the times that espeak-ng gives"
+
     def __init__(self, data: Path) -> None:
         self.data = data
 

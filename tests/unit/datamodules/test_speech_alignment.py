@@ -1,5 +1,7 @@
 """Labels of frames: by hand, by label files, by pocketsphinx, by a CTC model."""
 
+import hashlib
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +12,16 @@ from support.corpora import RATE, TONES, phones, spoken, write_corpus
 from support.pretended_gpu import pretended_gpu
 
 from datamodules.errors import DataError
-from datamodules.speech import preparation
+from datamodules.speech import alignment, preparation
 from datamodules.speech.alignment import (
     CTCAligner,
     Phone,
     PocketsphinxAligner,
+    aligner_identity,
     fitted,
     make_aligner,
+    read_labels,
+    require_aligner,
     states_of,
     words_of,
 )
@@ -41,6 +46,28 @@ def test_labels_are_fitted_within_a_few_frames_only() -> None:
     assert fitted(["a", "b", "c"], 2, "no") == ["a", "b"]
     with pytest.raises(LeftOut, match="no: 2 labels for 6 frames"):
         fitted(["a", "b"], 6, "no")
+
+
+def labels_off(path: Path, frames: int) -> set[int]:
+    """By how many frames a label file may be off for so many frames of audio."""
+    found = set()
+    for count in range(1, 2 * frames + 1):
+        path.write_text("a.0 " * count)
+        try:
+            assert len(read_labels(path, frames)) == frames
+        except LeftOut:
+            continue
+        found.add(count - frames)
+    return found
+
+
+def test_a_label_file_is_off_by_few_frames_and_by_a_small_share_of_them(tmp_path) -> None:
+    """Three labels for six frames are those of another frame rate, and would be filled up with the last state."""
+    allowed = {6: {0}, 7: {0}, 8: {-1, 0, 1}, 16: {-2, -1, 0, 1, 2}, 24: set(range(-3, 4)), 100: set(range(-3, 4))}
+    assert {frames: labels_off(tmp_path / "labels.txt", frames) for frames in allowed} == allowed
+    (tmp_path / "labels.txt").write_text("a.0 b.0 c.0")
+    with pytest.raises(LeftOut, match="label file does not match its audio: 3 labels for 6 frames"):
+        read_labels(tmp_path / "labels.txt", 6)
 
 
 def test_words_of_a_transcript() -> None:
@@ -98,6 +125,36 @@ def test_pocketsphinx_missing_is_one_line(monkeypatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pocketsphinx", None)
     with pytest.raises(DataError, match=r"needs pocketsphinx: pip install -e '\.\[speech\]'"):
         make_aligner("pocketsphinx")
+
+
+def test_an_aligner_that_is_not_there_is_one_line(tmp_path) -> None:
+    for name in ("", "pocketsphinx", "mms_fa"):
+        require_aligner(name)
+    model, tokens = tmp_path / "own.pt", tmp_path / "own.tokens.txt"
+    for missing in (model, tokens):
+        with pytest.raises(DataError, match=rf"^aligner .*: {missing} is not a file; it must be .* own.tokens.txt be"):
+            require_aligner(str(model))
+        missing.touch()
+    require_aligner(str(model))
+    for name in (".", "a" * 300, "a\0b", "/"):
+        with pytest.raises(DataError, match=r"^aligner .*; it must be mms_fa, pocketsphinx, or a TorchScript file"):
+            require_aligner(name)
+
+
+def test_the_identity_of_an_aligner_has_the_version_of_its_package(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(alignment, "version", {"pocketsphinx": "5.0.4", "torchaudio": "2.8.0"}.__getitem__)
+    assert aligner_identity("pocketsphinx") == "pocketsphinx 5.0.4"
+    assert aligner_identity("mms_fa") == "mms_fa 2.8.0"
+    (tmp_path / "own.pt").touch()
+    (tmp_path / "own.tokens.txt").touch()
+    empty = hashlib.sha256(b"").hexdigest()
+    assert aligner_identity(str(tmp_path / "own.pt")) == f"{tmp_path / 'own.pt'} {empty} {empty}"
+
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(alignment, "version", missing)
+    assert aligner_identity("pocketsphinx") == "pocketsphinx"
 
 
 class TonesCTC(torch.nn.Module):

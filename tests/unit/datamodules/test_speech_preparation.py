@@ -11,6 +11,7 @@ from support.corpora import RATE, spoken, write_corpus
 
 from datamodules.errors import DataError
 from datamodules.speech import alignment, preparation
+from datamodules.speech.datamodule import SpeechData
 from datamodules.speech.features import log_mel, read_audio
 from datamodules.speech.preparation import load, prepare
 from datamodules.speech.recorded import FolderCorpus, SamromurCorpus
@@ -70,6 +71,59 @@ def test_a_corpus_without_a_usable_utterance_says_so_and_gives_an_example(tmp_pa
     with pytest.raises(DataError, match=r"no utterance can be used, of 1 in all; a.wav: audio cannot be read"):
         prepare(FolderCorpus(tmp_path), "", RATE, tmp_path)
     assert not list((tmp_path / "prepared").iterdir())
+
+
+def test_prompts_that_are_too_few_to_be_split_are_refused_in_one_line(tmp_path, caplog) -> None:
+    folder = write_corpus(tmp_path / "corpus", labels=True)
+    lines = [line.rpartition("\t")[0] for line in (folder / "transcripts.tsv").read_text().splitlines()]
+    for count, prompts in ((6, "6 prompts are"), (1, "1 prompt is")):
+        (folder / "transcripts.tsv").write_text("\n".join(lines[:count]))
+        with pytest.raises(DataError) as refused:
+            SpeechData(str(folder), tmp_path, 3, 40, 0, RATE).setup()
+        right = "give each line a split (train, validation or test)"
+        assert str(refused.value) == f"{folder}: {prompts} too few, or too much alike, to be split; {right}"
+        assert not caplog.records
+    assert len(prepare(FolderCorpus(folder), "", RATE, tmp_path).lengths) == 1  # which may be evaluated
+    (folder / "transcripts.tsv").write_text("\n".join(f"{line}\ttrain" for line in lines))
+    with pytest.raises(DataError, match=r"no validation utterance can be used, of 11 in all; the manifest has none"):
+        SpeechData(str(folder), tmp_path, 3, 40, 0, RATE).setup()
+
+
+def test_an_aligner_that_labels_make_needless_is_said_and_one_that_is_not_there_refused(tmp_path) -> None:
+    folder = write_corpus(tmp_path / "corpus", labels=True)
+
+    def notes_with(aligner: str) -> list[str]:
+        data = SpeechData(str(folder), tmp_path, 3, 40, 0, RATE, aligner)
+        data.prepare_data()
+        return data.details["notes"]
+
+    assert notes_with("") == []
+    for _ in range(2):  # from the cache as well, which no aligner makes another
+        assert notes_with("mms_fa") == ["states are read from labels/, and the aligner mms_fa is not used"]
+    assert len(list((tmp_path / "prepared").iterdir())) == 1
+    with pytest.raises(DataError, match=r"^aligner nonsense: nonsense is not a file; it must be mms_fa, pocketsphinx"):
+        notes_with("nonsense")
+
+
+def test_prepared_labels_are_made_again_by_another_version_of_the_aligner(tmp_path, monkeypatch) -> None:
+    """Their checksum, which records keep, is of the labels themselves."""
+    folder = write_corpus(tmp_path / "corpus", labels=False)
+    made: list[str] = []
+
+    class OneState(alignment.Aligner):
+        parallel = False
+
+        def align(self, audio, transcript, frames) -> list[str]:
+            made.append(transcript)
+            return ["a.0"] * frames
+
+    monkeypatch.setattr(preparation, "make_aligner", lambda _: OneState())
+    checksums = []
+    for package in ("5.0.3", "5.0.3", "5.0.4"):
+        monkeypatch.setattr(alignment, "version", lambda _, package=package: package)
+        checksums.append(prepare(FolderCorpus(folder), "", RATE, tmp_path).sha256)
+    assert len(made) == 2 * 11
+    assert len(set(checksums)) == 1
 
 
 def test_preparation_is_kept_by_content(tmp_path, monkeypatch) -> None:
