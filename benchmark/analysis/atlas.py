@@ -11,7 +11,7 @@ from benchmark.analysis.effects import Effect, compare
 from benchmark.analysis.findings import of_interest
 from benchmark.analysis.intervals import CONFIDENCE, Component, seeds_and_items
 from benchmark.analysis.names import short_names
-from benchmark.analysis.results import RowResults, Sample, by_source, data_set, plain
+from benchmark.analysis.results import RowResults, Sample, by_source, data_set, plain, sizes
 from benchmark.analysis.tuning import Tuned, read_tuned
 from benchmark.analysis.verdicts import holm, p_of_difference, p_of_equivalence
 from benchmark.store.tunings import TUNING
@@ -95,23 +95,28 @@ def atlases(table: Sequence[RowResults]) -> list[Atlas]:
 
     Where the profile has no row without regularization or with the paper's dropout, those of another one are taken.
     """
-    groups: dict[tuple[str, Size], list[RowResults]] = {}
-    for results in table:
-        if "atlas" in results.row.profiles and results.records:
-            groups.setdefault((results.row.config.data_set_name, results.row.size), []).append(results)
+    every = by_source(table)
+    names = short_names(every)
+    groups: dict[str, list[RowResults]] = {}
+    for source, rows in every.items():
+        run = [results for results in rows if results.records]
+        of_methods = [results for results in run if "atlas" in results.row.profiles]
+        for size in sizes(of_methods):
+            of_size = [results for results in of_methods if results.row.size == size]
+            groups[f"{names[source]}-{size}"] = _with_references(of_size, run)
     stores = {results.store.root for results in table if results.store}
     tunings = [tuned for root in sorted(stores) for tuned in read_tuned(root / TUNING)] if groups else []
-    names = short_names(by_source(table))
-    return [
-        _atlas(_with_references(group, table), tunings, f"{names[source]}-{size}")
-        for (source, size), group in groups.items()
-    ]
+    return [_atlas(group, tunings, name) for name, group in groups.items()]
 
 
-def _with_references(group: Sequence[RowResults], table: Sequence[RowResults]) -> list[RowResults]:
-    """The methods of a data set and size, and the rows they are compared with if these are not among them."""
-    source, size = group[0].row.config.data_set_name, group[0].row.size
-    run = [one for one in table if one.row.config.data_set_name == source and one.records]
+def _with_references(group: Sequence[RowResults], run: Sequence[RowResults]) -> list[RowResults]:
+    """The methods of a data set and size, and the rows they are compared with if these are not among them.
+
+    Args:
+        group: the methods.
+        run: the rows of the data set that have runs.
+    """
+    size = group[0].row.size
     missing = [plain(run, size, regularized=kind) for kind in (False, True) if not plain(group, size, regularized=kind)]
     return [*group, *(one for one in missing if one)]
 
@@ -128,9 +133,9 @@ def lost(table: Sequence[RowResults]) -> list[Row]:
     return [results.row for results in table if "atlas" in results.row.profiles and results.is_lost]
 
 
-def _method(row: Row) -> tuple[str, Size, str]:
+def _method(row: Row) -> tuple[str, str, Size, str]:
     """What a row is of: its data, its size and its method."""
-    return row.config.source, row.size, row.label or row.name
+    return row.config.task, row.config.source, row.size, row.label or row.name
 
 
 def _atlas(group: Sequence[RowResults], tunings: Sequence[Tuned], name: str) -> Atlas:

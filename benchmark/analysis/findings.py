@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmark.analysis.effects import Effect, compare, pairs
-from benchmark.analysis.results import NOT_RUN, RowResults, plain, sizes
+from benchmark.analysis.results import NOT_RUN, RowResults, largest, plain
 from benchmark.analysis.same_data import differences
 from benchmark.analysis.verdicts import Verdict, decide
 from benchmark.tasks import registry
@@ -126,7 +126,7 @@ def _every_metric(group: Group, confidence: float, papers: PaperRows) -> Iterato
 
 def _other_size(group: Group, size: str) -> str:
     """The reason why a size decides nothing: Tables 2 to 4 have one model, which our largest stands for."""
-    return "" if size == sizes(group)[-1] else "not the paper's size"
+    return "" if size == largest(group) else "not the paper's size"
 
 
 def test_perplexity(group: Group) -> Metric:

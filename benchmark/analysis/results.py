@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from benchmark.analysis import same_data
 from benchmark.formatting import count, rounded
@@ -169,7 +169,8 @@ def gather(
 ) -> list[RowResults]:
     """Give each row the records that are its own: same name, configuration, protocol and data, one per seed.
 
-    Rows on the same source have records of the same data, since they are compared with each other; see `same_data`.
+    Rows on the same source have records of the same data, since they are compared with each other; see `same_data`. The
+    record of an ensemble is one of the runs of its members that are shown, not of earlier ones.
 
     Args:
         rows: the rows, in the order of the table.
@@ -181,7 +182,7 @@ def gather(
     by_row: dict[str, list[Record]] = {}
     for record in records:
         by_row.setdefault(record.row, []).append(record)
-    own = [(row, _own(row, by_row.get(row.name, ()), warnings)) for row in rows]
+    own = [(row, same_data.own(row, by_row, warnings)) for row in rows]
     of_sources: dict[tuple[object, ...], list[Record]] = {}
     rows_of = {row.config.data_key: row for row, _ in reversed(own)}
     for row, found in own:
@@ -200,26 +201,6 @@ def gather(
         diverged = same_data.seeds_of(row, lost, data) if lost else ()
         table.append(RowResults(row, tuple(kept[seed] for seed in sorted(kept)), store, diverged))
     return table
-
-
-def _own(row: Row, records: Sequence[Record], warnings: list[str] | None) -> list[Record]:
-    """The records of a row's configuration and protocol, one for each seed and data, the newest of several.
-
-    Of a row that is trained they are those of single runs, of an ensemble those of ensembles.
-    """
-    of_kind = [one for one in records if one.is_ensemble == bool(row.ensemble_of)]
-    if warnings is not None and (others := len(records) - len(of_kind)):
-        kinds = "single runs, though the row is an ensemble" if row.ensemble_of else "ensembles, though it is trained"
-        warnings.append(f"{row.name}: {count(others, 'record')} of {kinds}")
-    records, fingerprint = of_kind, row.config.fingerprint()
-    own = sorted((one for one in records if one.fingerprint == fingerprint), key=lambda record: record.finished)
-    kept = {(record.seed, record.data_sha256): record for record in own}
-    if warnings is not None:
-        if others := len(records) - len(own):
-            warnings.append(f"{row.name}: {count(others, 'record')} of another configuration or protocol")
-        if copies := len(own) - len(kept):
-            warnings.append(f"{row.name}: {count(copies, 'record')} of a seed that has a newer one")
-    return list(kept.values())
 
 
 def read_store(
@@ -269,16 +250,32 @@ def _strangers(rows: Iterable[Row], records: Iterable[Record]) -> str:
 
 
 def by_source(table: Iterable[RowResults]) -> dict[str, list[RowResults]]:
-    """The rows of each source as models see it, in the order of the table: one group for each table and figure."""
+    """The rows of each source as models see it, in the order of the table: one group for each table and figure.
+
+    Where several tasks use one source, each is a group of its own; those after the first have their task in the name.
+    """
     groups: dict[str, list[RowResults]] = {}
+    names: dict[tuple[str, str], str] = {}
     for results in table:
-        groups.setdefault(results.row.config.data_set_name, []).append(results)
+        source, task = results.row.config.data_set_name, results.row.config.task
+        name = names.get((source, task), source)
+        while (source, task) not in names and name in groups:
+            name = f"{name}-{task}"
+        names[source, task] = name
+        groups.setdefault(name, []).append(results)
     return groups
 
 
 def sizes(group: Iterable[RowResults]) -> list[Size]:
-    """The sizes of a group's rows, in its order."""
-    return list(dict.fromkeys(results.row.size for results in group))
+    """The sizes of a group's rows, the smallest first, in whatever order the rows are."""
+    found = {results.row.size for results in group}
+    return [size for size in get_args(Size) if size in found]
+
+
+def largest(group: Sequence[RowResults]) -> Size | None:
+    """The largest size of a group that has both plain rows, so that it can show what dropout does; None if none has."""
+    whole = [size for size in sizes(group) if all(plain(group, size, regularized=kind) for kind in (False, True))]
+    return whole[-1] if whole else None
 
 
 def plain(group: Iterable[RowResults], size: Size, *, regularized: bool) -> RowResults | None:

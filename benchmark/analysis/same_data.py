@@ -1,6 +1,7 @@
 """The data whose runs are shown: runs are compared with runs of the same data only."""
 
-from collections.abc import Hashable, Iterable, Sequence
+import hashlib
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from benchmark.formatting import count
 from benchmark.store.diverged import DivergedRun
@@ -9,6 +10,59 @@ from benchmark.tasks.base import Config, Row
 
 SHOWN_DIGITS = 8
 """Digits of a checksum that a warning shows."""
+
+
+def own(row: Row, by_row: Mapping[str, Sequence[Record]], warnings: list[str] | None) -> list[Record]:
+    """The records of a row's configuration and protocol, one for each seed and data, the newest of several.
+
+    Of a row that is trained they are those of single runs, of an ensemble those of ensembles of the newest runs.
+
+    Args:
+        row: the row.
+        by_row: the records of a store by the name of their row.
+        warnings: receives a message for each reason why records are left out.
+    """
+    of_name = by_row.get(row.name, ())
+    of_kind = [one for one in of_name if one.is_ensemble == bool(row.ensemble_of)]
+    fingerprint = row.config.fingerprint()
+    of_configuration = [one for one in of_kind if one.fingerprint == fingerprint]
+    found = _newest(of_configuration)
+    single = [one for one in by_row.get(row.ensemble_of, ()) if not one.is_ensemble and one.fingerprint == fingerprint]
+    members = {(one.seed, one.data_sha256): one for one in _newest(single)}
+    kept = [one for one in found if not _is_of_others(one, members)]
+    if warnings is not None:
+        kinds = "single runs, though the row is an ensemble" if row.ensemble_of else "ensembles, though it is trained"
+        for more, fewer, reason in (
+            (of_name, of_kind, f"of {kinds}"),
+            (of_kind, of_configuration, "of another configuration or protocol"),
+            (of_configuration, found, "of a seed that has a newer one"),
+            (found, kept, f"of other runs of {row.ensemble_of} than those that are shown"),
+        ):
+            if left_out := len(more) - len(fewer):
+                warnings.append(f"{row.name}: {count(left_out, 'record')} {reason}")
+    return kept
+
+
+def _newest(records: Iterable[Record]) -> list[Record]:
+    """The newest record of each seed and data."""
+    return list(
+        {(one.seed, one.data_sha256): one for one in sorted(records, key=lambda record: record.finished)}.values()
+    )
+
+
+def _is_of_others(ensemble: Record, runs: Mapping[tuple[int, str], Record]) -> bool:
+    """Whether a record is of an ensemble of other runs than these, as its members were trained again since.
+
+    Args:
+        ensemble: the record; of a single run it is not.
+        runs: those of the row that it averages, by seed and data; where one of its members is not there, or does not
+            say what its log-probabilities were, nothing is known.
+    """
+    found = [runs.get((seed, ensemble.data_sha256)) for seed in ensemble.members]
+    kept = [one.log_probabilities_sha256 for one in found if one and one.log_probabilities_sha256]
+    if not kept or len(kept) < len(found):
+        return False
+    return hashlib.sha256("".join(kept).encode()).hexdigest() != ensemble.members_sha256
 
 
 def choose(records: Sequence[Record], here: str | None = None, field: str = "data_sha256") -> str:
@@ -56,7 +110,7 @@ def seeds_of(row: Row, runs: Iterable[DivergedRun], data: str | None) -> tuple[i
 
 
 def differences(one: Config, other: Config) -> str:
-    """The settings of the data in which two configurations of a task differ, as "min_count 1 and 25"; empty if none.
+    """The settings of the data in which two configurations differ, as "min_count 1 and 25", or their tasks.
 
     Such runs predict other words or read other inputs, so their figures are not compared.
     """
@@ -64,7 +118,9 @@ def differences(one: Config, other: Config) -> str:
 
 
 def differing(one: Config, other: Config, names: Iterable[str]) -> str:
-    """Those of some settings in which two configurations of a task differ, as "epochs 8 and 13"; empty if none."""
+    """Those of some settings in which two configurations differ, as "epochs 8 and 13", or their tasks; else empty."""
+    if one.task != other.task:
+        return f"task {one.task} and {other.task}"
     values = {name: (getattr(one, name), getattr(other, name)) for name in names}
     return ", ".join(f"{name} {mine} and {others}" for name, (mine, others) in values.items() if mine != others)
 

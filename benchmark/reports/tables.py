@@ -16,6 +16,7 @@ from benchmark.analysis.results import (
     RowResults,
     by_source,
     data_set,
+    largest,
     sizes,
     trivial_baselines,
 )
@@ -51,7 +52,7 @@ def summary(table: Sequence[RowResults]) -> str:
     groups = by_source(table)
     for group in (groups[source] for source in FRONT_PAGE if source in groups):
         papers_data = any(results.row.published and not results.row.published.on for results in group)
-        shown = list(pairs(group))[0 if papers_data else -1 :]
+        shown = [pair for pair in pairs(group) if papers_data or pair.size == largest(group)]
         metrics = group[0].row.config.primary_metrics()
         name = data_set(group).title
         for pair, metric in ((pair, metric) for pair in shown for metric in metrics):

@@ -32,6 +32,20 @@ def runs(means: dict, spread: float = 1.0, count: int = 10) -> list[RowResults]:
     return gather([*registry.ROWS, OWN], records)
 
 
+def test_two_tasks_on_one_folder_have_an_atlas_each() -> None:
+    shipped = [
+        registry.find(name) for name in ("multi30k-small", "sotu-none", "sotu-dropout", "multi30k-small-dropout")
+    ]
+    rows = [replace(row.variant(f"my-{row.name}", source="/my/folder"), profiles=("atlas",)) for row in shipped]
+    metrics = {"test_perplexity": 5.0, "test_bleu": 30.0}
+    found = atlases(gather(rows, [make_record(row, seed, metrics=metrics) for row in rows for seed in (1, 2)]))
+    assert [one.name for one in found] == ["folder-small", "folder-language-modeling-small"]
+    assert [[method.results.row.config.task for method in one.methods] for one in found] == [
+        ["translation"] * 2,
+        ["language-modeling"] * 2,
+    ]
+
+
 def test_holm_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.5, 0.9, 0.001]) == pytest.approx([1.0, 1.0, 0.003])

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -170,6 +171,26 @@ def test_other_sizes_than_the_papers_are_shown_and_decide_nothing() -> None:
     assert found.in_short == "reproduced (multi30k)"
     small = next(one for one in found.findings if one.rows[0] == "multi30k-small" and "perplexity" in one.comparison)
     assert (small.verdict, small.shown_only) == ("contradicted", "not the paper's size")
+
+
+def test_rows_of_other_sizes_do_not_take_the_place_of_the_largest_pair() -> None:
+    """A user's rows come last: a smaller pair, and a larger row without one that it is compared with."""
+    statement = next(claim.statement for claim in CLAIMS if claim.task == "translation")
+    shipped = [registry.find(name) for name in ("multi30k-large", "multi30k-large-dropout")]
+    middle = [replace(row.variant(f"my-{row.name}", hidden_size=100), size="medium") for row in shipped]
+    small = [replace(row, size="small") for row in shipped]
+
+    def found(*rows: Row) -> str:
+        figures = zip(rows, (5.0, 4.0, 6.0, 7.0), (30.0, 34.0, 29.0, 28.0), strict=False)
+        records = [
+            make_record(row, seed, metrics={"test_perplexity": mean + seed / 100, "test_bleu": bleu + seed / 100})
+            for row, mean, bleu in figures
+            for seed in (1, 2, 3)
+        ]
+        return verdicts("multi30k", records, rows)[statement].in_short
+
+    assert found(*shipped) == found(*shipped, *middle) == found(*small, middle[0]) == "reproduced (multi30k)"
+    assert found(*middle, *shipped) == "contradicted (multi30k: 0 of 2)"
 
 
 def test_a_metric_at_its_floor_and_data_that_cannot_carry_a_claim_decide_nothing() -> None:

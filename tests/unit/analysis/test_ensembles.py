@@ -52,6 +52,29 @@ def test_a_row_has_records_of_its_own_kind_only() -> None:
     ]
 
 
+def test_an_ensemble_of_runs_that_were_trained_again_is_left_out(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in (1, 2, 3):
+        add_member(store, seed, 0.5, 0.1 * seed)
+    (made,) = ensembles.update(ROWS, ROWS, store)
+
+    def shown(records) -> tuple[tuple, list[str]]:
+        warnings: list[str] = []
+        return gather(ROWS, records, warnings)[1].records, warnings
+
+    old = list(store.records())
+    assert shown(old) == ((made,), [])
+    again = replace(old[0], log_probabilities_sha256="0" * 64, finished="2027-01-01T00:00:00+00:00")
+    assert again.row == SMALL.name
+    reason = "ptb-small-average: 1 record of other runs of ptb-small than those that are shown"
+    assert reason in shown([*old, again])[1]
+    assert shown([*old, again])[0] == ()
+    assert shown([*old, replace(again, finished="2020-01-01T00:00:00+00:00")])[0] == (made,)  # an older copy
+    assert shown([*old, replace(again, data_sha256="e" * 64)])[0] == (made,)  # runs of other data
+    assert shown([one for one in (again, *old) if one.seed != 2])[0] == (made,)  # it cannot be known
+    assert gather([ENSEMBLE], [*old, again])[0].records == ()  # whether or not the members have a row here
+
+
 def test_an_ensemble_is_made_once_and_again_when_there_are_more_members(tmp_path: Path) -> None:
     store = Store(tmp_path)
     add_member(store, 1, 0.5, 0.25)

@@ -8,8 +8,11 @@ from support.factories import TASKS, make_record, tiny_rows
 
 from benchmark.analysis.claims import judge
 from benchmark.analysis.effects import compare
-from benchmark.analysis.results import gather
+from benchmark.analysis.names import short_names
+from benchmark.analysis.results import by_source, gather
+from benchmark.analysis.same_data import differences
 from benchmark.grid.grid import data_at_hand
+from benchmark.reports import figures, tables
 from benchmark.reports.footnotes import footnote
 from benchmark.tasks import registry
 
@@ -51,6 +54,22 @@ def test_rows_that_predict_other_words_are_not_compared(name: str, changes: dict
     assert {(finding.figures, finding.verdict) for finding in found} == {(f"not compared: {why}", "undecided")}
     assert not any(judgment.is_decided_here for judgment in judge(table))
     assert f"{name} and {name}-dropout are not compared, as their data differs: {why}." in footnote(table)
+
+
+def test_two_tasks_on_one_folder_are_not_compared() -> None:
+    shipped = ("ptb-small", "multi30k-small", "multi30k-small-dropout", "ptb-small-dropout")
+    rows = [registry.find(name).variant(f"my-{name}", source="/my/folder") for name in shipped]
+    table = gather(rows, [make_record(row, metrics={"test_perplexity": 5.0}) for row in rows])
+    groups = by_source(table)
+    assert {name: len(group) for name, group in groups.items()} == {"/my/folder": 2, "/my/folder-translation": 2}
+    assert list(short_names(groups).values()) == ["folder", "folder-translation"]
+    assert tables.markdown(table).count("### ") == 2
+    assert [one.claim.task for one in judge(table) if one.source == "/my/folder-translation"] == ["translation"]
+    assert {"folder", "folder-translation"} <= figures.draw(table).keys()
+    task = "task language-modeling and translation"
+    assert differences(rows[0].config, rows[1].config) == task
+    own = [registry.find("ptb-small").variant("own", source="/my/folder-translation")]
+    assert len(by_source([*table, *gather(own, [])])) == 3
 
 
 def test_the_data_of_most_runs_are_shown_and_those_at_hand_before_any_other() -> None:
