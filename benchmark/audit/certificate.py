@@ -8,7 +8,8 @@ import datetime
 import json
 import math
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,17 @@ FIELDS: dict[str, Any] = {
     "seconds": float, "claims": list[dict[str, str]], "numbers": list[dict[str, Any]], "runs": list[dict[str, Any]],
 }  # fmt: skip
 """The fields of the findings, besides their checksum."""
-LATER_FIELDS: dict[str, Any] = {"diverged": list[dict[str, Any]]}
-"""Those that older certificates lack: rows of which runs diverged, with their number here and of those committed."""
+LATER_FIELDS: dict[str, Any] = {"diverged": list[dict[str, Any]], "of_other_data": list[str]}
+"""Those that older certificates lack: rows of which runs diverged, with their number here and of those committed, and
+rows whose committed runs are of other data, with which nothing is compared."""
+OF_OTHER_DATA = "of other data"
+"""Shown in place of a verdict on other data than the machine's."""
 
 
 def certify(own: Sequence[RowResults], committed: Sequence[RowResults]) -> Content:
     """The certificate of the runs of one machine.
 
-    A committed run that is the very run that is certified is not held against itself.
+    A committed run that is the very run that is certified is not held against itself, nor are runs of other data.
 
     Args:
         own: every row with the runs of the machine.
@@ -54,6 +58,10 @@ def certify(own: Sequence[RowResults], committed: Sequence[RowResults]) -> Conte
     records = [record for results in own for record in results.records]
     if not records:
         raise UserError("there are no runs of shipped rows to certify; `make reproduce` trains them")
+    apart = _of_other_data(own, committed)
+    committed = [
+        replace(results, records=(), diverged=()) if results.row.name in apart else results for results in committed
+    ]
     mine = {_identity(record) for record in records}
     others = {
         results.row.name: [record for record in results.records if _identity(record) not in mine]
@@ -67,10 +75,11 @@ def certify(own: Sequence[RowResults], committed: Sequence[RowResults]) -> Conte
         "devices": sorted({record.device for record in records}),
         "versions": list({json.dumps(one.versions, sort_keys=True): one.versions for one in records}.values()),
         "seconds": sum(record.wall_seconds for record in records if not record.is_ensemble),
-        "claims": list(_claims(own, committed)),
+        "claims": list(_claims(own, committed, apart)),
         "numbers": [number for results in own for number in _numbers(results, others[results.row.name], lost)],
         "runs": [_run(record, others[results.row.name]) for results in own for record in results.records],
         "diverged": lost,
+        "of_other_data": apart,
     }
     return {**_crate(findings), "rnnreg": {**findings, "sha256": checksum_of(findings)}}
 
@@ -79,16 +88,30 @@ def _identity(record: Record) -> tuple[str, str, str]:
     return record.run, record.finished, record.log_probabilities_sha256
 
 
-def _claims(own: Sequence[RowResults], committed: Sequence[RowResults]) -> Iterator[dict[str, str]]:
-    """Each claim that the machine's runs say something about, with both verdicts."""
+def _of_other_data(own: Sequence[RowResults], committed: Sequence[RowResults]) -> list[str]:
+    """The rows whose committed runs are of other data than those that the machine has of their source."""
+    here, there = (
+        {one.row.config.data_key: run.data_sha256 for one in table for run in one.records} for table in (own, committed)
+    )
+    keys = {key for key in here.keys() & there.keys() if here[key] != there[key]}
+    run = [results for results in committed if results.records or results.diverged]
+    return [results.row.name for results in run if results.row.config.data_key in keys]
+
+
+def _claims(
+    own: Sequence[RowResults], committed: Sequence[RowResults], apart: Collection[str]
+) -> Iterator[dict[str, str]]:
+    """Each claim that the machine's runs say something about, with both verdicts; on other data there is one."""
     verdicts = {(one.claim.statement, one.source): one.verdict for one in judge(committed) if one.is_run}
     for one in judge(own):
         if one.is_run and one.is_decided_here:
+            rows = {name for finding in one.findings for name in finding.rows}
+            there = verdicts.get((one.claim.statement, one.source), "not run yet")
             yield {
                 "claim": one.claim.statement,
                 "data": Path(one.source).name,
                 "here": one.verdict,
-                "committed": verdicts.get((one.claim.statement, one.source), "not run yet"),
+                "committed": OF_OTHER_DATA if rows.intersection(apart) else there,
             }
 
 
@@ -251,11 +274,19 @@ def summary(findings: Content) -> str:
     """A certificate in a sentence."""
     inside = [number["inside"] for number in findings["numbers"] if number["inside"] is not None]
     same = [run["bits"] for run in findings["runs"] if run["bits"] != "no other run of this seed"]
-    agree = sum(claim["here"] == claim["committed"] for claim in findings["claims"])
+    claims = [claim for claim in findings["claims"] if claim["committed"] != OF_OTHER_DATA]
+    agree = sum(claim["here"] == claim["committed"] for claim in claims)
+    apart = findings.get("of_other_data", ())
+    numbers, others = (
+        sum(number["row"] in apart for number in findings["numbers"]),
+        len(findings["claims"]) - len(claims),
+    )
+    not_compared = " and ".join([count(numbers, "number"), *([count(others, "claim")] if others else [])])
     lost = sum(one["here"] for one in findings.get("diverged", ()))
     return (
         f"{sum(inside)} of {len(inside)} numbers lie inside the committed spread, "
         f"{same.count('the same')} of {len(same)} runs agree bit for bit with a committed run of the same seed, "
-        f"{agree} of {len(findings['claims'])} claims have the committed verdict"
+        f"{agree} of {len(claims)} claims have the committed verdict"
+        + (f", {not_compared} not compared, as the committed runs are of other data" if numbers or others else "")
         + (f", {count(lost, 'run')} diverged" if lost else "")
     )

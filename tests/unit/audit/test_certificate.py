@@ -75,6 +75,37 @@ def test_runs_that_diverged_are_counted_and_the_others_are_held_against_no_sprea
     assert certify(own, committed)["rnnreg"]["diverged"][0] == {"row": ROWS[0].name, "here": 3, "committed": 1}
 
 
+def test_runs_of_other_data_are_not_compared(tmp_path: Path) -> None:
+    rows = [registry.find(name) for name in ("sotu-medium", "sotu-medium-dropout")]
+    own, same = (
+        [
+            make_record(
+                row, seed, commit=COMMIT, metrics={"validation_perplexity": mean, "test_perplexity": mean + seed}
+            )
+            for row, mean in zip(rows, (140.0, 110.0), strict=True)
+            for seed in (1, 2, 3)
+        ]
+        for _ in range(2)
+    )
+    same = [replace(record, finished="2025-01-01T00:00:00+00:00") for record in same]
+    other = gather(rows, [replace(record, data_sha256="e" * 64) for record in same])
+    other[0] = replace(other[0], diverged=(9,))
+    (path := tmp_path / "certificate.json").write_text(json.dumps(certify(gather(rows, own), other)))
+    findings = read_certificate(path)
+    assert {(one["low"], one["high"], one["inside"]) for one in findings["numbers"]} == {(None, None, None)}
+    assert {one["committed"] for one in findings["claims"]} == {"of other data"}
+    assert (findings["diverged"], findings["of_other_data"]) == ([], [row.name for row in rows])
+    assert summary(findings) == (
+        "0 of 0 numbers lie inside the committed spread, 0 of 0 runs agree bit for bit with a committed run of the "
+        "same seed, 0 of 0 claims have the committed verdict, 4 numbers and 1 claim not compared, as the committed "
+        "runs are of other data"
+    )
+    assert list(faults_of(findings, rows, HISTORY)) == []
+    findings = certify(gather(rows, own), gather(rows, same))["rnnreg"]
+    assert summary(findings).startswith("4 of 4 numbers")
+    assert (summary(findings).count("not compared"), findings["of_other_data"]) == (0, [])
+
+
 def test_a_certificate_has_the_claims_about_ensembles(tmp_path: Path, monkeypatch, capsys) -> None:
     """Their intervals come from the log-probabilities in the store."""
     rows = [registry.find(name) for name in ("ptb-small", "ptb-small-average-2")]
