@@ -170,7 +170,7 @@ def reproduce(
     make, retries = partial(launching.make, options), launching.retries
     if dry_run:
         show_plan(grid, options, launching)
-        return show_open_comparisons(chosen, options.store, max_seeds) if until_decided else 0
+        return show_open_comparisons(chosen, options, max_seeds) if until_decided else 0
     failures, asked_for = run_grid(grid, make(len(grid)), retries, rows_file), f" of {len(grid)}"
     if until_decided and not others_than_diverged(failures, grid):
         failures, asked_for = failures | run_until_decided(chosen, options, max_seeds, make, retries, rows_file), ""

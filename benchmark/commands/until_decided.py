@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from benchmark.training.options import Options
 from datamodules.errors import UserError
 
 if TYPE_CHECKING:
+    from benchmark.analysis.results import RowResults
     from benchmark.analysis.sequential import Comparison
     from benchmark.grid.grid import Run
     from benchmark.grid.launchers.base import Launcher
@@ -50,7 +52,6 @@ def run_until_decided(
         The runs that failed, as `run_grid` does.
     """
     from benchmark.analysis import sequential
-    from benchmark.analysis.results import read_store
     from benchmark.grid.grid import Run, data_at_hand, run_grid
     from benchmark.store.provenance import rebuild_command
 
@@ -58,7 +59,7 @@ def run_until_decided(
     told: set[tuple[str, str]] = set()
     here = data_at_hand(options.data)
     while True:
-        comparisons = sequential.compare(read_store(rows, options.store, here=here), max_seeds)
+        comparisons = sequential.compare(_at_hand(rows, options.store, here), max_seeds)
         for one in comparisons:
             if not one.is_open and (key := (one.judgment.source, one.finding.comparison)) not in told:
                 told.add(key)
@@ -87,15 +88,20 @@ def others_than_diverged(failures: Mapping[str, int], grid: "Sequence[Run]") -> 
     return [line for line in failures if not any(tells_of(line, run.label) for run in grid)]
 
 
-def show_open_comparisons(rows: Sequence[Row], store: Path, max_seeds: int) -> int:
-    """Print the comparisons that are not decided yet, with the runs and hours of their next look."""
-    from benchmark.analysis import sequential
-    from benchmark.analysis.results import gather, read_store
+def show_open_comparisons(rows: Sequence[Row], options: Options, max_seeds: int) -> int:
+    """Print the comparisons that are not decided yet, with the runs and hours of their next look.
 
-    results = read_store(rows, store) if store.is_dir() else gather(rows, [])
+    They are judged as the command itself judges them: by runs of the data at hand.
+    """
+    from benchmark.analysis import sequential
+    from benchmark.analysis.results import gather
+    from benchmark.grid.grid import data_at_hand
+
+    here = data_at_hand(options.data)
+    results = _at_hand(rows, options.store, here) if options.store.is_dir() else gather(rows, [])
     comparisons = [one for one in sequential.compare(results, max_seeds) if one.is_open]
     table: list[tuple[str, ...]] = [("data", "comparison", "next look", "runs", "device hours")]
-    records = _records(store)
+    records = _records(options.store)
     for one in comparisons:
         hours = _hours(one, records, rows)
         name = one.judgment.name
@@ -107,6 +113,22 @@ def show_open_comparisons(rows: Sequence[Row], store: Path, max_seeds: int) -> i
     if comparisons:
         print_columns(table)
     return 0
+
+
+def _at_hand(rows: Sequence[Row], store: Path, here: Callable[[Row], str | None]) -> "list[RowResults]":
+    """The rows with their runs of the data at hand alone, which the next runs are of, if it is known.
+
+    Tables show runs of other data where there are no others.
+    """
+    from benchmark.analysis.results import read_store
+
+    table = read_store(rows, store, here=here)
+    return [
+        replace(one, records=(), diverged=())
+        if one.records and here(one.row) not in (None, one.records[0].data_sha256)
+        else one
+        for one in table
+    ]
 
 
 def _records(store: Path) -> "list[Record]":

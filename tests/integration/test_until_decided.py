@@ -21,7 +21,7 @@ def here(tmp_path, text_folder) -> list[object]:
     return ["reproduce", "--only", "tiny,tiny-dropout", "--rows_file", path, *store]
 
 
-def test_seeds_are_added_until_the_claim_is_decided(rnnreg, here, tmp_path: Path) -> None:
+def test_seeds_are_added_until_the_claim_is_decided(rnnreg, here, text_folder: Path, tmp_path: Path) -> None:
     code, out, err = rnnreg(*here, "--seeds", 1, "--until-decided", "--dry-run")
     assert code == 0, err
     assert "until decided: 1 comparison is open; looks at 3, 5, 8, 12, 20 seeds of each row" in out
@@ -39,6 +39,12 @@ def test_seeds_are_added_until_the_claim_is_decided(rnnreg, here, tmp_path: Path
     assert "contradicted with 3 seeds" in out
     code, out, _ = rnnreg(*here, "--seeds", 1, "--until-decided", "--max-seeds", 4, "--dry-run")
     assert (code, "0 comparisons are open" in out) == (0, True)
+
+    path = text_folder / "train.txt"
+    path.write_text(path.read_text() + path.read_text())  # the runs are of the text as it was
+    code, out, err = rnnreg(*here, "--seeds", 1, "--until-decided", "--max-seeds", 4, "--dry-run")
+    assert code == 0, err
+    assert "1 comparison is open" in out
 
 
 def test_a_run_that_diverged_does_not_keep_other_claims_from_being_decided(rnnreg, here, tmp_path: Path) -> None:
