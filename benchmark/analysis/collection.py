@@ -29,7 +29,7 @@ class Collected:
     unclean: list[Record] = field(default_factory=list)
     """Records of uncommitted code, which were not copied."""
     left_out: list[str] = field(default_factory=list)
-    """A line for each evaluation, tuning, trial or run on part of a text that was not copied, with the reason."""
+    """A line for each evaluation, tuning, trial or run that was not copied, with the reason."""
     corrupt: list[str] = field(default_factory=list)
     """A line for each file that cannot be trusted, which was not copied."""
     ensembles: list[Record] = field(default_factory=list)
@@ -40,6 +40,8 @@ class Collected:
 
 def collect(table: Iterable[RowResults], store: Path, into: Path) -> Collected:
     """Copy records and arrays that are not there yet, or are there with less, and make the ensembles that they allow.
+
+    A run that is there with other numbers stays as it is, and the one that was trained again is named.
 
     Args:
         table: rows with the records of the store.
@@ -176,6 +178,8 @@ def _copy(records: Iterable[Record], store: Path, into: Path, outcome: Collected
                 if (store / record.run / name).exists():  # ensembles and trials have no log-probabilities
                     shutil.copyfile(store / record.run / name, into / record.run / name)
             outcome.copied.append(record)
+        elif _is_another_run(into, record):
+            outcome.left_out.append(f"{record.run}: has other numbers than {into / record.run}, which stays")
 
 
 def _has(folder: Path, record: Record) -> bool:
@@ -184,3 +188,15 @@ def _has(folder: Path, record: Record) -> bool:
     if there is None or there.members_sha256 != record.members_sha256:
         return False
     return record.metrics.keys() <= there.metrics.keys() and bool(there.items_sha256 or not record.items_sha256)
+
+
+def _is_another_run(folder: Path, record: Record) -> bool:
+    """Whether the run of a record's name in a folder gave other numbers, as it does where it was trained again.
+
+    The numbers of an ensemble follow from its members, and are not held against each other.
+    """
+    there = Store(folder).find(record.run)
+    if there is None or record.is_ensemble:
+        return False
+    arrays = there.log_probabilities_sha256, record.log_probabilities_sha256
+    return arrays[0] != arrays[1] or any(there.metrics[name] != value for name, value in record.metrics.items())

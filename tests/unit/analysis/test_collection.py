@@ -7,6 +7,7 @@ from pathlib import Path
 from support.factories import make_record
 
 from benchmark.analysis.collection import collect
+from benchmark.analysis.results import read_store
 from benchmark.grid.surface import runs_of as parts_of
 from benchmark.grid.tuning import plan, runs_of
 from benchmark.store.evaluations import EvaluationRecord, read_evaluations, write_evaluation
@@ -43,6 +44,25 @@ def test_trials_and_surfaces_are_collected_once_and_only_from_committed_code(tmp
     write_tuning(replace(study, diverged=[changed.fingerprint]), store / "tuning")
     collect([], store, into)
     assert [one.settings for one in read_tunings(into / "tuning")] == [study.settings]
+
+
+def test_a_run_that_was_trained_again_with_other_numbers_is_named_and_not_taken(tmp_path) -> None:
+    store, into, row = tmp_path / "runs", tmp_path / "kept", registry.find("ptb-small")
+    nothing = {"log_probabilities_sha256": checksum_arrays({})}
+    first = make_record(row, 1, **nothing)
+    later = replace(first, finished="2026-06-01T00:00:00+00:00")
+    other = replace(later, metrics={"validation_perplexity": 99.0, "test_perplexity": 95.0})
+
+    def collected(record) -> tuple[list, list[str]]:
+        Store(store).write(record, {})
+        outcome = collect(read_store(registry.ROWS, store), store, into)
+        return outcome.copied, outcome.left_out
+
+    assert collected(first) == ([first], [])
+    assert collected(later) == ([], [])  # the same numbers
+    line = f"{first.run}: has other numbers than {into / first.run}, which stays"
+    assert collected(other) == ([], [line])
+    assert list(Store(into).records()) == [first]
 
 
 def tuned(store: Path, row: Row, trials: int, seed: int = 1, **changes: object) -> Tuning:
