@@ -56,12 +56,22 @@ def rounded(value: float, digits: int) -> str:
     return f"{value:.{digits}f}" if abs(value) < LARGEST_FIGURE else f"{value:.0e}"
 
 
-def as_markdown(text: str) -> str:
-    """Text for one line or one cell of Markdown: nothing in it is a tag, a link, code or the end of a cell.
+MARKUP = re.compile(r"[\\<>|\[\]`*~$]|(?<!\w)_+|_+(?!\w)|&(?=#?\w+;)")
+"""What GitHub takes for markup in a line. Underscores within a word, as in ptb_small, are none, and stay readable."""
 
-    Asterisks stay, as tables set verdicts in bold.
-    """
-    return re.sub(r"[\\<>|\[\]`]|&(?=#?\w+;)", lambda found: f"&#{ord(found[0])};", " ".join(text.split()))
+BOLD = re.compile(r"\*\*(reproduced|equivalent|contradicted|undecided|better|worse|–)\*\*")
+"""A verdict in bold at the beginning of a cell, the only markup that tables set."""
+
+
+def as_markdown(text: str) -> str:
+    """Text for one line or one cell of Markdown: no tag, link, code, emphasis, formula or end of a cell is in it."""
+    return MARKUP.sub(lambda found: "".join(f"&#{ord(letter)};" for letter in found[0]), " ".join(text.split()))
+
+
+def _as_cell(text: str) -> str:
+    """Text of a cell, which may begin with a verdict in bold."""
+    bold = BOLD.match(text)
+    return bold[0] + as_markdown(text[bold.end() :]) if bold else as_markdown(text)
 
 
 @dataclass(frozen=True)
@@ -76,7 +86,7 @@ class Table:
         rows = [
             map(as_markdown, self.header),
             ("---",) * len(self.header),
-            *(map(as_markdown, row) for row in self.body),
+            *(map(_as_cell, row) for row in self.body),
         ]
         return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
 

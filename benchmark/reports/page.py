@@ -5,7 +5,6 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -13,7 +12,7 @@ from markupsafe import Markup
 
 from benchmark.analysis.claims import judge
 from benchmark.analysis.names import short_names
-from benchmark.analysis.results import RowResults, by_source, data_set
+from benchmark.analysis.results import RowResults, by_source, data_set, sizes
 from benchmark.reports import tables
 from benchmark.reports.figures import INK, PAPER
 from benchmark.reports.footnotes import footnote
@@ -28,7 +27,7 @@ def page(table: Sequence[RowResults], drawn: Mapping[str, str], pictures: Mappin
     Args:
         table: the rows with their records.
         drawn: figures as SVG by name, from figures.draw.
-        pictures: PNG files of captions, by name: that of the source and "-captions".
+        pictures: PNG files of captions, by name: the short one of the source and "-captions".
     """
     svg = {name: inline(content, name) for name, content in drawn.items()}
     every = by_source(table)
@@ -45,7 +44,7 @@ def page(table: Sequence[RowResults], drawn: Mapping[str, str], pictures: Mappin
             (claim, [one for one in judged if one.claim is claim])
             for claim in dict.fromkeys(one.claim for one in judged)
         ],
-        sources=[_source(source, names[source], group, svg, pictures) for source, group in groups.items()],
+        sources=[_source(names[source], group, svg, pictures) for source, group in groups.items()],
         runs=len(records),
         hours=sum(record.wall_seconds for record in records if not record.is_ensemble) / 3600,
         newest=max((record.finished for record in records), default="")[:10],
@@ -53,9 +52,9 @@ def page(table: Sequence[RowResults], drawn: Mapping[str, str], pictures: Mappin
 
 
 def _source(
-    source: str, name: str, group: Sequence[RowResults], svg: Mapping[str, Markup], pictures: Mapping[str, bytes]
+    name: str, group: Sequence[RowResults], svg: Mapping[str, Markup], pictures: Mapping[str, bytes]
 ) -> dict[str, Any]:
-    picture = pictures.get(f"{Path(source).name}-captions")
+    picture = pictures.get(f"{name}-captions")
     return {
         "id": identifier(name),
         "heading": data_set(group).heading,
@@ -66,7 +65,7 @@ def _source(
         "ensembles": svg.get(f"{name}-ensembles"),
         "atlases": [
             (size, svg[f"{begin}-atlas"], svg.get(f"{begin}-tuning"))
-            for size in dict.fromkeys(results.row.size for results in group)
+            for size in sizes(group)
             if f"{(begin := f'{name}-{size}')}-atlas" in svg
         ],
         "surface": svg.get(f"{name}-surface"),
