@@ -101,15 +101,20 @@ def _share_of_ten(
     )
     share = share_of_the_way(*rows, metric)
     if share is None:
-        yield Finding(metric.label, f"{figures}: the ensemble is like one model, there is no way", "undecided", names)
+        yield Finding(metric.label, f"{figures}: the ensemble is no better than one model", "undecided", names)
         return
     figures += f": {share.value:.0%} of the way, the paper's {papers_share:.0%}"
     ends, wide = share.interval(confidence), share.interval_with_items(confidence)
-    known = "" if ends is None else f", interval {ends[0]:.0%} to {ends[1]:.0%}"
-    figures += known or "; no interval, as runs are single, all alike or diverged"
-    figures += f", over seeds and test items {wide[0]:.0%} to {wide[1]:.0%}" if wide else ""
-    verdicts = [_share_verdict(one, papers_share) for one in (ends, wide)]
-    yield Finding(metric.label, figures, verdicts[0], names, verdicts[1] if wide else None)
+    if ends:
+        figures += f", interval {ends[0]:.0%} to {ends[1]:.0%}"
+    elif share.over_seeds:
+        figures += "; no interval, as the ensemble is not known to be better than one model"
+    else:
+        figures += "; no interval, as runs are single, all alike or diverged"
+    if wide:
+        figures += f", over seeds and test items {wide[0]:.0%} to {wide[1]:.0%}"
+    narrow, wider = (_share_verdict(one, papers_share) for one in (ends, wide))
+    yield Finding(metric.label, figures, narrow, names, wider if share.over_seeds and share.over_items else None)
 
 
 def _share_verdict(ends: Interval | None, papers: float) -> Verdict:

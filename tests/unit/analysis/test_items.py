@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sacrebleu.metrics.bleu import BLEU
+from scipy import stats
 from support.factories import make_record
 
 from benchmark.analysis.effects import compare
+from benchmark.analysis.ensemble_findings import one_is_as_good_as_ten
 from benchmark.analysis.intervals import bleu_influences, difference, interval, items, seeds, seeds_and_items
 from benchmark.analysis.results import RowResults, Sample, gather
-from benchmark.analysis.shares import share_of_the_way, slopes
+from benchmark.analysis.shares import share_of_the_way
 from benchmark.store.records import Store, checksum_arrays
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
@@ -125,7 +127,7 @@ def test_a_share_of_the_way_by_bleu_has_both_intervals(tmp_path: Path) -> None:
     rate = generator.uniform(0.4, 0.8, 60)
     for seed in range(1, 11):
         kept(store, PLAIN, seed, "test_bleu", sentences(generator, rate))
-        if seed < 4:
+        if seed < 7:
             kept(store, REGULARIZED, seed, "test_bleu", sentences(generator, rate + 0.03))
     details = {"members": list(range(1, 11))}
     kept(store, AVERAGE, 0, "test_bleu", sentences(generator, rate + 0.06), details=details, curve=[])
@@ -141,9 +143,58 @@ def test_a_share_of_the_way_by_bleu_has_both_intervals(tmp_path: Path) -> None:
     assert share_of_the_way(rows[0], rows[1], rows[0], BLEU_METRIC) is None  # no way from one to the other
 
 
-def test_the_slopes_of_a_share_are_its_derivatives() -> None:
-    means, step = np.array([20.0, 22.0, 24.0]), 1e-6
-    found = slopes(*means)
-    for place in range(3):
-        one, ours, ten = means + step * np.eye(3)[place]
-        assert found[place] == pytest.approx(((one - ours) / (one - ten) - 0.5) / step, rel=1e-4)
+def of_bleu(row: Row, *values: float, **changes) -> RowResults:
+    made = (make_record(row, seed, metrics={"test_bleu": value}, **changes) for seed, value in enumerate(values, 1))
+    return RowResults(row, tuple(made))
+
+
+def test_fiellers_interval_of_a_share_by_hand() -> None:
+    """One model 20, its mean with variance 1/3; the regularized one 22, with 1/3; the ensemble 32.
+
+    Below 1 the ends of the way move by at most 1 together, so that (2 - 12 share)^2 = t^2 (1/3 + 1/3) of 4 degrees; the
+    lower end is below 0, where they move by 1 - 2 share.
+    """
+    rows = (of_bleu(PLAIN, 19, 20, 21), of_bleu(REGULARIZED, 21, 22, 23), of_bleu(AVERAGE, 32))
+    share = share_of_the_way(*rows, BLEU_METRIC)
+    assert share is not None
+    found = share.interval(0.95)
+    assert found is not None
+    assert found[1] == pytest.approx((2 + 2.7764 * math.sqrt(2 / 3)) / 12, rel=1e-4)
+    wide = (1 - 2 * found[0]) ** 2 / 3
+    degrees = (wide + 1 / 3) ** 2 / (wide**2 / 2 + 1 / 9 / 2)
+    assert 2 - 12 * found[0] == pytest.approx(stats.t.ppf(0.975, degrees) * math.sqrt(wide + 1 / 3), rel=1e-6)
+
+
+@pytest.mark.parametrize("ensemble", [19.9, 20.1])
+def test_where_the_ensemble_is_not_known_to_be_better_nothing_is_reproduced(ensemble: float) -> None:
+    """A regularized model that is much worse is many times the way from one model to an ensemble that is worse, too."""
+    members = {"details": {"members": list(range(1, 11))}}
+    rows = (of_bleu(PLAIN, 19.9, 20, 20.1), of_bleu(REGULARIZED, 17, 17.1), of_bleu(AVERAGE, ensemble, **members))
+    found = [one for one in one_is_as_good_as_ten(rows, 0.95) if one.comparison == BLEU_METRIC.label]
+    assert [one.verdict for one in found] == ["undecided"]
+    share = share_of_the_way(*rows, BLEU_METRIC)
+    if ensemble < 20:
+        assert share is None
+        assert found[0].figures.endswith(": the ensemble is no better than one model")
+    else:
+        assert share is not None
+        assert share.interval(0.95) is None
+        assert found[0].figures.endswith("; no interval, as the ensemble is not known to be better than one model")
+
+
+@pytest.mark.parametrize(("gain", "ours"), [(3.0, 14.0), (1.0, 11.0), (0.1, 9.0)])
+def test_intervals_of_shares_hold_the_truth_however_short_the_way(gain: float, ours: float) -> None:
+    generator, missed, times = np.random.default_rng(0), 0, 200
+    blank = {row.name: make_record(row) for row in (PLAIN, REGULARIZED, AVERAGE)}
+
+    def drawn(row: Row, mean: float, sd: float, runs: int) -> RowResults:
+        values = generator.normal(mean, sd, runs)
+        made = (replace(blank[row.name], seed=seed, metrics={"test_bleu": one}) for seed, one in enumerate(values))
+        return RowResults(row, tuple(made))
+
+    for _ in range(times):
+        rows = (drawn(PLAIN, 11, 1, 10), drawn(REGULARIZED, ours, 1, 5), drawn(AVERAGE, 11 + gain, 0.3, 1))
+        share = share_of_the_way(*rows, BLEU_METRIC)
+        ends = share.interval(0.95) if share else None
+        missed += ends is not None and not ends[0] <= (ours - 11) / gain <= ends[1]
+    assert missed / times <= 0.08
