@@ -11,7 +11,7 @@ from benchmark.analysis.names import model_name
 from benchmark.analysis.results import RowResults
 from benchmark.files import write_text
 from benchmark.store.provenance import describe_commit
-from benchmark.store.records import Record
+from benchmark.store.records import FLOAT32, Record
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
 from datamodules.errors import UserError, damaged
@@ -32,8 +32,10 @@ class Reference:
     data_sha256: str
     log_probabilities_sha256: str
     platform: str
-    """Device and versions: on the same platform runs are expected to match bit for bit."""
+    """Device, versions and a precision other than 32: on the same platform runs are expected to match bit for bit."""
     commit: str
+    precision: str = FLOAT32
+    """By Lightning's name; references of before are in float32 and do not say so."""
 
     @classmethod
     def from_record(cls, record: Record, row: Row) -> "Reference":
@@ -41,20 +43,27 @@ class Reference:
         name = row.config.training.name
         last = {name: record.curve[-1][name]} if record.curve and name in record.curve[-1] else {}
         versions = ", ".join(f"{package} {version}" for package, version in sorted(record.versions.items()))
+        precision = "" if record.precision == FLOAT32 else f"; precision {record.precision}"
         return cls(
             seed=record.seed,
             metrics={**last, **record.metrics},
             fingerprint=record.fingerprint,
             data_sha256=record.data_sha256,
             log_probabilities_sha256=record.log_probabilities_sha256,
-            platform=f"{record.device}; {versions}",
+            platform=f"{record.device}; {versions}{precision}",
             commit=record.commit,
+            precision=record.precision,
         )
 
     def matches(self, reference: "Reference") -> bool:
         """Whether a run has the metrics of a reference run, whatever others it has, and its log-probabilities."""
         same = all(self.metrics.get(name) == value for name, value in reference.metrics.items())
         return same and self.log_probabilities_sha256 == reference.log_probabilities_sha256
+
+    @property
+    def kind(self) -> tuple[str, str, str]:
+        """What runs have in common that are of one code: configuration and protocol, data, and precision."""
+        return self.fingerprint, self.data_sha256, self.precision
 
 
 @dataclass(frozen=True)
@@ -116,8 +125,8 @@ def update(
         add: keep the reference runs of other platforms, as runs of the same code.
 
     Raises:
-        UserError: runs of a row diverged, it has too few runs, or runs to be added are of another configuration or of
-            other data.
+        UserError: runs of a row diverged, it has too few runs or runs of several precisions, or those to be added are
+            of another configuration or precision or of other data.
     """
     updated = dict(expected)
     accepted = {
@@ -137,6 +146,11 @@ def update(
                 f"the store has {len(records)} runs of {model_name(row)} ({row.name}); a reference needs "
                 f"{LEAST_REFERENCES}: `rnnreg reproduce --only {row.name} --seeds {LEAST_REFERENCES}` trains them"
             )
+        if len(precisions := sorted({record.precision for record in records})) > 1:
+            raise UserError(
+                f"the runs of {model_name(row)} ({row.name}) in the store are in precisions "
+                f"{' and '.join(precisions)}; references are in one"
+            )
         before = expected[row.name].accepted if row.name in expected else ()
         references = tuple(Reference.from_record(record, row) for record in records)
         if add and row.name in expected:
@@ -151,9 +165,9 @@ def _elsewhere(known: Sequence[Reference], new: Sequence[Reference], row: Row) -
     Raises:
         UserError: the new runs are not the same runs on another platform.
     """
-    if {(one.fingerprint, one.data_sha256) for one in known} != {(one.fingerprint, one.data_sha256) for one in new}:
+    if {one.kind for one in known} != {one.kind for one in new}:
         raise UserError(
-            f"the runs of {row.name} are of another configuration or of other data than its reference runs; "
-            "`rnnreg baseline update` replaces these"
+            f"the runs of {row.name} are of another configuration or precision or of other data than its reference "
+            "runs; `rnnreg baseline update` replaces these"
         )
     return tuple(one for one in known if one.platform not in {run.platform for run in new})

@@ -104,6 +104,8 @@ def _undecidable(results: RowResults, references: Sequence[Reference]) -> str:
         return f"{len(results.records)} new runs, needs {LEAST_SEEDS}"
     if results.records[0].data_sha256 != references[0].data_sha256:
         return "trained on other data than the references"
+    if {record.precision for record in results.records} != {one.precision for one in references}:
+        return "in another precision than the references"
     return ""
 
 
@@ -134,10 +136,12 @@ def _expect(name: str, seeds: Sequence[int], references: Sequence[Reference]) ->
     """The mean of new runs with these seeds if nothing has changed, its error, and what both come from.
 
     If the reference runs were made on several platforms, new runs are compared with those of the same seeds, and the
-    error is that of one platform against another: seeds themselves vary much more. Otherwise it is that of seeds.
+    error is that of one platform against another: seeds themselves vary much more. Otherwise it is that of seeds. Runs
+    of a seed that agree to the last bit count once: a platform that is another one by its versions only, which compute
+    the same, says nothing of a further one.
     """
     by_seed: dict[int, list[float]] = {}
-    for one in references:
+    for one in _without_copies(references):
         if name in one.metrics:
             by_seed.setdefault(one.seed, []).append(one.metrics[name])
     repeated = [values for values in by_seed.values() if len(values) > 1]
@@ -153,6 +157,16 @@ def _expect(name: str, seeds: Sequence[int], references: Sequence[Reference]) ->
         return None
     variance = statistics.variance(means) * (1 / len(seeds) + 1 / len(means))
     return statistics.fmean(means), Component(variance, len(means) - 1), f"{len(means)} reference runs"
+
+
+def _without_copies(references: Sequence[Reference]) -> list[Reference]:
+    """The reference runs without those that agree to the last bit with another one of their seed."""
+    kept: dict[int, list[Reference]] = {}
+    for one in references:
+        of_seed = kept.setdefault(one.seed, [])
+        if not any(one.matches(other) or other.matches(one) for other in of_seed):
+            of_seed.append(one)
+    return [one for of_seed in kept.values() for one in of_seed]
 
 
 def _bits(results: RowResults, references: Sequence[Reference]) -> str:

@@ -73,16 +73,16 @@ def on_two_platforms(*noise: float, level: float = 100.0) -> list[Record]:
 
 
 def test_the_band_over_platforms_by_hand() -> None:
-    """Differences 2, -2, 2, -2, 0 within seeds: variance (2 + 2 + 2 + 2 + 0) / 5 of a run; two new runs."""
-    report = compare(runs(100, 110, device="third"), on_two_platforms(2, -2, 2, -2, 0))
+    """Differences 2, -2, 2, -2, 1 within seeds: variance (2 + 2 + 2 + 2 + 0.5) / 5 of a run; two new runs."""
+    report = compare(runs(100, 110, device="third"), on_two_platforms(2, -2, 2, -2, 1))
     found = report.comparisons[-1]
-    half = stats.t.ppf(1 - 0.01 / 6, 5) * math.sqrt(8 / 5 * (1 + 1 / 2) / 2)
+    half = stats.t.ppf(1 - 0.01 / 6, 5) * math.sqrt(8.5 / 5 * (1 + 1 / 2) / 2)
     assert found.band == pytest.approx((105 - half, 105 + half))  # of the seeds 1 and 2 on both platforms
     assert found.basis == "runs of the same seeds on 2 platforms"
 
 
 def test_runs_of_the_same_seeds_find_what_all_seeds_would_hide() -> None:
-    old = on_two_platforms(0.2, -0.2, 0.1, -0.1, 0)
+    old = on_two_platforms(0.2, -0.2, 0.1, -0.1, 0.1)
     assert compare(runs(103, 113, device="third"), old).comparisons[-1].outcome == "worse"
     alone = compare(runs(103, 113, device="third"), old[:5]).comparisons[-1]
     assert alone.outcome == "passed"
@@ -91,13 +91,13 @@ def test_runs_of_the_same_seeds_find_what_all_seeds_would_hide() -> None:
 
 
 def test_a_seed_without_a_reference_is_compared_by_the_spread_of_seeds() -> None:
-    old = on_two_platforms(0.2, -0.2, 0.1, -0.1, 0)
+    old = on_two_platforms(0.2, -0.2, 0.1, -0.1, 0.1)
     new = [replace(record, seed=record.seed + 10) for record in runs(100, 110, device="third")]
     assert compare(new, old).comparisons[-1].basis == "5 reference runs"
 
 
 def test_a_run_without_the_metric_does_not_lend_its_seed_to_another() -> None:
-    new, old = runs(*SPREAD), on_two_platforms(0.0, 0.1, -0.1, 0.2, -0.2)
+    new, old = runs(*SPREAD), on_two_platforms(0.1, 0.1, -0.1, 0.2, -0.2)
     new[0] = replace(new[0], metrics={"validation_perplexity": 105.0})
     (test,) = [one for one in compare(new, old).comparisons if one.metric.name == "test_perplexity"]
     (low, high) = test.band
@@ -149,6 +149,8 @@ def test_the_training_metric_counts_too() -> None:
         (runs(100, 100), runs(*SPREAD[:4]), "4 reference runs, needs 5"),
         (runs(100), runs(*SPREAD), "1 new runs, needs 2"),
         (runs(100, 100, data_sha256="e" * 64), runs(*SPREAD), "other data than the references"),
+        (runs(130, 130), runs(*SPREAD, precision="bf16-mixed"), "in another precision than the references"),
+        (runs(130, 130, precision="bf16-mixed"), runs(*SPREAD), "in another precision than the references"),
         (
             runs(100, 100),
             runs(*SPREAD, fingerprint="other"),
@@ -271,7 +273,7 @@ def test_runs_of_another_platform_join_the_reference_runs(tmp_path: Path) -> Non
     changed = runs(*SPREAD, data_sha256="e" * 64)
     for record in changed:
         Store(tmp_path / "changed").write(record, {})
-    with pytest.raises(UserError, match="of another configuration or of other data than its reference runs"):
+    with pytest.raises(UserError, match="another configuration or precision or of other data than its reference runs"):
         baseline("add", store=tmp_path / "changed", **update)
 
 
