@@ -42,6 +42,8 @@ class Comparison:
 def comparisons(table: Sequence[RowResults], store: Path) -> list[Comparison]:
     """Every row whose runs in another precision a store has, by each of its primary metrics.
 
+    Of these, runs of the data of those in float32 count, however many there are of other data.
+
     Args:
         table: the rows with their records, of which those in float32 are compared with.
         store: the store of these records, in whose folder `precision` the others are.
@@ -52,16 +54,16 @@ def comparisons(table: Sequence[RowResults], store: Path) -> list[Comparison]:
     inside = Store(store / PRECISION)
     records, rows = list(inside.records()), [results.row for results in table]
     found = []
+    shown = {(one.row, one.data_sha256) for results in table for one in results.records if one.precision == FLOAT32}
     for precision in dict.fromkeys(record.precision for record in records):
-        of_precision = [one for one in records if one.precision == precision]
+        of_precision = [one for one in records if one.precision == precision and (one.row, one.data_sha256) in shown]
         lost = [run for run in read_diverged(inside.root) if run.precision == precision]
         others = gather(rows, of_precision)
         for before, after in zip(table, others, strict=True):
             in_32 = tuple(record for record in before.records if record.precision == FLOAT32)
             data = {record.data_sha256 for record in in_32}
-            same = tuple(record for record in after.records if record.data_sha256 in data)
             one = RowResults(before.row, in_32, diverged=before.diverged)
-            other = RowResults(before.row, same, diverged=seeds_of(before.row, lost, next(iter(data), None)))
+            other = RowResults(before.row, after.records, diverged=seeds_of(before.row, lost, next(iter(data), None)))
             effects = (compare(one, other, metric) for metric in before.row.config.primary_metrics())
             found += [Comparison(before.row.name, precision, effect) for effect in effects if effect]
     return found

@@ -78,3 +78,11 @@ def test_runs_of_other_data_or_without_others_beside_them_are_not_compared(tmp_p
     table = read_store([ROW], tmp_path)
     assert comparisons(table, tmp_path) == []
     assert tmp_path / "precision.md" not in write.tables_and_figures(table, tmp_path, tmp_path)
+
+
+def test_runs_of_older_data_do_not_hide_those_that_can_be_compared(tmp_path: Path) -> None:
+    keep(tmp_path, IN_32, "32")
+    keep(tmp_path / "precision", IN_32, "bf16-mixed")
+    keep(tmp_path / "precision", (*IN_32, 100.0), "bf16-mixed", data_sha256="e" * 64)
+    (found,) = comparisons(read_store([ROW], tmp_path), tmp_path)
+    assert found.effect.after.values == IN_32
