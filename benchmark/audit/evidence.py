@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 from scipy import stats
 
+from benchmark.analysis.intervals import Component
 from benchmark.audit.sides import Side, end_of
 from benchmark.store.records import Record
 from benchmark.tasks.base import Config
@@ -17,10 +18,11 @@ from benchmark.tasks.metrics import kind_of
 
 CONFIDENCE = 0.99
 """Share of repetitions in which two sides that differ by chance alone are found to, over all metrics or epochs."""
-USUAL_SPREAD = 0.01
-"""Relative standard deviation over seeds that is taken where no runs tell it."""
-FEWEST_DEGREES = 3
-"""Degrees of freedom of a spread below which it says too little by itself."""
+USUAL_SPREAD = {"perplexity": 0.02, "accuracy": 0.01, "bleu": 0.2}
+"""Relative standard deviation over seeds that is assumed where no runs tell it, by kind of metric.
+
+Three of four rows of the suite with three runs or more have less, and by BLEU all of them.
+"""
 CURVES = ("train_perplexity", "validation_perplexity", "train_frame_accuracy", "validation_frame_accuracy")
 """Metrics of an epoch that are compared."""
 
@@ -61,6 +63,8 @@ class MetricDifference:
     runs: tuple[int, int]
     half_width: float
     """By how much means of such runs differ by chance, at CONFIDENCE."""
+    is_assumed: bool = False
+    """Whether the spread over seeds behind it is the usual one, as no runs tell it."""
 
     @property
     def by_chance(self) -> bool:
@@ -136,10 +140,11 @@ class Evidence:
         found = []
         for name in shared:
             one, other = self.a.values(name, self.last_epoch), self.b.values(name, self.last_epoch)
-            reference = [end_of(record, self.last_epoch).get(name) for record in self.references]
-            half = chance(one, other, [value for value in reference if value is not None], len(shared))
+            ends = [end_of(record, self.last_epoch).get(name) for record in self.references]
+            reference = [value for value in ends if value is not None]
+            half, assumed = chance(one, other, reference, len(shared), name), not _spread(one, other, reference)
             runs = (len(one), len(other))
-            found.append(MetricDifference(name, statistics.fmean(one), statistics.fmean(other), runs, half))
+            found.append(MetricDifference(name, statistics.fmean(one), statistics.fmean(other), runs, half, assumed))
         return found
 
     def metric(self, name: str) -> MetricDifference | None:
@@ -180,7 +185,7 @@ class Evidence:
             one, other = self.a.at_epoch(metric, epoch), self.b.at_epoch(metric, epoch)
             reference = [value for record in self.references if (value := _at(record, metric, epoch)) is not None]
             if one and other:
-                half = chance(one, other, reference, len(self.epochs))
+                half = chance(one, other, reference, len(self.epochs), metric)
                 if abs(statistics.fmean(other) - statistics.fmean(one)) > half:
                     return epoch
         return None
@@ -206,24 +211,29 @@ class Evidence:
 
 
 def chance(
-    one: Sequence[float], other: Sequence[float], reference: Sequence[float] = (), comparisons: int = 1
+    one: Sequence[float],
+    other: Sequence[float],
+    reference: Sequence[float] = (),
+    comparisons: int = 1,
+    metric: str = "perplexity",
 ) -> float:
     """By how much the means of two groups of runs differ by chance, at CONFIDENCE over all comparisons (Bonferroni).
 
-    If only chance tells the groups apart, their spread is the same, so that it is pooled (Student). Where they are too
-    few the reference runs tell it, or else it is the usual one, or theirs if larger.
+    If only chance tells the groups apart, their spread is the same, so that it is pooled (Student). The reference runs
+    tell it where they are more. Where no runs do, it is assumed to be the usual one of such a metric, and to be known.
     """
-    groups = [one, other]
-    if len(reference) > len(one) + len(other):
-        groups = [reference]
-    degrees: float = sum(len(group) - 1 for group in groups)
-    squares = sum(float(np.var(group)) * len(group) for group in groups)
-    variance = squares / degrees if degrees else 0.0
-    if degrees < FEWEST_DEGREES:
-        usual = (USUAL_SPREAD * statistics.fmean([*one, *other])) ** 2
-        variance, degrees = max(variance, usual), math.inf
-    quantile = float(stats.t.ppf(1 - (1 - CONFIDENCE) / comparisons / 2, degrees))
-    return quantile * math.sqrt(variance * (1 / len(one) + 1 / len(other)))
+    usual = Component((USUAL_SPREAD[kind_of(metric) or "perplexity"] * statistics.fmean([*one, *other])) ** 2, math.inf)
+    spread = _spread(one, other, reference) or usual
+    quantile = float(stats.t.ppf(1 - (1 - CONFIDENCE) / comparisons / 2, spread.degrees))
+    return quantile * math.sqrt(spread.variance * (1 / len(one) + 1 / len(other)))
+
+
+def _spread(one: Sequence[float], other: Sequence[float], reference: Sequence[float]) -> Component | None:
+    """The variance over seeds that runs tell, see `chance`; None of single runs and of those that are all alike."""
+    groups = [reference] if len(reference) > len(one) + len(other) else [one, other]
+    degrees = sum(len(group) - 1 for group in groups)
+    squares = sum(float(np.var(group)) * len(group) for group in groups if len(set(group)) > 1)
+    return Component(squares / degrees, degrees) if squares else None
 
 
 def same_bits(one: Record, other: Record) -> bool:

@@ -34,8 +34,44 @@ def test_chance_is_students_interval_of_runs_that_differ_by_seeds_alone() -> Non
     assert chance(one, other) == pytest.approx((right.high - right.low) / 2)
     known = [1.0, 2.0, 3.0, 4.0, 5.0]  # tell the spread of two single runs
     assert chance([2.0], [9.0], known) == pytest.approx(stats.t.ppf(0.995, 4) * math.sqrt(2.5 * 2))
-    assert chance([100.0], [100.0]) == pytest.approx(2.5758 * math.sqrt(2), rel=1e-4)  # the usual 1 %
-    assert chance([100.0], [100.0], comparisons=5) == pytest.approx(stats.norm.ppf(0.999) * math.sqrt(2))
+    few = chance([99.0, 101.0], [100.0])  # one degree of freedom
+    assert few == pytest.approx(stats.t.ppf(0.995, 1) * math.sqrt(2 * (1 / 2 + 1)))
+    assert chance([100.0], [100.0]) == pytest.approx(2 * 2.5758 * math.sqrt(2), rel=1e-4)  # the usual 2 %
+    assert chance([100.0], [100.0], comparisons=5) == pytest.approx(2 * stats.norm.ppf(0.999) * math.sqrt(2))
+
+
+@pytest.mark.parametrize(
+    ("name", "usual"), [("test_perplexity", 1.0), ("test_bleu", 10.0), ("validation_frame_accuracy", 0.5)]
+)
+def test_where_no_runs_tell_the_spread_the_usual_one_is_assumed_and_said(name: str, usual: float) -> None:
+    """Runs of two seeds that are all alike say as little as single ones."""
+    for seeds in ((1,), (1, 2)):
+        one, other = (
+            side(*(make_record(seed=seed, metrics={name: value}) for seed in seeds)) for value in (50.0, 49.0)
+        )
+        found = Evidence(one, other).metric(name)
+        assert found is not None
+        assert found.is_assumed
+        assert found.half_width > usual * 2.5 * math.sqrt(2 / len(seeds)) * 0.98
+    known = tuple(make_record(seed=seed, metrics={name: 50.0 + seed}) for seed in range(3, 9))
+    told = Evidence(
+        side(make_record(seed=1, metrics={name: 50.0})), side(make_record(seed=1, metrics={name: 49.0})), known
+    )
+    assert [one.is_assumed for one in told.metrics if one.name == name] == [False]
+
+
+@pytest.mark.parametrize("runs", [1, 2, 3])
+def test_chance_over_several_metrics_is_rarely_exceeded_by_few_runs(runs: int) -> None:
+    """Captions of Flickr8k: perplexities 19.3 +- 0.3 twice, BLEU 10.8 +- 2 and 15 +- 0.2."""
+    generator, wrong, times = np.random.default_rng(0), 0, 300
+    kinds = (("perplexity", 19.3, 0.3), ("perplexity", 19.3, 0.3), ("bleu", 10.8, 2.0), ("bleu", 15.0, 0.2))
+    for _ in range(times):
+        drawn = [(kind, generator.normal(mean, sd, (2, runs)).tolist()) for kind, mean, sd in kinds]
+        wrong += any(
+            abs(np.mean(one) - np.mean(other)) > chance(one, other, comparisons=len(kinds), metric=kind)
+            for kind, (one, other) in drawn
+        )
+    assert wrong / times <= 0.025
 
 
 def test_seeds_of_one_row_are_rarely_said_to_differ_by_more_than_chance() -> None:
