@@ -116,6 +116,34 @@ def test_the_interval_of_the_best_of_several_probabilities_covers_what_it_says(r
     assert covered / times == pytest.approx(0.96, abs=0.02)
 
 
+@pytest.mark.parametrize(("spread", "least", "most"), [(0.005, 0.945, 0.975), (0.025, 0.9, 0.96)])
+def test_a_point_that_spreads_more_than_the_others_has_an_interval_of_its_own(spread, least, most) -> None:
+    """Of eight points with two seeds and one probability, the first one has this spread and the others 0.005."""
+    generator, covered, times = np.random.default_rng(0), 0, 800
+    spreads = np.array([spread, *[0.005] * 7])[:, None, None]
+    for drawn in 100 * np.exp(spreads * generator.standard_normal((times, 8, 2, 2))):
+        points = [
+            Point(64, part, {rate / 10: Sample.of(dict(enumerate(map(float, at)))) for rate, at in enumerate(of)})
+            for part, of in enumerate(drawn, 1)
+        ]
+        low, high = Surface("text", tuple(points)).interval(points[0])
+        covered += low <= 0 <= high
+    assert least <= covered / times <= most
+
+
+def test_the_spread_of_a_point_by_hand() -> None:
+    """Two points with differences of 0.2 and 0.01: the F test of 1 and 1 degrees needs a ratio of 9.5."""
+    first, second = (
+        Point(64, part, {0.0: Sample.of({1: 100.0}), 0.5: Sample.of({1: 100.0, 2: 100 * math.exp(gap)})})
+        for part, gap in ((0.5, 0.2), (1.0, 0.01))
+    )
+    found = Surface("text", (first, second))
+    assert found.spread_at(first).variance == pytest.approx(0.02)
+    assert found.spread_at(first).degrees == 1
+    assert found.spread_at(second) == found.spread
+    assert found.spread.variance == pytest.approx((0.02 + 0.00005) / 2)
+
+
 def test_runs_of_another_precision_are_said() -> None:
     runs = runs_of(ROWS[:1], [1.0], [0.0, 0.5], 1, None)
     records = [record(run, 100.0) for run in runs]
