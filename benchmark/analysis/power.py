@@ -22,9 +22,13 @@ class Plan:
 
     @property
     def needed_in_words(self) -> str:
-        """The runs that are needed, as far as they are known."""
+        """The runs that are needed, as far as they are known.
+
+        Where there are as many and the comparison is undecided still, the difference is likely smaller than expected.
+        """
         if self.needed is not None:
-            return f"{self.needed} of each row"
+            enough = "" if any(self.missing.values()) else ", which there are: the difference is likely smaller"
+            return f"{self.needed} of each row{enough}"
         if self.detectable is not None:
             return f"more than {MOST_RUNS:,} of each row"
         if self.finding.effect and self.finding.effect.diverged:

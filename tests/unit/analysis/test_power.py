@@ -39,6 +39,20 @@ def test_an_undecided_comparison_is_planned_by_its_spread_and_the_smallest_diffe
     assert found.detectable > 1.0  # of two runs
 
 
+def test_where_there_are_more_runs_than_are_needed_that_is_said() -> None:
+    spread = np.tile([-1.2, 1.2], 20)
+    found = plan((100 + spread).tolist(), (99.5 + spread).tolist())
+    assert found is not None
+    assert found.finding.expected == 1.0
+    assert found.needed is not None
+    assert found.needed < 40
+    assert found.missing == {WITHOUT.name: 0, WITH.name: 0}
+    assert found.needed_in_words == f"{found.needed} of each row, which there are: the difference is likely smaller"
+    lacking = plan((100 + spread).tolist(), [99.0, 101.0, 98.0])
+    assert lacking is not None
+    assert lacking.needed_in_words == f"{lacking.needed} of each row"
+
+
 def test_a_single_run_asks_for_runs_before_a_plan() -> None:
     found = plan([100.0], [99.0, 103.0])
     assert found is not None
