@@ -97,7 +97,11 @@ class Tuned:
 
     @property
     def band(self) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper end of the curve's 95 % band [trials], by the bootstrap over trials."""
+        """Where the curve lies in 95 % of bootstrap samples of the trials: lower and upper end [trials].
+
+        It shows how much the curve hangs on single trials, and is no confidence band: no sample has a better trial
+        than the best one, so that at all trials it holds the true expected best in about half of repetitions.
+        """
         values = np.array(self.judged)
         drawn = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
         curves = [expected_best(values[sample], self.metric.better == "lower") for sample in drawn]

@@ -19,8 +19,11 @@ HOW_TO_READ = (
     "- **Undecided**: neither, so that more seeds are needed.\n\n"
     "The first word is over seeds, on this test text; the second one over seeds and test text, which says what other "
     "texts of the kind would show. Neither counts the luck of tuning: with another draw of trials a method would have "
-    "other settings, and the bands of the tuning curves show how far that reaches. So a word is of these settings, and "
-    "of a method only as far as its curve lies apart from the others."
+    "other settings. So a word is of these settings, and not of a method as such.\n\n"
+    "A tuning curve is the expected best of so many trials (Dodge et al. 2019), estimated from those that were run. "
+    "The shade is where the curve lies in 95 % of bootstrap samples of them, and shows how much it hangs on single "
+    "trials. Methods are not to be judged by it: no sample has a better trial than the best one, so that at all trials "
+    "it holds the true expected best in about half of repetitions, and at fewer in less than 95 % as well."
 )
 
 IN_WORDS: dict[Standing, str] = {

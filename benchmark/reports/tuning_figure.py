@@ -16,7 +16,7 @@ COLUMNS = 4
 
 
 def draw(tunings: Sequence[Tuned], references: Sequence[Tuned] = ()) -> str:
-    """A panel for each tuning with its curve and band, as SVG.
+    """A panel for each tuning with its curve and the spread of its bootstrap samples, as SVG; see `Tuned.band`.
 
     Args:
         tunings: tunings of one metric, each with a record at least.

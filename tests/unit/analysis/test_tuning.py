@@ -56,6 +56,20 @@ def test_the_best_trial_and_its_cost() -> None:
     assert [number for number, _ in one.expected] == [1, 2, 4]
 
 
+def test_the_spread_of_bootstrap_samples_is_no_confidence_band() -> None:
+    """What atlas.md says of it: at all trials it holds the true expected best in about half of repetitions."""
+    generator, covered, times = np.random.default_rng(0), 0, 40
+    best = generator.normal(100, 1, (100_000, 12)).min(axis=1).mean()
+    one = tuned([100.0] * 12)
+    for values in generator.normal(100, 1, (times, 12)):
+        drawn = replace(one)
+        drawn.__dict__["values"] = values.tolist()
+        low, high = (ends[-1] for ends in drawn.band)
+        assert low >= min(values)
+        covered += low <= best <= high
+    assert covered / times == pytest.approx(0.5, abs=0.2)
+
+
 def test_trials_of_another_precision_are_said() -> None:
     one = tuned([120.0, 110.0, 115.0])
     assert "precision" not in report.in_words(one)
