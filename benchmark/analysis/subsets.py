@@ -19,7 +19,7 @@ from benchmark.analysis.intervals import (
 )
 
 MOST_SUBSETS = 300
-"""Subsets of members that are evaluated; of more, this many are drawn, always the same."""
+"""Subsets of members that are evaluated; of more, about this many are drawn, always the same."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ def ensemble_gain(log_probabilities: Sequence[np.ndarray], members: int) -> Ense
     """The gain of ensembles of that many members.
 
     An ensemble's probability of a word is the mean of its members'. Where all models are members, the ensembles without
-    one of them have a member fewer.
+    one of them have a member fewer. Where not all choices of members are evaluated, the mean without a model is that of
+    their additive part, see `additive_parts`: the mean of those drawn without it would vary by their other members.
 
     Args:
         log_probabilities: of the true tokens [tokens], of each model.
@@ -85,11 +86,14 @@ def ensemble_gain(log_probabilities: Sequence[np.ndarray], members: int) -> Ense
     chosen = subsets(models, members)
     averaged = [mixture.log_probabilities(subset) for subset in chosen]
     ensembles = [perplexity(one) for one in averaged]
+    parts = additive_parts(chosen, ensembles, models) if len(chosen) < math.comb(models, members) else None
     without_each = []
     for left_out in range(models):
         kept = [value for subset, value in zip(chosen, ensembles, strict=True) if left_out not in subset]
         others = [model for model in range(models) if model != left_out]
         many = float(np.mean(kept)) if kept else perplexity(mixture.log_probabilities(others))
+        if parts is not None:
+            many = members * float(np.delete(parts, left_out).mean())
         without_each.append((float(np.delete(single, left_out).mean()), many))
     influences = [
         np.mean([perplexity_influences(one) for one in several], axis=0) for several in (log_probabilities, averaged)
@@ -98,14 +102,30 @@ def ensemble_gain(log_probabilities: Sequence[np.ndarray], members: int) -> Ense
 
 
 def subsets(models: int, members: int) -> list[tuple[int, ...]]:
-    """All choices of members, or MOST_SUBSETS of them drawn at random."""
+    """All choices of members, or at most MOST_SUBSETS of them drawn at random, in which all models are equally often.
+
+    These are the neighbors in random orders of the models on a circle. Drawn one by one, some models would be members
+    more often than others, and where models differ in level so would the mean of the ensembles.
+    """
     if math.comb(models, members) <= MOST_SUBSETS:
         return list(itertools.combinations(range(models), members))
-    generator = np.random.default_rng(0)
-    drawn: dict[tuple[int, ...], None] = {}
-    while len(drawn) < MOST_SUBSETS:
-        drawn[tuple(sorted(generator.choice(models, members, replace=False).tolist()))] = None
-    return list(drawn)
+    generator, drawn = np.random.default_rng(0), []
+    for _ in range(max(1, MOST_SUBSETS // models)):
+        order = generator.permutation(models)
+        drawn += [tuple(sorted(np.roll(order, place)[:members].tolist())) for place in range(models)]
+    return drawn
+
+
+def additive_parts(subsets: Sequence[Sequence[int]], values: Sequence[float], models: int) -> np.ndarray:
+    """The part of each model in a figure of subsets as a sum over their members, by least squares [models].
+
+    Over all subsets of a size, the sum has the mean of the figure without any of the models (Hoeffding 1948).
+    """
+    members = np.zeros((len(subsets), models))
+    for row, subset in zip(members, subsets, strict=True):
+        row[list(subset)] = 1
+    parts: np.ndarray = np.linalg.lstsq(members, np.array(values), rcond=None)[0]
+    return parts
 
 
 class Mixture:

@@ -11,6 +11,7 @@ from support.factories import make_record
 
 from benchmark.analysis import ensembles
 from benchmark.analysis.results import gather
+from benchmark.analysis.subsets import MOST_SUBSETS, additive_parts, ensemble_gain, subsets
 from benchmark.reports import figures, tables
 from benchmark.store.records import Store, checksum_arrays
 from benchmark.tasks import language_modeling, registry
@@ -32,6 +33,36 @@ def test_perplexity_of_the_mean_probability_by_hand() -> None:
     members = [{"test": np.log([0.5, 0.25])}, {"test": np.log([0.25, 0.75])}]
     found = ensembles.perplexities(members, "a")
     assert found == {"test_perplexity": pytest.approx((0.375 * 0.5) ** -0.5)}
+
+
+def test_all_models_are_equally_often_in_the_choices_that_are_drawn() -> None:
+    assert len(subsets(10, 5)) == 252  # all of them
+    for models, members in ((20, 5), (38, 10), (13, 7)):
+        drawn = subsets(models, members)
+        assert MOST_SUBSETS - models < len(drawn) <= MOST_SUBSETS
+        assert all(len(set(one)) == members for one in drawn)
+        assert len(set(np.bincount(np.concatenate(drawn)))) == 1
+
+
+def test_the_mean_without_a_model_by_its_additive_part_is_that_over_all_choices() -> None:
+    """With products of two members, which are no sum: over all pairs of five models and over those without each."""
+    levels, pairs = np.array([1.0, 2.0, 4.0, 5.0, 9.0]), subsets(5, 2)
+    values = [levels[list(pair)].prod() for pair in pairs]
+    parts = additive_parts(pairs, values, 5)
+    for left_out in range(5):
+        right = np.mean([value for pair, value in zip(pairs, values, strict=True) if left_out not in pair])
+        assert 2 * np.delete(parts, left_out).mean() == pytest.approx(right)
+
+
+def test_the_interval_of_a_gain_is_as_wide_as_it_need_be_where_choices_are_drawn() -> None:
+    """Five of 20 models; each has a level and, for each token, an error of its own."""
+    generator = np.random.default_rng(0)
+    text = generator.normal(-4, 2, 200)
+    errors = generator.normal(0, 0.4, (40, 20, 200)) + generator.normal(0, 0.02, (40, 20, 1))
+    gains = [ensemble_gain(list(np.minimum(text - 0.08 + error, -1e-3)), 5) for error in errors]
+    spread = np.std([gain.share for gain in gains])
+    told = np.sqrt(np.mean([gain.over_models.variance for gain in gains]))  # type: ignore[union-attr]
+    assert told / spread == pytest.approx(1, abs=0.25)
 
 
 def test_members_of_other_tokens_are_refused() -> None:
