@@ -113,6 +113,8 @@ def _share_of_ten(
         figures += "; no interval, as runs are single, all alike or diverged"
     if wide:
         figures += f", over seeds and test items {wide[0]:.0%} to {wide[1]:.0%}"
+    elif ends and share.over_items:
+        figures += ", none over seeds and test items, where the ensemble may be no better than one model"
     narrow, wider = (_share_verdict(one, papers_share) for one in (ends, wide))
     yield Finding(metric.label, figures, narrow, names, wider if share.over_seeds and share.over_items else None)
 
