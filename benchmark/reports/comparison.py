@@ -44,6 +44,9 @@ def parts(comparison: Comparison) -> list[Part]:
         ]  # fmt: skip
         header = ("metric", "A", "B", "difference", "by chance", "more than seeds do")
         found.append(("Metrics", Table(header, tuple(body))))
+        if assumed := [one.name for one in evidence.metrics if one.is_assumed]:
+            words = f"No runs tell the spread over seeds of {', '.join(assumed)}: it is assumed to be the usual one."
+            found.append(("Spread", words))
     if comparison.curves:
         found.append(("Curves", " ".join(line[0].upper() + line[1:] for line in comparison.curves)))
     if evidence.settings:

@@ -24,8 +24,8 @@ HOW_TO_READ = (
     "text. Perplexity is that of the validation text after a run's best epoch, as early stopping would take it. The "
     "probability with dropout is the best of those tried, chosen on the same text. It pays if the 95 % interval of its "
     f"gain over seeds, widened where it is the best of more than two, lies above zero and reaches {RELATIVELY}; the "
-    "relative spread over seeds is pooled over all "
-    f"models; of single runs a gain of {RELATIVELY} decides. Its worth in text is how many times the text the same "
+    "relative spread over seeds is pooled over all models, but for those whose own is larger (F test at 20 %); "
+    f"of single runs a gain of {RELATIVELY} decides. Its worth in text is how many times the text the same "
     "model needs without dropout for the same perplexity, interpolated between the parts that were run."
 )
 SHADES = 0.75
