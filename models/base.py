@@ -79,7 +79,8 @@ class TaskModel(LightningModule):
         if self.world_size == 1:
             return collected
         shares: list[Any] = [None] * self.world_size
-        torch.distributed.all_gather_object(shares, apply_to_collection(collected, Tensor, Tensor.cpu))
+        own = apply_to_collection(collected, Tensor, lambda tensor: tensor.clone().cpu())  # not what it is a part of
+        torch.distributed.all_gather_object(shares, own)
         return [entry for of_batch in zip(*shares, strict=True) for entry in of_batch]
 
     @override

@@ -14,6 +14,7 @@ from datamodules.language_modeling.datamodule import LanguageModelingData
 from datamodules.vocabulary import EOS, UNK
 from models.language_model import LanguageModel
 from models.metrics import TokenPerplexity
+from models.tokens import Shelf
 
 
 def make_model(vocabulary: int = 9, **changes) -> LanguageModel:
@@ -215,3 +216,13 @@ def test_a_text_is_continued_without_the_words_that_the_paper_excludes() -> None
     assert text == model.continue_text("w2 w3 unheard", 50)
     assert text != model.continue_text("w2 w3 unheard", 50, seed=1)
     assert set(model.continue_text("w2", 50, exclude=(EOS, UNK, "w3")).split()) == {"w2", "w4"}
+
+
+def test_values_that_are_kept_share_their_memory() -> None:
+    shelf = Shelf()
+    given = [torch.arange(float(count)) for count in (3, 0, 70_000, 2)] + [torch.tensor([True, False])]
+    kept = [shelf.keep(values) for values in given]
+    assert all(torch.equal(one, values) and one.dtype == values.dtype for one, values in zip(kept, given, strict=True))
+    first, last = shelf.keep(torch.ones(5)), shelf.keep(torch.zeros(4))
+    assert first.untyped_storage().data_ptr() == last.untyped_storage().data_ptr()
+    assert torch.equal(first, torch.ones(5))
