@@ -21,6 +21,8 @@ ErrorOf = Callable[[Weights], Component]
 
 WAY: Weights = (1.0, 0.0, -1.0)
 """The way is one model's mean less the ensemble's."""
+ENDLESS: Weights = (1.0, -1e-9, -1.0)
+"""The way as a share beyond all bounds has it, with hardly any, and not none, of the regularized model's error."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Share:
             """Above zero where a share is out of the interval."""
             return abs(self.gain - share * self.way) - half((1 - share, -1.0, share))
 
-        if abs(self.way) <= half(WAY):
+        if abs(self.way) <= half(ENDLESS):
             return None
         ends = []
         for side in (-1, 1):

@@ -54,7 +54,7 @@ def test_a_driver_of_ray_beside_a_local_one_does_each_run_once(pair, undisturbed
 
 def both_do_each_run_once(grid, undisturbed, second: str) -> None:
     drivers = [grid.start("--jobs", 2), grid.start("--jobs", 2, "--launcher", second)]
-    printed = [driver.communicate(timeout=300)[0] for driver in drivers]
+    printed = [driver.communicate(timeout=900)[0] for driver in drivers]
     assert [driver.returncode for driver in drivers] == [0, 0], printed
     assert grid.begun == len(undisturbed)
     assert grid.results == undisturbed
