@@ -91,7 +91,8 @@ def read_audio(path: Path) -> Audio:
             CHANNELS.check(file.channels, path)
             AUDIO_SECONDS.check(file.frames / file.samplerate, path)
             samples, rate = file.read(dtype="float32", always_2d=True), file.samplerate
-            missing, rest = missing_end(path, file.frames, len(samples)), unread_rest(path, file.frames)
+            content = path.read_bytes()
+            missing, rest = missing_end(content, file.frames, len(samples)), unread_rest(content, file.frames)
     except DataError as error:
         raise LeftOut("audio cannot be read", str(error)) from error
     if missing:

@@ -3,8 +3,7 @@
 import re
 import struct
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 UNKNOWN_LENGTH = 0x7FFF0000
 """Lengths from here on are written by programs that did not know the length, such as those that write to a pipe."""
@@ -49,7 +48,7 @@ CHUNKED = {
 """Files of WAV, AIFF, CAF and W64 by their first four bytes."""
 
 
-def missing_end(path: Path, named: int, read: int) -> str:
+def missing_end(content: bytes, named: int, read: int) -> str:
     """What tells that a recording breaks off or has lost its middle, or nothing.
 
     A WAV, AIFF, AU, CAF or W64 file is compared with the length in its header, the last page of an Ogg file is to be
@@ -58,47 +57,38 @@ def missing_end(path: Path, named: int, read: int) -> str:
     encoders may count a frame more, as many samples are to be read as it names.
 
     Args:
-        path: the recording.
+        content: the file of the recording.
         named: samples that libsndfile says it has.
         read: samples that were read from it.
     """
-    with path.open("rb") as file:
-        start = file.read(4)
-        if start[:3] == b"ID3" or start[:1] == b"\xff":
-            return _missing_frames(file, named, read)
-        found = ""
-        if form := CHUNKED.get(start):
-            if chunk := _samples_chunk(file, form, path.stat().st_size):
-                begin, size, unknown = chunk
-                found = _missing_bytes(path.stat().st_size - begin, size, unknown)
-        elif start == b".snd":  # AU, whose header has no chunks
-            begin, size = struct.unpack(">2I", file.read(8).ljust(8, b"\0"))
-            found = _missing_bytes(path.stat().st_size - begin, size)
-        elif start == b"OggS":
-            found = _missing_pages(file, path.stat().st_size)
+    if _is_mp3(content):
+        return _missing_frames(content, named, read)
+    found = ""
+    if samples := _samples(content):
+        found = _missing_bytes(len(content), *samples)
+    elif content.startswith(b"OggS"):
+        found = _missing_pages(content)
     return found or (_count(read, named) if read < named else "")
 
 
-def unread_rest(path: Path, named: int) -> str:
+def unread_rest(content: bytes, named: int) -> str:
     """What tells that a file holds more sound than its header names, which is all that is read, or nothing.
 
     After the samples of a WAV, AIFF, AU, CAF or W64 file other chunks may come, a file of Ogg or FLAC has one stream,
     and an MP3 file with a header has no more frames than it names and encoders add.
 
     Args:
-        path: the recording.
+        content: the file of the recording.
         named: samples that libsndfile says it has.
     """
-    content = path.read_bytes()
-    start = content[:4]
-    if start[:3] == b"ID3" or start[:1] == b"\xff":
+    if _is_mp3(content):
         return _more_frames(content, named)
-    if start in CHUNKED or start == b".snd":
-        return _more_bytes(path, content)
+    if samples := _samples(content):
+        return _more_bytes(content, *samples)
     streams = 1
-    if start == b"OggS":
+    if content.startswith(b"OggS"):
         streams = sum(flags & 2 > 0 for flags in _page_flags(content))
-    elif start == b"fLaC":
+    elif content.startswith(b"fLaC"):
         streams = len(SECOND_FLAC.findall(content))
     return f"it holds {streams} recordings one after another, and the first is read" if streams > 1 else ""
 
@@ -107,42 +97,44 @@ def _count(read: int, named: int) -> str:
     return f"{read:,} of its {named:,} samples are there"
 
 
-def _samples_chunk(file: BinaryIO, form: Chunks, length: int) -> tuple[int, int, int] | None:
-    """Where a file's chunk of samples begins, its size, and the size from which on it was not known; None without."""
-    file.seek(form.first)
-    long_size = 0
-    width = struct.calcsize(form.head)
-    while len(head := file.read(width)) == width:
-        name, size = struct.unpack(form.head, head)
+def _samples(content: bytes) -> tuple[int, int, int] | None:
+    """Where the samples of a file of chunks or of AU begin, their size, and the size from which on it was not known.
+
+    None where it has no chunk of samples, and of other files.
+    """
+    if content.startswith(b".snd"):  # AU, whose header has no chunks
+        begin, size = struct.unpack(">2I", content[4:12].ljust(8, b"\0"))
+        return begin, size, UNKNOWN_LENGTH
+    if not (form := CHUNKED.get(content[:4])):
+        return None
+    at, width, long_size = form.first, struct.calcsize(form.head), 0
+    while len(content) - at >= width:
+        name, size = struct.unpack_from(form.head, content, at)
+        at += width
         size -= width if form.counts_head else 0
         if name == b"ds64":  # RF64 has the length here, since the chunk of samples has no room for it
-            long_size = struct.unpack("<8xQ", file.read(16).ljust(16, b"\0"))[0]
-            file.seek(-16, 1)
+            long_size = struct.unpack("<8xQ", content[at : at + 16].ljust(16, b"\0"))[0]
         elif name[:4] in (b"data", b"SSND"):
-            return file.tell(), long_size or size, UNKNOWN_LENGTH if width == 8 and not long_size else 2**63
-        if not 0 <= size < length:
+            return at, long_size or size, UNKNOWN_LENGTH if width == 8 and not long_size else 2**63
+        if not 0 <= size < len(content):
             break
-        file.seek(size + -size % form.align, 1)
+        at += size + -size % form.align
     return None
 
 
-def _missing_bytes(left: int, named: int, unknown: int = UNKNOWN_LENGTH) -> str:
-    """What is missing of bytes of samples; from `unknown` on, the header does not know how many there are."""
+def _missing_bytes(length: int, begin: int, named: int, unknown: int) -> str:
+    """What is missing of the samples of a file of some length; see `_samples`."""
+    left = length - begin
     return f"{left:,} of the {named:,} bytes that its header names are there" if left < named < unknown else ""
 
 
-def _more_bytes(path: Path, content: bytes) -> str:
-    """What follows a file's samples and is neither chunks, nor zeros, nor as short as a tag."""
+def _more_bytes(content: bytes, begin: int, named: int, unknown: int) -> str:
+    """What follows a file's samples and is neither chunks, nor zeros, nor as short as a tag; see `_samples`."""
     form = CHUNKED.get(content[:4])
-    if form:
-        with path.open("rb") as file:
-            begin, size, unknown = _samples_chunk(file, form, len(content)) or (0, 2**63, 2**63)
-    else:  # AU
-        (begin, size), unknown = struct.unpack(">2I", content[4:12].ljust(8, b"\0")), UNKNOWN_LENGTH
-    rest = content[begin + size :] if size < unknown else b""
-    if len(rest) <= TAGS or not any(rest) or (form and any(_are_chunks(rest[skip:], form) for skip in (size % 2, 0))):
+    rest = content[begin + named :] if named < unknown else b""
+    if len(rest) <= TAGS or not any(rest) or (form and any(_are_chunks(rest[skip:], form) for skip in (named % 2, 0))):
         return ""
-    return f"{len(rest):,} bytes follow the {size:,} bytes of samples that its header names"
+    return f"{len(rest):,} bytes follow the {named:,} bytes of samples that its header names"
 
 
 def _are_chunks(content: bytes, form: Chunks) -> bool:
@@ -168,9 +160,8 @@ def _page_flags(content: bytes) -> Iterator[int]:
         at += 27 + len(lengths) + sum(lengths)
 
 
-def _missing_pages(file: BinaryIO, length: int) -> str:
-    file.seek(max(0, length - 2 * LONGEST_PAGE))
-    end = file.read()
+def _missing_pages(content: bytes) -> str:
+    end = content[-2 * LONGEST_PAGE :]
     page = end[end.rfind(b"OggS") :]
     lengths = page[27 : 27 + page[26]] if len(page) > 26 else b""
     if not lengths or len(page) < 27 + len(lengths) + sum(lengths):
@@ -178,10 +169,12 @@ def _missing_pages(file: BinaryIO, length: int) -> str:
     return "" if page[5] & 4 else "its last page of Ogg does not end the stream"
 
 
-def _missing_frames(file: BinaryIO, named: int, read: int) -> str:
+def _is_mp3(content: bytes) -> bool:
+    return content.startswith((b"ID3", b"\xff"))
+
+
+def _missing_frames(content: bytes, named: int, read: int) -> str:
     """Compare an MP3 file with its header; without one, libsndfile guesses the length by the first frame's bit rate."""
-    file.seek(0)
-    content = file.read()
     if _has_header(content):
         return _count(read, named) if read < named - MP3_FRAME else ""
     if read >= named and len({kilobits for kilobits, _ in _frames(content)}) > 1:
@@ -191,8 +184,10 @@ def _missing_frames(file: BinaryIO, named: int, read: int) -> str:
 
 def _more_frames(content: bytes, named: int) -> str:
     """Compare the frames of an MP3 file with the samples that its header names."""
+    if not _has_header(content):
+        return ""
     samples = sum(length for _, length in _frames(content))
-    if not _has_header(content) or samples <= named + MP3_DELAY * MP3_FRAME:
+    if samples <= named + MP3_DELAY * MP3_FRAME:
         return ""
     return f"its frames have {samples:,} samples, and its header names {named:,}"
 
