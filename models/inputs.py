@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.captioning.features import given_features, vectors_of
+from datamodules.captioning.features import Features, vectors_of
 from datamodules.captioning.images import Picture
 from datamodules.captioning.networks import NETWORKS
 from datamodules.errors import UserError
@@ -49,25 +49,24 @@ def translate_sentences(
 
 
 def picture_vectors(
-    pictures: Sequence[Picture], model: Captioner, features: Path | None = None, data: Path = Path("data")
+    pictures: Sequence[Picture], model: Captioner, features: Features | None = None, data: Path = Path("data")
 ) -> Tensor:
     """Vectors [pictures, size] of pictures for a captioner, which must be of the network that it was trained with.
 
     Args:
         pictures: the pictures.
         model: the captioner.
-        features: a user's file of vectors; without it the captioner's network computes them.
+        features: the vectors of a user's file; without them the captioner's network computes them.
         data: folder of the data, where the weights of that network are, or are put when they are fetched.
 
     Raises:
         UserError: the captioner was trained with another network, or with one that the suite does not have.
-        DataError: a picture is broken or has no vector in the file, the file is not one of vectors, or the network
-            cannot be had.
+        DataError: a picture is broken or has no vector in the file, or the network cannot be had.
     """
     if features:
-        found = given_features(pictures, features)
-        _refuse_another(found.network, model)
-        return found.of([picture.id for picture in pictures])
+        features.require(pictures)
+        _refuse_another(features.network, model)
+        return features.of([picture.id for picture in pictures])
     name = model.hparams["network"]
     if name not in NETWORKS:
         raise UserError(f"the run was trained on vectors of {name}; give the pictures' own with --features FILE.npz")

@@ -128,18 +128,18 @@ def caption(
     refuse_lost("--draw", draw, [*images, features])
     loaded = _load(row, seed, store, rows_file, "Captioner")
     assert isinstance(loaded, LoadedCaptioner)
-    ids = read_feature_file(features).rows if features else {}
+    given = read_feature_file(features) if features else None
     readable: list[tuple[Path, Picture]] = []
     broken: list[str] = []
     for path in images:
         try:
-            picture = picture_file(path, known_as(path, ids))
+            picture = picture_file(path, known_as(path, given.rows if given else ()))
             picture.read()
             readable.append((path, picture))
         except DataError as error:  # which costs this one picture
             broken.append(str(error))
     pictures = [picture for _, picture in readable]
-    vectors = picture_vectors(pictures, loaded.model, features, data) if pictures else None
+    vectors = picture_vectors(pictures, loaded.model, given, data) if pictures else None
     captions = caption_pictures([loaded.model], vectors) if vectors is not None else []
     for (path, _), text in zip(readable, captions, strict=True):
         print(f"{path}: {text}")

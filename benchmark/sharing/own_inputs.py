@@ -14,6 +14,7 @@ from benchmark.tasks.captioning import CaptionConfig
 from benchmark.tasks.speech import SpeechConfig
 from datamodules.base import IGNORE_INDEX, remarks
 from datamodules.captioning.datamodule import PICTURES_AT_ONCE
+from datamodules.captioning.features import read_feature_file
 from datamodules.captioning.reading import read_captions
 from datamodules.captioning.sources import NAMED, OPENMOJI
 from datamodules.errors import DataError, UserError
@@ -118,11 +119,12 @@ def evaluate_pictures(
     if not examples:
         advice = " in its test set; give the pictures to be evaluated the split test" if has_test else ""
         raise UserError(f"{source}: there is no picture with a caption{advice}")
+    given = read_feature_file(features) if features else None
     captions, log_probabilities, items = [], [], [("picture", "references", "caption")]
     words: list[str] = []
     for begin in range(0, len(examples), PICTURES_AT_ONCE):
         batch = examples[begin : begin + PICTURES_AT_ONCE]
-        vectors = picture_vectors([one.picture for one in batch], model, features, data)
+        vectors = picture_vectors([one.picture for one in batch], model, given, data)
         for one, vector, text in zip(batch, vectors, caption([model], vectors), strict=True):
             captions.append(text)
             items.append((one.picture.id, " | ".join(one.captions), text))

@@ -46,6 +46,27 @@ class Features:
     """Picture id to row of the table."""
     origin: str = ""
     """See Network; empty for a user's file."""
+    place: str = ""
+    """Path of a user's file."""
+
+    def require(self, pictures: Sequence[Picture]) -> None:
+        """Refuse pictures that a user's file has no features of, or the same ones for two.
+
+        Raises:
+            DataError: a picture has none, or two pictures have one name.
+        """
+        stamps: dict[str, str] = {}
+        for picture in pictures:
+            if stamps.setdefault(picture.id, picture.stamp) != picture.stamp:
+                raise DataError(
+                    f"{self.place} would give two pictures of the name {picture.id!r} the same features; give each "
+                    "picture a name of its own, or one of the two at a time"
+                )
+        if lacking := [picture.id for picture in pictures if picture.id not in self.rows]:
+            raise DataError(
+                f"{self.place} has no features of {lacking[0]!r} ({len(lacking)} of {len(pictures)} are missing); its "
+                f"ids are such as {next(iter(self.rows))!r}"
+            )
 
     def of(self, ids: Sequence[str]) -> torch.Tensor:
         """Vectors [ids, size], single precision."""
@@ -205,7 +226,7 @@ def read_feature_file(path: Path) -> Features:
             raise ValueError(f"{twice[0]!r} is among its ids twice")
         if _checksum(path, right) != sha256:
             raise ValueError("it changed while it was read")
-    return Features(network, sha256, table, {str(id): row for row, id in enumerate(ids)})
+    return Features(network, sha256, table, {str(id): row for row, id in enumerate(ids)}, place=str(path))
 
 
 def _checksum(path: Path, right: str) -> str:
@@ -263,16 +284,5 @@ def given_features(pictures: Sequence[Picture], source: Path) -> Features:
         DataError: a picture has none, two pictures have one name, or the file is not one of features.
     """
     found = read_feature_file(source)
-    stamps: dict[str, str] = {}
-    for picture in pictures:
-        if stamps.setdefault(picture.id, picture.stamp) != picture.stamp:
-            raise DataError(
-                f"{source} would give two pictures of the name {picture.id!r} the same features; give each picture a "
-                "name of its own, or one of the two at a time"
-            )
-    if lacking := [picture.id for picture in pictures if picture.id not in found.rows]:
-        raise DataError(
-            f"{source} has no features of {lacking[0]!r} ({len(lacking)} of {len(pictures)} are missing); its ids are "
-            f"such as {next(iter(found.rows))!r}"
-        )
+    found.require(pictures)
     return found
