@@ -52,18 +52,18 @@ def comparisons(table: Sequence[RowResults], store: Path) -> list[Comparison]:
         CorruptRecord: a record cannot be trusted.
     """
     inside = Store(store / PRECISION)
-    records, rows = list(inside.records()), [results.row for results in table]
-    found = []
+    records, lost = list(inside.records()), list(read_diverged(inside.root))
+    rows, found = [results.row for results in table], []
     shown = {(one.row, one.data_sha256) for results in table for one in results.records if one.precision == FLOAT32}
     for precision in dict.fromkeys(record.precision for record in records):
         of_precision = [one for one in records if one.precision == precision and (one.row, one.data_sha256) in shown]
-        lost = [run for run in read_diverged(inside.root) if run.precision == precision]
+        of_lost = [run for run in lost if run.precision == precision]
         others = gather(rows, of_precision)
         for before, after in zip(table, others, strict=True):
             in_32 = tuple(record for record in before.records if record.precision == FLOAT32)
-            data = {record.data_sha256 for record in in_32}
+            data = in_32[0].data_sha256 if in_32 else None
             one = RowResults(before.row, in_32, diverged=before.diverged)
-            other = RowResults(before.row, after.records, diverged=seeds_of(before.row, lost, next(iter(data), None)))
+            other = RowResults(before.row, after.records, diverged=seeds_of(before.row, of_lost, data))
             effects = (compare(one, other, metric) for metric in before.row.config.primary_metrics())
             found += [Comparison(before.row.name, precision, effect) for effect in effects if effect]
     return found
