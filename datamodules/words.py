@@ -9,10 +9,8 @@ import regex
 from datamodules.errors import DataError
 from datamodules.vocabulary import EOS, UNK
 
-_WORD = regex.compile(
-    r"<unk>|[\p{L}\p{N}][\p{L}\p{N}\p{M}\u200c\u200d]*"
-    r"(?:(?:[-'.]|(?<=\p{N}),(?=\p{N}))[\p{L}\p{N}][\p{L}\p{N}\p{M}\u200c\u200d]*)*"
-)
+_PIECE = r"[\p{L}\p{N}][\p{L}\p{N}\p{M}\u200c\u200d]*"
+_WORD = regex.compile(rf"<unk>|{_PIECE}(?:(?:[-'.]|(?<=\p{{N}}),(?=\p{{N}})){_PIECE})*")
 _LETTER = r"(?:\p{L}[\p{M}\u200c\u200d]*)"
 _TREEBANK = regex.compile(rf"<unk>|n't\b|'{_LETTER}+|[$%]|\d[\d,.]*|{_LETTER}+?(?=n't\b)|{_LETTER}+(?:-{_LETTER}+)*")
 _UNSPACED = {
