@@ -59,19 +59,21 @@ def rounded(value: float, digits: int) -> str:
 MARKUP = re.compile(r"[\\<>|\[\]`*~$]|(?<!\w)_+|_+(?!\w)|&(?=#?\w+;)")
 """What GitHub takes for markup in a line. Underscores within a word, as in ptb_small, are none, and stay readable."""
 
-BOLD = re.compile(r"\*\*(reproduced|equivalent|contradicted|undecided|better|worse|–)\*\*")
-"""A verdict in bold at the beginning of a cell, the only markup that tables set."""
-
 
 def as_markdown(text: str) -> str:
     """Text for one line or one cell of Markdown: no tag, link, code, emphasis, formula or end of a cell is in it."""
     return MARKUP.sub(lambda found: "".join(f"&#{ord(letter)};" for letter in found[0]), " ".join(text.split()))
 
 
-def _as_cell(text: str) -> str:
-    """Text of a cell, which may begin with a verdict in bold."""
-    bold = BOLD.match(text)
-    return bold[0] + as_markdown(text[bold.end() :]) if bold else as_markdown(text)
+class Marked(str):
+    """Text that is Markdown already, such as a verdict in bold; in a table all other text is text alone."""
+
+    __slots__ = ()
+
+
+def bold(text: str, rest: str = "") -> Marked:
+    """Text in bold, and text after it that is not."""
+    return Marked(f"**{as_markdown(text)}**{as_markdown(rest)}")
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,8 @@ class Table:
 
     def markdown(self) -> str:
         """As Markdown."""
-        rows = [
-            map(as_markdown, self.header),
-            ("---",) * len(self.header),
-            *(map(_as_cell, row) for row in self.body),
-        ]
+        body = ([cell if isinstance(cell, Marked) else as_markdown(cell) for cell in row] for row in self.body)
+        rows = [map(as_markdown, self.header), ("---",) * len(self.header), *body]
         return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
 
     def text(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from benchmark.analysis.atlas import Against, Atlas, Method, Standing, Tested
 from benchmark.analysis.findings import RELATIVELY
-from benchmark.formatting import Table, as_markdown, with_diverged
+from benchmark.formatting import Table, as_markdown, bold, with_diverged
 from benchmark.tasks.base import Row
 
 HOW_TO_READ = (
@@ -101,7 +101,7 @@ def _against(against: Against | None) -> tuple[str, ...]:
         return (ABSENT,) * 4
     effect = against.effect
     wide = effect.show_interval(effect.interval_with_items) or ABSENT
-    verdict = f"**{_word(against.over_seeds)}**, {_word(against.with_items)}"
+    verdict = bold(_word(against.over_seeds), f", {_word(against.with_items)}")
     return effect.show(), wide, _p(against.over_seeds), verdict
 
 

@@ -20,7 +20,7 @@ from benchmark.analysis.results import (
     sizes,
     trivial_baselines,
 )
-from benchmark.formatting import Table, as_markdown, with_diverged
+from benchmark.formatting import Table, as_markdown, bold, with_diverged
 from benchmark.reports.footnotes import footnote
 from benchmark.tasks.base import Metric
 
@@ -225,7 +225,7 @@ def claims(table: Sequence[RowResults]) -> str:
 def _verdicts(judgment: Judgment, finding: Finding) -> tuple[str, str]:
     """The verdicts over seeds and over seeds and test items, for two cells."""
     reason = judgment.reason_shown_only(finding)
-    verdict = f"{finding.verdict} (shown only: {reason})" if reason else f"**{finding.verdict}**"
+    verdict = f"{finding.verdict} (shown only: {reason})" if reason else bold(finding.verdict)
     return verdict, finding.with_items or ABSENT
 
 

@@ -11,7 +11,7 @@ from benchmark.analysis.atlas import Standing
 from benchmark.analysis.names import short_names
 from benchmark.analysis.results import gather
 from benchmark.analysis.verdicts import Verdict
-from benchmark.formatting import Table, as_markdown
+from benchmark.formatting import Table, as_markdown, bold
 from benchmark.reports import tables
 from benchmark.reports.page import identifier, inline, page
 from benchmark.tasks import language_modeling, registry
@@ -44,7 +44,7 @@ def test_what_github_draws_as_emphasis_or_a_formula_is_text(text: str, written: 
 
 @pytest.mark.parametrize("verdict", [*get_args(Verdict), *get_args(Standing), "–"])
 def test_verdicts_of_a_table_are_in_bold(verdict: str) -> None:
-    assert Table(("a",), ((f"**{verdict}**, *b*",),)).markdown().endswith(f"\n| **{verdict}**, &#42;b&#42; |")
+    assert Table(("a",), ((bold(verdict, ", *b*"),),)).markdown().endswith(f"\n| **{verdict}**, &#42;b&#42; |")
 
 
 def test_captions_are_shown_under_their_own_source_only() -> None:
