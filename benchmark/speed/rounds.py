@@ -132,6 +132,7 @@ def fit_with(clock: Callback, row: Row, data: TaskData, options: Options, batche
     with lock.held():
         training = build(row, 1, options, lock, lambda epoch, epochs: None, data, "run")
         trainer: Any = training.trainer
+        trainer.callbacks.remove(training.first_steps)  # it measures eight steps of a run, which here are most
         trainer.callbacks.append(clock)
         trainer.limit_train_batches, trainer.limit_val_batches = batches, 0
         trainer.fit(training.model, datamodule=data)

@@ -14,6 +14,7 @@ from benchmark.speed import measure, rounds
 from benchmark.store import speeds
 from benchmark.store.speeds import Case, Measurement, Speeds
 from benchmark.tasks.methods import METHODS
+from benchmark.training.first_steps import FirstSteps
 from models.products import lacks_bfloat16
 
 
@@ -68,6 +69,13 @@ def test_methods_are_measured_beside_the_papers_dropout(tiny, tmp_path, capfd) -
     assert [line[4] for line in own if line[2] == "dropout (the paper's)"] == ["1.00"]
     figure = (tmp_path / "benchmark-methods.svg").read_text()
     assert all(f">{html.escape(method.label, quote=False)}<" in figure for method in METHODS.values())
+
+
+def test_steps_are_timed_without_what_a_run_measures_of_its_first_alone(tiny, tmp_path, monkeypatch) -> None:
+    measured: list[str] = []
+    monkeypatch.setattr(FirstSteps, "on_before_optimizer_step", lambda *arguments: measured.append("a first step"))
+    assert rounds.ours(Case("rnnreg", "small", "32"), 3, "cpu", tmp_path) > 0
+    assert not measured
 
 
 def test_a_step_that_takes_twice_as_long_says_so() -> None:
