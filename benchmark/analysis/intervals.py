@@ -17,7 +17,14 @@ Interval = tuple[float, float]
 """Lower and upper end."""
 
 TOKENS_PER_BLOCK = 200
-"""Tokens of a text that are one unit of its sampling error, since neighboring tokens are not independent."""
+"""Fewest tokens of a text that are one unit of its sampling error, since neighboring tokens are not independent."""
+
+MOST_BLOCKS = 20
+"""Most units that a text is cut into: its articles are longer than TOKENS_PER_BLOCK, and each has an effect of its own.
+
+In blocks of 200 tokens the error of the Penn Treebank is half of that between sixths of the text, and an interval at
+95 % over articles of about 400 tokens holds in 71 % of repetitions; in 20 blocks it holds in 93 %.
+"""
 
 FEWEST_ITEMS = 10
 """Items of a test set from which on their spread says something of other test sets."""
@@ -31,6 +38,18 @@ class Component:
     """Squared standard error that it adds."""
     degrees: float
     """Degrees of freedom of that variance."""
+    part: "Component | None" = None
+    """An error that this one contains: nothing is surer with more sources of error than with fewer."""
+
+    def half_width(self, confidence: float) -> float:
+        """Half of the width of Student's interval, which is at least that of the part alone."""
+        quantile = float(stats.t.ppf((1 + confidence) / 2, self.degrees)) if self.variance else 0.0
+        return max(quantile * math.sqrt(self.variance), self.part.half_width(confidence) if self.part else 0.0)
+
+    def p_beyond(self, distance: float) -> float:
+        """The smallest error at which half of the width is below a distance (Student's two-sided test)."""
+        own = float(2 * stats.t.sf(abs(distance) / math.sqrt(self.variance), self.degrees)) if self.variance else 0.0
+        return max(own, self.part.p_beyond(distance) if self.part else 0.0)
 
 
 def seeds(values: Sequence[float]) -> Component:
@@ -97,10 +116,12 @@ def seeds_and_items(over_seeds: Component, over_items: Component) -> Component:
     The degrees of freedom are the harmonic mean of both, weighted by their variances. Satterthwaite's formula would
     cover as little as 90 % of repetitions with two runs on each side, since a variance that two runs happen to
     underestimate then also counts for less; this one covers 93 % to 97 % (tests/unit/analysis/test_intervals.py).
+    With two runs on each side more degrees would often make the interval narrower than that over seeds alone, and hold
+    in 92 % of repetitions where the spreads are 1 to 5 and items add little; it is never narrower.
     """
     variance = over_seeds.variance + over_items.variance
     spread = over_seeds.variance / over_seeds.degrees + over_items.variance / over_items.degrees
-    return Component(variance, variance / spread if spread else math.inf)
+    return Component(variance, variance / spread if spread else math.inf, over_seeds)
 
 
 def interval(estimate: float, error: Component, confidence: float = CONFIDENCE) -> Interval:
@@ -111,9 +132,7 @@ def interval(estimate: float, error: Component, confidence: float = CONFIDENCE) 
         error: of the estimate.
         confidence: share of repetitions in which the interval holds the true value.
     """
-    half = (
-        float(stats.t.ppf((1 + confidence) / 2, error.degrees)) * math.sqrt(error.variance) if error.variance else 0.0
-    )
+    half = error.half_width(confidence)
     return estimate - half, estimate + half
 
 
@@ -141,19 +160,21 @@ def prediction(values: Sequence[float], runs: int = 1, confidence: float = CONFI
     return interval(float(np.mean(values)), wider, confidence)
 
 
-def perplexity_influences(log_probabilities: np.ndarray, tokens_per_block: int = TOKENS_PER_BLOCK) -> np.ndarray:
+def perplexity_influences(log_probabilities: np.ndarray, tokens_per_block: int | None = None) -> np.ndarray:
     """The amount by which each block of tokens moves the perplexity of a text, to first order; they sum to zero.
 
     Args:
         log_probabilities: natural log-probabilities of the true tokens [tokens], in the order of the text.
-        tokens_per_block: length of a block; the last one may be shorter.
+        tokens_per_block: length of a block, of which the last one may be shorter; if not given TOKENS_PER_BLOCK, or as
+            many as make MOST_BLOCKS of them.
 
     Returns:
         [blocks], in units of perplexity.
     """
     losses = -log_probabilities.astype(np.float64)
     mean = losses.mean()
-    begins = np.arange(0, len(losses), tokens_per_block)
+    length = tokens_per_block or max(TOKENS_PER_BLOCK, math.ceil(len(losses) / MOST_BLOCKS))
+    begins = np.arange(0, len(losses), length)
     influences: np.ndarray = np.exp(mean) * np.add.reduceat(losses - mean, begins) / len(losses)
     return influences
 

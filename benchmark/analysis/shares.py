@@ -1,12 +1,11 @@
 """The share of the way from one model to an ensemble that one regularized model goes (paper Table 4)."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize
 
 from benchmark.analysis.effects import item_influences, over_items
 from benchmark.analysis.intervals import Component, Interval, difference, jackknife, seeds, seeds_and_items
@@ -61,9 +60,7 @@ class Share:
 
     def _fieller(self, error_of: ErrorOf, confidence: float) -> Interval | None:
         def half(weights: Weights) -> float:
-            error = error_of(weights)
-            quantile = float(stats.t.ppf((1 + confidence) / 2, error.degrees)) if error.variance else 0.0
-            return quantile * math.sqrt(error.variance)
+            return error_of(weights).half_width(confidence)
 
         def outside(share: float) -> float:
             """Above zero where a share is out of the interval."""

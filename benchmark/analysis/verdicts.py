@@ -43,17 +43,13 @@ def decide(gain: Interval | None, smallest: float) -> Verdict:
 
 def p_of_difference(change: float, error: Component) -> float:
     """The smallest error at which a two-sided interval of a change leaves out zero (Student's test)."""
-    if not error.variance:
-        return 0.0 if change else 1.0
-    return float(2 * stats.t.sf(abs(change) / math.sqrt(error.variance), error.degrees))
+    return error.p_beyond(change) if change else 1.0
 
 
 def p_of_equivalence(change: float, error: Component, smallest: float) -> float:
     """The smallest error at which a two-sided interval of a change lies within `smallest` on either side of zero."""
     inside = smallest - abs(change)
-    if inside <= 0 or not error.variance:
-        return 0.0 if inside > 0 else 1.0
-    return float(2 * stats.t.sf(inside / math.sqrt(error.variance), error.degrees))
+    return error.p_beyond(inside) if inside > 0 else 1.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
