@@ -99,7 +99,7 @@ class Config(ABC):
     """Recurrent cell: an LSTM, or the plain s_t = tanh(U x_t + W s_{t-1})."""
     backbone: str = "models.backbone.RegularizedLSTM"
     """Class path of the recurrent stack, called as RegularizedLSTM is."""
-    backbone_options: dict[str, bool | int | float | str] = field(default_factory=dict, hash=False)
+    backbone_options: dict[str, str | bool | int | float] = field(default_factory=dict, hash=False)  # "8" is text
     """Values by name of options that a class of your own declares, as keywords of its constructor."""
     init_range: float
     """Parameters are initialized from U(-init_range, init_range)."""

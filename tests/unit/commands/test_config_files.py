@@ -115,11 +115,20 @@ def test_the_command_of_a_run_gives_its_options_again(called) -> None:
     options = {
         "path": r"it's a \"c:\temp\new\"", "lines": "a\n\tb", "signs": "é \U0001f600 \x7f\x85\u2028",
         "deviation": 1e-06, "none": "null", "on": True, "heads": 4,
+        "like": "8", "a": "1.5", "number": "1e-3", "or": "true", "flag": "yes",
     }  # fmt: skip
     command = rebuild_command("sotu-small", 3, None, {"backbone_options": options, "lr": 0.5})
     given = called(*shlex.split(command)[1:])
     assert given["overrides"]["backbone_options"] == options
     assert given["overrides"]["lr"] == 0.5
+
+
+def test_what_is_in_quotes_is_a_text_in_a_file_too(called, write) -> None:
+    path = write("row: sotu-small\nbackbone_options: {kind: '8', heads: 4, layer: yes}\n")
+    given = called("run", "--config", path)["overrides"]["backbone_options"]
+    assert given == {"kind": "8", "heads": 4, "layer": True}
+    given = called("run", "--config", path, "--backbone_options", "{kind: 9}")["overrides"]["backbone_options"]
+    assert given["kind"] == 9
 
 
 @pytest.mark.parametrize(
