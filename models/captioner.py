@@ -188,6 +188,6 @@ def score(captioned: Sequence[tuple[str, tuple[str, ...], str]]) -> Evaluation:
     ]
     return Evaluation(
         {"test_bleu": bleu.score},
-        {"bleu_signature": bleu.signature, "samples": samples},
+        {**bleu.details, "samples": samples},
         {"test_bleu": bleu.counts, "hypotheses": np.array(hypotheses)},
     )

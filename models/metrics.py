@@ -54,6 +54,11 @@ class CorpusBleu:
         has_four = self.counts[:, 7].any()
         return [] if has_four else ["no output has four words, so that BLEU is 0 whatever they say"]
 
+    @property
+    def details(self) -> dict[str, Any]:
+        """What a record keeps of how it was measured."""
+        return {"bleu_signature": self.signature, **({"bleu_remarks": self.remarks} if self.remarks else {})}
+
 
 def corpus_bleu(
     hypotheses: Sequence[str], references: Sequence[Sequence[str]], *, tokenized: bool = False, rules: str = "13a"

@@ -194,9 +194,8 @@ def score(translations: Sequence[Translation], language: str) -> Evaluation:
         {"source": one.source, "reference": one.reference, "translation": text}
         for one, text in zip(translations[:SAMPLES], texts, strict=False)
     ]
-    signatures = {"bleu_signature": bleu.signature, "bleu_tokenized_signature": of_tokens.signature}
     return Evaluation(
         {"test_bleu": bleu.score, "test_bleu_tokenized": of_tokens.score},
-        {**signatures, "samples": samples, **({"bleu_remarks": bleu.remarks} if bleu.remarks else {})},
+        {**bleu.details, "bleu_tokenized_signature": of_tokens.signature, "samples": samples},
         {"test_bleu": bleu.counts, "test_bleu_tokenized": of_tokens.counts, "hypotheses": np.array(hypotheses)},
     )

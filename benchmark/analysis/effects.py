@@ -163,11 +163,12 @@ def item_influences(results: RowResults, metric: Metric) -> np.ndarray | None:
     """The amount by which each test item moves a metric of each of a row's runs [runs, items].
 
     Items are blocks of tokens for perplexity, sentences or pictures for BLEU, utterances for frame accuracy. None where
-    a run has not kept what it gave for each of them.
+    a run has not kept what it gave for each of them, or these do not tell it.
 
     Raises:
         CorruptRecord: what a run has kept is damaged.
     """
+    found: list[np.ndarray | None]
     if metric.name == f"{metric.split}_perplexity":
         found = [perplexity_influences(array) for array in results.log_probabilities(metric.split)]
     elif metric.kind == "bleu":
@@ -176,9 +177,10 @@ def item_influences(results: RowResults, metric: Metric) -> np.ndarray | None:
         found = [rate_influences(right, counted) for right, counted in (each.T for each in results.items(metric.name))]
     else:
         return None
-    if not found or len(found) < len(results.records) or len({array.shape for array in found}) > 1:
+    known = [array for array in found if array is not None]
+    if not known or len(known) < len(results.records) or len({array.shape for array in known}) > 1:
         return None
-    return np.stack(found)
+    return np.stack(known)
 
 
 def over_items(influences: Sequence[np.ndarray | None], weights: Sequence[float]) -> Component | None:

@@ -193,19 +193,20 @@ def rate_influences(right: np.ndarray, counted: np.ndarray) -> np.ndarray:
     return influences
 
 
-def bleu_influences(counts: np.ndarray) -> np.ndarray:
+def bleu_influences(counts: np.ndarray) -> np.ndarray | None:
     """The amount by which each sentence moves the BLEU of a corpus, to first order; they sum to zero.
 
     Args:
         counts: of each sentence, see models.metrics.CorpusBleu [sentences, 10].
 
     Returns:
-        [sentences], in points of BLEU. Zeros where no four words in a row are right, as BLEU is then smoothed or 0.
+        [sentences], in points of BLEU. None where no four words in a row are right, as BLEU is then smoothed or 0, and
+        tells nothing of other sentences.
     """
     each = counts.astype(np.float64)
     correct, total, found, true = each[:, :4], each[:, 4:8], each[:, 8], each[:, 9]
     if not correct.sum(axis=0).all():
-        return np.zeros(len(each))
+        return None
     precision = (correct / correct.sum(axis=0) - total / total.sum(axis=0)).mean(axis=1)
     ratio = true.sum() / found.sum()
     brevity = ratio * (found / found.sum() - true / true.sum()) if ratio > 1 else 0.0

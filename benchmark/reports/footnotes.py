@@ -31,6 +31,10 @@ def _figures(group: Sequence[RowResults], records: Sequence[Record]) -> Iterator
         yield "Perplexity is exact, over every predicted token; the CSV also has that of the authors' convention."
     if "test_bleu_tokenized" in measured and any(results.comparable for results in group):
         yield "The paper's BLEU is of tokenized text; it is compared with ours of tokenized text, which is in the CSV."
+    for remark in sorted({remark for record in records for remark in record.bleu_remarks}):
+        runs = [record for record in records if remark in record.bleu_remarks]
+        rows = ", ".join(dict.fromkeys(record.row for record in runs))
+        yield f"BLEU of {count(len(runs), 'run')} ({rows}): {remark}."
     if any(record.is_ensemble for record in records):
         yield "An ensemble's probability of a word is the mean of its members' probabilities; it has no spread."
 

@@ -136,6 +136,11 @@ class Record:
         return dict(self.details.get("baselines", {}))
 
     @property
+    def bleu_remarks(self) -> list[str]:
+        """Why its BLEU says nothing, if so; records of captions until 0.1.0 do not say it."""
+        return list(self.details.get("bleu_remarks", ()))
+
+    @property
     def unknown_words(self) -> dict[str, float]:
         """Share of unknown words among the tokens of each split, from 0 to 1; empty where it was not recorded."""
         return dict(self.details.get("unknown_words", {}))

@@ -51,7 +51,23 @@ def test_the_influence_of_a_sentence_is_the_derivative_of_bleu_by_its_weight(ref
 def test_a_corpus_without_four_right_words_in_a_row_has_no_influences() -> None:
     counts = sentences(np.random.default_rng(0), np.full(20, 0.5))
     counts[:, 3] = 0
-    assert not bleu_influences(counts).any()
+    assert bleu_influences(counts) is None
+
+
+def test_bleu_of_no_four_right_words_has_no_interval_over_items(tmp_path: Path) -> None:
+    """Rather than one that says that other test sets change nothing."""
+    store, generator = Store(tmp_path), np.random.default_rng(0)
+    for row, rate in ((PLAIN, 0.3), (REGULARIZED, 0.6)):
+        for seed in (1, 2):
+            counts = sentences(generator, np.full(20, rate + seed / 100))
+            if row is PLAIN and seed == 1:
+                counts[:, 3] = 0
+            kept(store, row, seed, "test_bleu", counts)
+    before, after = gather([PLAIN, REGULARIZED], store.records(), store=store)
+    effect = compare(before, after, BLEU_METRIC)
+    assert effect is not None
+    assert effect.interval is not None
+    assert effect.over_items is None
 
 
 @pytest.mark.parametrize("runs", [2, 5, 10])

@@ -6,6 +6,7 @@ from benchmark.analysis.results import gather
 from benchmark.reports import figures, tables
 from benchmark.reports.footnotes import footnote
 from benchmark.tasks import registry
+from models.metrics import corpus_bleu
 
 BIBLE = [registry.find("bible-large"), registry.find("bible-large-dropout")]
 CURVE = [{"epoch": 1, "train_perplexity": 60.0, "validation_perplexity": 50.0}]
@@ -27,6 +28,18 @@ def test_unknown_words_are_said_and_perplexity_stands_with_and_without_them() ->
         ("test perplexity", "40.00 ± 0.00", "35.00 ± 0.00"),
         ("test perplexity, known words", "80.00 ± 0.00", "70.00 ± 0.00"),
     ]
+
+
+def test_bleu_that_is_0_whatever_the_outputs_say_is_said() -> None:
+    remarks = corpus_bleu(["red box here"], [["red box here"]]).details["bleu_remarks"]
+    scores = [{"test_perplexity": 5.0, "test_bleu": bleu} for bleu in (0.0, 12.0)]
+    records = [
+        make_record(row, details=details, metrics=metrics)
+        for row, metrics, details in zip(BIBLE, scores, ({"bleu_remarks": remarks}, {}), strict=True)
+    ]
+    said = "BLEU of 1 run (bible-large): no output has four words, so that BLEU is 0 whatever they say."
+    assert said in footnote(gather(BIBLE, records))
+    assert "BLEU of" not in footnote(gather(BIBLE, records[1:]))
 
 
 def test_phrases_that_splits_share_and_settings_that_were_tried_are_said() -> None:
