@@ -7,16 +7,17 @@ from pathlib import Path
 
 from benchmark.analysis import ensembles
 from benchmark.analysis.results import RowResults
+from benchmark.files import replacing
 from benchmark.store.diverged import read_diverged, write_diverged
 from benchmark.store.evaluations import EvaluationRecord, read_evaluations, write_evaluation
 from benchmark.store.records import ITEMS, LOG_PROBABILITIES, RECORD, Record, Store
+from benchmark.store.sealed import CorruptRecord
 from benchmark.store.tunings import PRECISION, STUDIES, TUNING, Tuning, read_tunings, write_tuning
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
+from benchmark.tasks.language_modeling import LanguageModelConfig, part_changes
 from benchmark.tasks.spaces import trial_changes
 
-OF_THE_SURFACE = ("train_fraction", "dropout", "epochs", "flat_epochs", "decay", "validation_only")
-"""The fields in which a run on part of the text differs from its row."""
 ANOTHER = "is of no shipped row, or of another configuration of it"
 """Why something is left out."""
 
@@ -133,12 +134,12 @@ def _shipped(
 
 def _is_part_of(row: Row | None, record: Record) -> bool:
     """Whether a run is one of a row on part of its text."""
-    if row is None:
+    if row is None or not isinstance(row.config, LanguageModelConfig):
         return False
-    changes = {name: record.configuration[name] for name in OF_THE_SURFACE if name in record.configuration}
     try:
+        changes = part_changes(row.config, record.configuration["train_fraction"], record.configuration["dropout"])
         return row.variant(record.row, **changes).config.fingerprint() == record.fingerprint
-    except (TypeError, ValueError):  # fields that the row's task does not have, or values that they do not take
+    except (KeyError, TypeError, ValueError):  # fields that it does not have, or values that these do not take
         return False
 
 
@@ -168,18 +169,35 @@ def _copy_tuning(tuning: Tuning, there: set[tuple[str, str]], into: Path, outcom
 
 
 def _copy(records: Iterable[Record], store: Path, into: Path, outcome: Collected) -> None:
-    """Copy those records of a store, with their arrays, that another one lacks."""
+    """Copy those records of a store, with their arrays, that another one lacks: whole files, the record last."""
     for record in records:
         if not record.is_clean:
             outcome.unclean.append(record)
+        elif _is_another_run(into, record):
+            outcome.left_out.append(f"{record.run}: has other numbers than {into / record.run}, which stays")
         elif not _has(into, record):
+            try:
+                _read_arrays(Store(store), record)
+            except CorruptRecord as error:
+                outcome.corrupt.append(str(error))
+                continue
             (into / record.run).mkdir(parents=True, exist_ok=True)
             for name in (LOG_PROBABILITIES, ITEMS, RECORD):
                 if (store / record.run / name).exists():  # ensembles and trials have no log-probabilities
-                    shutil.copyfile(store / record.run / name, into / record.run / name)
+                    with replacing(into / record.run / name) as scratch:
+                        shutil.copyfile(store / record.run / name, scratch)
             outcome.copied.append(record)
-        elif _is_another_run(into, record):
-            outcome.left_out.append(f"{record.run}: has other numbers than {into / record.run}, which stays")
+
+
+def _read_arrays(store: Store, record: Record) -> None:
+    """Read what lies beside a record, as a collection with a damaged file cannot be read by any command.
+
+    Raises:
+        CorruptRecord: a file is damaged, or that of another run.
+    """
+    store.items(record)
+    if store.has_log_probabilities(record):
+        store.log_probabilities(record)
 
 
 def _has(folder: Path, record: Record) -> bool:
@@ -199,4 +217,5 @@ def _is_another_run(folder: Path, record: Record) -> bool:
     if there is None or record.is_ensemble:
         return False
     arrays = there.log_probabilities_sha256, record.log_probabilities_sha256
-    return arrays[0] != arrays[1] or any(there.metrics[name] != value for name, value in record.metrics.items())
+    measured = there.metrics.keys() & record.metrics.keys()
+    return arrays[0] != arrays[1] or any(there.metrics[name] != record.metrics[name] for name in measured)

@@ -1,18 +1,13 @@
 """The grid that shows where dropout pays: part of the training text x size x probability of dropping a unit."""
 
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmark.grid.grid import Run
 from benchmark.store.provenance import rebuild_command
 from benchmark.tasks.base import Row
-from benchmark.tasks.language_modeling import LanguageModelConfig
+from benchmark.tasks.language_modeling import LanguageModelConfig, part_changes
 from datamodules.errors import UserError
-
-SMALLEST_FRACTION = 1 / 1000
-"""Smallest part of the text: its runs have as many times the epochs, and hardly any text."""
 
 
 def runs_of(
@@ -40,7 +35,7 @@ def runs_of(
         for fraction in fractions:
             for rate in rates:
                 try:
-                    changes = changes_for(row.config, fraction, rate)
+                    changes = part_changes(row.config, fraction, rate)
                     variant = row.variant(f"{row.name}-text-{fraction:g}-dropout-{rate:g}", row.note, **changes)
                 except ValueError as error:
                     raise UserError(str(error)) from error
@@ -49,24 +44,3 @@ def runs_of(
                     for seed in range(1, seeds + 1)
                 ]
     return sorted(runs, key=lambda run: run.seed)
-
-
-def changes_for(config: LanguageModelConfig, fraction: float, rate: float) -> dict[str, Any]:
-    """The fields that a run on part of the text changes.
-
-    The schedule has as many updates as on the whole text, at the same learning rates: on half of the text twice the
-    epochs, of which twice as many are flat, and between each two the square root of the divisor.
-
-    Raises:
-        ValueError: the part is not from SMALLEST_FRACTION to 1.
-    """
-    if not (math.isfinite(fraction) and SMALLEST_FRACTION <= fraction <= 1):
-        raise ValueError(f"train_fraction: {fraction!r} is out of range, must be from {SMALLEST_FRACTION:g} to 1")
-    return {
-        "train_fraction": fraction,
-        "dropout": rate,
-        "epochs": max(1, round(config.epochs / fraction)),
-        "flat_epochs": config.flat_epochs / fraction,
-        "decay": config.decay**fraction,
-        "validation_only": True,
-    }

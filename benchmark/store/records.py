@@ -222,7 +222,14 @@ class Store:
         Raises:
             CorruptRecord: a record cannot be trusted and `skipped` is None.
         """
-        yield from read_all(sorted(self.root.glob(f"*/*/{RECORD}")), read_record, skipped)
+        yield from read_all(sorted(self.root.glob(f"*/*/{RECORD}")), self._read, skipped)
+
+    def _read(self, path: Path) -> Record:
+        """Read a record, and refuse it in the folder of another run, where its arrays would not be found."""
+        record = read_record(path)
+        if path.parent != self.root / record.run:
+            raise CorruptRecord(f"{path} is the record of {record.run}; give its folder this name, or take it away")
+        return record
 
     def readable(self) -> list[Record]:
         """All records but the corrupt ones, which are named on standard error."""

@@ -1,5 +1,6 @@
 """Language modeling, paper section 4.1: its configuration, rows and data sources."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,10 @@ DATA_SETS = {
     ),
 }
 """The description of each data set, by the name of its source."""
+
+
+SMALLEST_FRACTION = 1 / 1000
+"""Smallest part of the text: its runs have as many times the epochs, and hardly any text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +105,27 @@ class LanguageModelConfig(Config):
         gates = 4 if self.cell == "lstm" else 1
         recurrent = 2 * gates * self.layers * self.hidden_size**2
         return self.epochs * self.train_fraction * (recurrent + 4000 * self.hidden_size)
+
+
+def part_changes(config: LanguageModelConfig, fraction: float, rate: float) -> dict[str, Any]:
+    """The fields that a run on part of the text changes.
+
+    The schedule has as many updates as on the whole text, at the same learning rates: on half of the text twice the
+    epochs, of which twice as many are flat, and between each two the square root of the divisor.
+
+    Raises:
+        ValueError: the part is not from SMALLEST_FRACTION to 1.
+    """
+    if not (math.isfinite(fraction) and SMALLEST_FRACTION <= fraction <= 1):
+        raise ValueError(f"train_fraction: {fraction!r} is out of range, must be from {SMALLEST_FRACTION:g} to 1")
+    return {
+        "train_fraction": fraction,
+        "dropout": rate,
+        "epochs": max(1, round(config.epochs / fraction)),
+        "flat_epochs": config.flat_epochs / fraction,
+        "decay": config.decay**fraction,
+        "validation_only": True,
+    }
 
 
 def _rows(small: Row, medium: Row, large: Row, small_dropout: float) -> tuple[Row, ...]:

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
+import numpy as np
 from support.factories import make_record
 
 from benchmark.analysis.collection import collect
@@ -62,7 +63,26 @@ def test_a_run_that_was_trained_again_with_other_numbers_is_named_and_not_taken(
     assert collected(later) == ([], [])  # the same numbers
     line = f"{first.run}: has other numbers than {into / first.run}, which stays"
     assert collected(other) == ([], [line])
+    more = replace(other, metrics={**other.metrics, "test_perplexity_known_words": 90.0})
+    assert collected(more) == ([], [line])
     assert list(Store(into).records()) == [first]
+    more = replace(later, metrics={**later.metrics, "test_perplexity_known_words": 90.0})
+    assert collected(more) == ([more], [])  # the same numbers, and one that is not there
+
+
+def test_a_run_with_another_ones_arrays_is_not_collected(tmp_path) -> None:
+    """As it would make every command on the collection fail."""
+    store, into, row = tmp_path / "runs", tmp_path / "kept", registry.find("ptb-small")
+    for seed in (1, 2):
+        arrays = {"test": np.full(20, -seed, np.float16)}
+        record = make_record(row, seed, log_probabilities_sha256=checksum_arrays(arrays))
+        Store(store).write(record, arrays)
+    one, other = sorted(store.glob("*/*/log_probabilities.npz"))
+    other.write_bytes(one.read_bytes())
+    outcome = collect(read_store(registry.ROWS, store), store, into)
+    assert [record.seed for record in outcome.copied] == [1]
+    assert outcome.corrupt == [f"{other} is not what its record was written with; delete the run and train it again"]
+    assert [record.seed for record in Store(into).records()] == [1]
 
 
 def tuned(store: Path, row: Row, trials: int, seed: int = 1, **changes: object) -> Tuning:

@@ -10,11 +10,12 @@ from support.factories import diverge, make_record
 from benchmark.analysis.names import short_names
 from benchmark.analysis.results import Sample, gather
 from benchmark.analysis.surface import Point, Surface, as_text, surfaces
-from benchmark.grid.surface import changes_for, runs_of
+from benchmark.grid.surface import runs_of
 from benchmark.reports import figures
 from benchmark.reports import surface as report
 from benchmark.store.records import Record, Store
 from benchmark.tasks import registry
+from benchmark.tasks.language_modeling import part_changes
 from datamodules.errors import UserError
 
 ROWS = [registry.find(name) for name in ("sotu-small", "sotu-large")]
@@ -40,7 +41,7 @@ def surface(values: dict[tuple[int, float, float], list[float]]) -> Surface:
 
 def test_a_part_of_the_text_is_trained_on_with_as_many_updates_at_the_same_rates() -> None:
     config = ROWS[0].config
-    whole, half = (replace(config, **changes_for(config, fraction, 0.3)) for fraction in (1.0, 0.5))
+    whole, half = (replace(config, **part_changes(config, fraction, 0.3)) for fraction in (1.0, 0.5))
     assert whole == replace(config, dropout=0.3, validation_only=True)
     assert (half.epochs, half.flat_epochs) == (16, 8)
     assert half.decay**4 == pytest.approx(config.decay**2)  # four epochs of half of the text are two

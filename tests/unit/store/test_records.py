@@ -50,6 +50,17 @@ def test_a_damaged_record_is_named_and_never_used(tmp_path: Path, damage: str) -
     assert str(path) in skipped[0]
 
 
+def test_a_record_in_the_folder_of_another_run_is_named_and_never_used(tmp_path: Path) -> None:
+    """Its arrays would not be found there, and a copy would be of another row, or of a seed that there is."""
+    record, store = make_record(), Store(tmp_path)
+    store.write(record, {})
+    (tmp_path / record.run).rename(tmp_path / record.row / "my-copy")
+    skipped: list[str] = []
+    assert list(store.records(skipped)) == []
+    path = tmp_path / record.row / "my-copy" / "record.json"
+    assert skipped == [f"{path} is the record of {record.run}; give its folder this name, or take it away"]
+
+
 def test_altered_log_probabilities_are_refused(tmp_path: Path) -> None:
     record, store = make_record(log_probabilities_sha256="0" * 64), Store(tmp_path)
     store.write(record, {"test": np.zeros(3, dtype=np.float16)})
