@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from benchmark.analysis.intervals import Component
 from benchmark.audit.sides import Side, end_of
@@ -142,9 +142,9 @@ class Evidence:
             one, other = self.a.values(name, self.last_epoch), self.b.values(name, self.last_epoch)
             ends = [end_of(record, self.last_epoch).get(name) for record in self.references]
             reference = [value for value in ends if value is not None]
-            half, assumed = chance(one, other, reference, len(shared), name), not _spread(one, other, reference)
+            by_chance = chance(one, other, reference, len(shared), name)
             runs = (len(one), len(other))
-            found.append(MetricDifference(name, statistics.fmean(one), statistics.fmean(other), runs, half, assumed))
+            found.append(MetricDifference(name, statistics.fmean(one), statistics.fmean(other), runs, *by_chance))
         return found
 
     def metric(self, name: str) -> MetricDifference | None:
@@ -185,8 +185,8 @@ class Evidence:
             one, other = self.a.at_epoch(metric, epoch), self.b.at_epoch(metric, epoch)
             reference = [value for record in self.references if (value := _at(record, metric, epoch)) is not None]
             if one and other:
-                half = chance(one, other, reference, len(self.epochs), metric)
-                if abs(statistics.fmean(other) - statistics.fmean(one)) > half:
+                by_chance = chance(one, other, reference, len(self.epochs), metric)
+                if abs(statistics.fmean(other) - statistics.fmean(one)) > by_chance.half_width:
                     return epoch
         return None
 
@@ -210,22 +210,32 @@ class Evidence:
         return max(changes, default=None)
 
 
+class Chance(NamedTuple):
+    """What chance alone does to the difference of two means."""
+
+    half_width: float
+    """By how much they differ by chance."""
+    is_assumed: bool
+    """Whether the spread over seeds behind it is the usual one, as no runs tell it."""
+
+
 def chance(
     one: Sequence[float],
     other: Sequence[float],
     reference: Sequence[float] = (),
     comparisons: int = 1,
     metric: str = "perplexity",
-) -> float:
+) -> Chance:
     """By how much the means of two groups of runs differ by chance, at CONFIDENCE over all comparisons (Bonferroni).
 
     If only chance tells the groups apart, their spread is the same, so that it is pooled (Student). The reference runs
     tell it where they are more. Where no runs do, it is assumed to be the usual one of such a metric, and to be known.
     """
     usual = Component((USUAL_SPREAD[kind_of(metric) or "perplexity"] * statistics.fmean([*one, *other])) ** 2, math.inf)
-    spread = _spread(one, other, reference) or usual
-    quantile = float(stats.t.ppf(1 - (1 - CONFIDENCE) / comparisons / 2, spread.degrees))
-    return quantile * math.sqrt(spread.variance * (1 / len(one) + 1 / len(other)))
+    known = _spread(one, other, reference)
+    spread = known or usual
+    error = Component(spread.variance * (1 / len(one) + 1 / len(other)), spread.degrees)
+    return Chance(error.half_width(1 - (1 - CONFIDENCE) / comparisons), known is None)
 
 
 def _spread(one: Sequence[float], other: Sequence[float], reference: Sequence[float]) -> Component | None:

@@ -36,10 +36,12 @@ def certify(
 
     refuse_lost("--output", output)
     rows = [row for row in registry.ROWS if profile is None or profile in row.profiles]
-    committed = read_store(rows, against or COMMITTED)
     records = [record for results in read_store(rows, store) for record in results.records]
     mine = [one for one in records if processor in f"{one.device}, {one.versions.get('processor', '')}"]
-    certificate = make(gather(rows, mine, store=Store(store)), committed)
+    own = gather(rows, mine, store=Store(store))
+    data = {results.row.config.data_key: run.data_sha256 for results in own for run in results.records}
+    committed = read_store(rows, against or COMMITTED, here=lambda row: data.get(row.config.data_key))
+    certificate = make(own, committed)
     write(output, json.dumps(certificate, indent=1, ensure_ascii=False) + "\n")
     print(summary(certificate["rnnreg"]))
     print(f"written: {output}")

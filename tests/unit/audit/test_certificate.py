@@ -102,8 +102,30 @@ def test_runs_of_other_data_are_not_compared(tmp_path: Path) -> None:
     )
     assert list(faults_of(findings, rows, HISTORY)) == []
     findings = certify(gather(rows, own), gather(rows, same))["rnnreg"]
-    assert summary(findings).startswith("4 of 4 numbers")
+    assert summary(findings).startswith("2 of 2 numbers")  # those of the validation set are all alike
     assert (summary(findings).count("not compared"), findings["of_other_data"]) == (0, [])
+
+
+def test_runs_that_are_all_alike_tell_no_spread(certificate: Path) -> None:
+    findings = read_certificate(certificate)
+    (number,) = [one for one in findings["numbers"] if one["metric"] == "validation_perplexity"]
+    assert (number["low"], number["high"], number["inside"]) == (None, None, None)
+    number |= {"low": 120.0, "high": 120.0, "inside": True}  # as older certificates have it
+    assert [one for one in faults_of(findings, ROWS, HISTORY) if "perplexity" in one] == []
+
+
+def test_of_committed_runs_those_of_the_machines_data_are_compared(tmp_path: Path, capsys) -> None:
+    """However many others are committed."""
+    for folder, seeds, data in (("own", (1, 2), "d"), ("kept", (3, 4), "d"), ("kept", (5, 6, 7), "e")):
+        for seed in seeds:
+            metrics = {"validation_perplexity": 120.0 + seed, "test_perplexity": 114.0 + seed}
+            record = make_record(ROWS[0], seed, data_sha256=data * 64, metrics=metrics, commit=COMMIT)
+            Store(tmp_path / folder).write(record, {})
+    path = tmp_path / "certificate.json"
+    command(tmp_path / "own", tmp_path / "kept", path)
+    findings = read_certificate(path)
+    assert findings["of_other_data"] == []
+    assert [one["committed"] for one in findings["numbers"]] == [[123.0, 124.0], [117.0, 118.0]]
 
 
 def test_a_certificate_has_the_claims_about_ensembles(tmp_path: Path, monkeypatch, capsys) -> None:

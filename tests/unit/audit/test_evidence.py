@@ -31,13 +31,13 @@ def side(*records) -> Side:
 def test_chance_is_students_interval_of_runs_that_differ_by_seeds_alone() -> None:
     one, other = [1.0, 2.0, 3.0, 4.0], [2.0, 2.5, 3.0, 3.5]
     right = stats.ttest_ind(one, other).confidence_interval(0.99)
-    assert chance(one, other) == pytest.approx((right.high - right.low) / 2)
+    assert chance(one, other).half_width == pytest.approx((right.high - right.low) / 2)
     known = [1.0, 2.0, 3.0, 4.0, 5.0]  # tell the spread of two single runs
-    assert chance([2.0], [9.0], known) == pytest.approx(stats.t.ppf(0.995, 4) * math.sqrt(2.5 * 2))
-    few = chance([99.0, 101.0], [100.0])  # one degree of freedom
+    assert chance([2.0], [9.0], known).half_width == pytest.approx(stats.t.ppf(0.995, 4) * math.sqrt(2.5 * 2))
+    few = chance([99.0, 101.0], [100.0]).half_width  # one degree of freedom
     assert few == pytest.approx(stats.t.ppf(0.995, 1) * math.sqrt(2 * (1 / 2 + 1)))
-    assert chance([100.0], [100.0]) == pytest.approx(2 * 2.5758 * math.sqrt(2), rel=1e-4)  # the usual 2 %
-    assert chance([100.0], [100.0], comparisons=5) == pytest.approx(2 * stats.norm.ppf(0.999) * math.sqrt(2))
+    assert chance([100.0], [100.0]).half_width == pytest.approx(2 * 2.5758 * math.sqrt(2), rel=1e-4)  # the usual 2 %
+    assert chance([100.0], [100.0], comparisons=5).half_width == pytest.approx(2 * stats.norm.ppf(0.999) * math.sqrt(2))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_chance_over_several_metrics_is_rarely_exceeded_by_few_runs(runs: int) -
     for _ in range(times):
         drawn = [(kind, generator.normal(mean, sd, (2, runs)).tolist()) for kind, mean, sd in kinds]
         wrong += any(
-            abs(np.mean(one) - np.mean(other)) > chance(one, other, comparisons=len(kinds), metric=kind)
+            abs(np.mean(one) - np.mean(other)) > chance(one, other, comparisons=len(kinds), metric=kind).half_width
             for kind, (one, other) in drawn
         )
     assert wrong / times <= 0.025
@@ -80,7 +80,7 @@ def test_seeds_of_one_row_are_rarely_said_to_differ_by_more_than_chance() -> Non
     for counts in ((1, 1), (2, 3), (2, 8), (5, 5)):
         for _ in range(300):
             one, other, reference = (generator.normal(100, 1, count).tolist() for count in (*counts, 5))
-            found.append(abs(np.mean(other) - np.mean(one)) > chance(one, other, reference))
+            found.append(abs(np.mean(other) - np.mean(one)) > chance(one, other, reference).half_width)
     assert np.mean(found) < 0.02
 
 
