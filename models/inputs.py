@@ -10,7 +10,7 @@ from torch import Tensor
 from datamodules.captioning.features import Features, vectors_of
 from datamodules.captioning.images import Picture
 from datamodules.captioning.networks import NETWORKS
-from datamodules.errors import UserError
+from datamodules.errors import DataError, UserError
 from models.captioner import Captioner
 from models.requests import require_search
 from models.translator import Translator
@@ -49,7 +49,11 @@ def translate_sentences(
 
 
 def picture_vectors(
-    pictures: Sequence[Picture], model: Captioner, features: Features | None = None, data: Path = Path("data")
+    pictures: Sequence[Picture],
+    model: Captioner,
+    features: Features | None = None,
+    data: Path = Path("data"),
+    broken: dict[str, str] | None = None,
 ) -> Tensor:
     """Vectors [pictures, size] of pictures for a captioner, which must be of the network that it was trained with.
 
@@ -58,10 +62,12 @@ def picture_vectors(
         model: the captioner.
         features: the vectors of a user's file; without them the captioner's network computes them.
         data: folder of the data, where the weights of that network are, or are put when they are fetched.
+        broken: takes what is wrong with each broken picture, by its id, which then has no vector.
 
     Raises:
         UserError: the captioner was trained with another network, or with one that the suite does not have.
-        DataError: a picture is broken or has no vector in the file, or the network cannot be had.
+        DataError: a picture is broken, unless `broken` takes it, or has no vector in the file, or the network cannot be
+            had.
     """
     if features:
         features.require(pictures)
@@ -72,7 +78,11 @@ def picture_vectors(
         raise UserError(f"the run was trained on vectors of {name}; give the pictures' own with --features FILE.npz")
     network = NETWORKS[name](data)
     _refuse_another(network.sha256, model)
-    return torch.from_numpy(np.concatenate(list(vectors_of(pictures, network))))
+    found: dict[str, str] = {} if broken is None else broken
+    vectors = list(vectors_of(pictures, network, found))
+    if found and broken is None:
+        raise DataError(next(iter(found.values())))
+    return torch.from_numpy(np.concatenate([np.empty((0, network.size), np.float32), *vectors]))
 
 
 def _refuse_another(network: str, model: Captioner) -> None:

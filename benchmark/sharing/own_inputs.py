@@ -14,6 +14,7 @@ from benchmark.tasks.captioning import CaptionConfig
 from benchmark.tasks.speech import SpeechConfig
 from datamodules.base import IGNORE_INDEX, remarks
 from datamodules.captioning.datamodule import PICTURES_AT_ONCE
+from datamodules.captioning.examples import without_broken
 from datamodules.captioning.features import read_feature_file
 from datamodules.captioning.reading import read_captions
 from datamodules.captioning.sources import NAMED, OPENMOJI
@@ -113,7 +114,7 @@ def evaluate_pictures(
     if source == OPENMOJI.name:
         OPENMOJI.fetch(data)
     read = read_captions(source, data)
-    splits = read.splits
+    splits, broken = read.splits, dict[str, str]()
     has_test = source in NAMED or read.has_splits
     examples = [one for split in (("test",) if has_test else splits) for one in splits[split]]
     if not examples:
@@ -124,7 +125,10 @@ def evaluate_pictures(
     words: list[str] = []
     for begin in range(0, len(examples), PICTURES_AT_ONCE):
         batch = examples[begin : begin + PICTURES_AT_ONCE]
-        vectors = picture_vectors([one.picture for one in batch], model, given, data)
+        vectors = picture_vectors([one.picture for one in batch], model, given, data, broken)
+        batch = [one for one in batch if one.picture.id not in broken]
+        if not batch:
+            continue
         for one, vector, text in zip(batch, vectors, caption([model], vectors), strict=True):
             captions.append(text)
             items.append((one.picture.id, " | ".join(one.captions), text))
@@ -134,6 +138,10 @@ def evaluate_pictures(
                 with torch.no_grad():
                     found, _ = model.decoder.score(tokens[:-1], tokens[1:], model.look(vector[None]))
                 log_probabilities.append(found[:, 0])
+    if not captions:
+        raise UserError(f"{source}: every picture is broken; {next(iter(broken.values()))}")
+    read = without_broken(read, broken)
+    examples = [one for one in examples if one.picture.id not in broken]
     bleu = corpus_bleu(captions, [one.captions for one in examples])
     metrics = {
         "perplexity": perplexity(torch.cat(log_probabilities)),

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from typing_extensions import override
 
 from datamodules.base import IGNORE_INDEX, TaskData
-from datamodules.captioning.examples import CaptionSet, Example
+from datamodules.captioning.examples import CaptionSet, Example, without_broken
 from datamodules.captioning.features import Features, features_of
 from datamodules.captioning.folds import FoldBatches, in_folds
 from datamodules.captioning.reading import read_captions
@@ -127,19 +127,27 @@ class CaptionData(TaskData):
 
     @property
     def examples(self) -> dict[str, tuple[Example, ...]]:
-        """Split to captioned pictures; reads the source once."""
+        """Split to captioned pictures; reads the source once. Broken ones are among them until `features` is made."""
         if self._set is None:
-            self._set = read_captions(self.source, self.data)
-            if self.folds > 1:
-                self._set = in_folds(self._set, self.folds)
-            for split in SPLITS:
-                if not self._set.splits[split]:
-                    raise DataError(f"{self.source}: no picture in the {split} set; there are too few of them")
+            found = read_captions(self.source, self.data)
+            self._set = in_folds(found, self.folds) if self.folds > 1 else found
+            self._require_splits("there are too few of them")
         return self._set.splits
+
+    def _require_splits(self, why: str) -> None:
+        """Refuse pictures of which a split, or that of a fold, has none.
+
+        Raises:
+            DataError: with the reason that is given.
+        """
+        assert self._set is not None
+        for split, examples in self._set.splits.items():
+            if len({one.fold for one in examples}) < self.folds:
+                raise DataError(f"{self.source}: no picture in the {split} set; {why}")
 
     @property
     def features(self) -> Features:
-        """Vectors of all pictures; extracted where the data folder has none yet."""
+        """Vectors of all pictures that are not broken; extracted where the data folder has none yet."""
         if self._features is None:
             pictures = list({one.picture.id: one.picture for split in SPLITS for one in self.examples[split]}.values())
             known = self.source in NAMED
@@ -147,6 +155,10 @@ class CaptionData(TaskData):
             begin = place.name.encode()[:NAME_BYTES].decode(errors="ignore")
             name = self.source if known else f"{begin}-{hashlib.sha256(str(place).encode()).hexdigest()[:8]}"
             self._features = features_of(pictures, self.feature_source, self.data, name)
+            if broken := self._features.broken:
+                assert self._set is not None
+                self._set = without_broken(self._set, broken)
+                self._require_splits(f"{len(broken):,} are broken: {next(iter(broken.values()))}")
         return self._features
 
     def prepare_data(self) -> None:
@@ -159,12 +171,12 @@ class CaptionData(TaskData):
         """Encode the captions; once."""
         if self.captions:
             return
+        digest = hashlib.sha256(self.features.sha256.encode())  # before the counts: broken pictures are left out
         counts = self._training_counts()
         self.vocabulary = Vocabulary.from_counts(counts, self.min_count)
         kept = {word: counts[word] for word in self.vocabulary.words}
         require_words(kept, self.source, f"words must occur {self.min_count} times, separated by spaces")
         self.captions = {split: Captions(self.examples[split], self.vocabulary) for split in SPLITS}
-        digest = hashlib.sha256(self.features.sha256.encode())
         for split in SPLITS:
             for example in self.examples[split]:
                 name = split if self.folds == 1 else f"{split} of fold {example.fold}"

@@ -8,6 +8,7 @@ limits its time. Whatever a picture does to the decoder, it costs that one pictu
 import errno
 import io
 import os
+import re
 import resource
 import struct
 import sys
@@ -21,6 +22,12 @@ BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262
 """Tags of a TIFF; a photometric interpretation of 0 says that white is zero."""
 XLINK = "{http://www.w3.org/1999/xlink}href"
 """Attribute of an SVG's element that names what it shows; newer drawings write `href`."""
+HUFFMAN = (0xC0, 0xC1, 0xC2)
+"""Markers of a JPEG's frame whose coding is Huffman's, in which every block of pixels takes some bits."""
+SCAN_END = re.compile(rb"\xff+([\x01-\xfe])")
+"""Marker within or after a scan of a JPEG; of the scan's own bytes 255 only a zero may follow one."""
+STUFFING = bytes(37 * place % 251 for place in range(64))
+"""Bytes that are no marker, and that a scan which has all its blocks leaves unread."""
 REPLY = struct.Struct("<?IIQ")
 """The answer: whether it was decoded, width, height, and the length of the RGB pixels or of the message."""
 
@@ -29,14 +36,55 @@ def decode(content: bytes, most_pixels: int) -> Any:
     """A picture as `as_shown` has it.
 
     Raises:
-        Exception: it is no picture, or has too many pixels.
+        Exception: it is no picture, has too many pixels, or is a JPEG whose data end before the picture does.
     """
-    from PIL import Image
-
-    image: Image.Image = Image.open(io.BytesIO(content))
+    image = _open(content)
     if image.width * image.height > most_pixels:
         raise ValueError(f"{image.width * image.height:,} pixels; at most {most_pixels:,} are read")
-    return as_shown(image)
+    shown = as_shown(image)
+    stuffed = _stuffed(content) if image.format in ("JPEG", "MPO") else b""
+    if stuffed and as_shown(_open(stuffed)).tobytes() != shown.tobytes():
+        raise ValueError("its data end before the picture does, and the rest would be gray")
+    return shown
+
+
+def _open(content: bytes) -> Any:
+    from PIL import Image
+
+    return Image.open(io.BytesIO(content))
+
+
+def _stuffed(content: bytes) -> bytes:
+    """A JPEG with further bytes at the end of each scan, or nothing where that would tell nothing.
+
+    Where a scan ends too early, libjpeg makes up the rest, and Pillow does not pass on its warning. Further bytes make
+    another picture of such a one, and of no whole one, as a decoder skips what it does not need.
+
+    Raises:
+        ValueError: the parts that its scans are divided in are not all there.
+    """
+    parts, at, begin, frame = list[bytes](), 2, 0, 0
+    while content[at : at + 1] == b"\xff" and len(content) > at + 1:
+        marker = content[at + 1]
+        if marker == 0xD9:  # the end
+            return b"".join([*parts, content[begin:]])
+        if marker == 0xFF:  # a byte before a marker
+            at += 1
+            continue
+        frame = marker if marker & 0xF0 == 0xC0 and marker not in (0xC4, 0xC8, 0xCC) else frame
+        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+        restart = 0xD0  # the marker after the next part of a scan
+        while marker == 0xDA and frame in HUFFMAN and (end := SCAN_END.search(content, at)):
+            parts += [content[begin : end.start()], STUFFING]
+            begin, at = end.start(), end.end()
+            if not 0xD0 <= end[1][0] <= 0xD7:
+                parts += [bytes((0xFF, restart)), STUFFING]  # read as a part if one is missing
+                at -= 2
+                break
+            if end[1][0] != restart:
+                raise ValueError("a part of its data is missing")
+            restart = 0xD0 + (restart + 1) % 8
+    return b""
 
 
 def as_shown(image: Any) -> Any:

@@ -3,7 +3,7 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from datamodules.captioning.images import Picture
@@ -11,6 +11,11 @@ from datamodules.words import words_of
 
 HELD_OUT = 0.1
 """Part of the pictures for validation, and for test, where a data set has no splits of its own."""
+
+BROKEN = "broken pictures"
+"""Reason for which pictures are left out that cannot be decoded."""
+KEPT_NAMES = 200
+"""Most pictures left out whose names a record keeps."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,29 @@ class CaptionSet:
 def words(caption: str) -> str:
     """A caption in lower case without punctuation, as the evaluation of MSCOCO has it."""
     return " ".join(words_of(caption.lower().replace("\u2019", "'")))
+
+
+def without_broken(found: CaptionSet, broken: Mapping[str, str]) -> CaptionSet:
+    """The pictures but those that are broken, which are counted and named.
+
+    Args:
+        found: all pictures.
+        broken: what is wrong with each broken one, by its id.
+    """
+    if not broken:
+        return found
+    kept = {
+        split: tuple(one for one in examples if one.picture.id not in broken)
+        for split, examples in found.splits.items()
+    }
+    names = [*found.details.get("left_out_pictures", {}).items(), *((id, BROKEN) for id in broken)]
+    details = {
+        **found.details,
+        "left_out": {**found.details.get("left_out", {}), BROKEN: len(broken)},
+        "left_out_pictures": dict(names[:KEPT_NAMES]),
+        "notes": [*found.details.get("notes", ()), f"broken: {next(iter(broken.values()))}"],
+    }
+    return replace(found, splits=kept, details=details)
 
 
 def split_of(name: str) -> str:

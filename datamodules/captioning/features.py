@@ -5,7 +5,7 @@ import logging
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from datamodules.bounds import ARRAY_BYTES, BATCH_PIXELS
-from datamodules.captioning.images import Picture
+from datamodules.captioning.images import BrokenPicture, Picture
 from datamodules.captioning.networks import NETWORKS, Network
 from datamodules.errors import DataError, damaged
 from datamodules.scratch import scratch_file
@@ -48,6 +48,8 @@ class Features:
     """See Network; empty for a user's file."""
     place: str = ""
     """Path of a user's file."""
+    broken: dict[str, str] = field(default_factory=dict)
+    """What is wrong with each picture that has no vector because it is broken, by its id."""
 
     def require(self, pictures: Sequence[Picture]) -> None:
         """Refuse pictures that a user's file has no features of, or the same ones for two.
@@ -78,17 +80,25 @@ class Features:
         return int(self.table.shape[1])
 
 
-def vectors_of(pictures: Sequence[Picture], network: Network) -> Iterator[np.ndarray]:
+def vectors_of(pictures: Sequence[Picture], network: Network, broken: dict[str, str]) -> Iterator[np.ndarray]:
     """Vectors of pictures, some [pictures, size] at a time: at most BATCH pictures, or as many as BATCH_PIXELS allows.
 
+    Args:
+        pictures: the pictures.
+        network: network that computes the vectors.
+        broken: takes what is wrong with each broken picture, by its id; such a one has no vector.
+
     Raises:
-        DataError: a picture is broken; the vectors of those before it have been given.
+        DataError: a picture cannot be read for another reason; the vectors of those before it have been given.
     """
     images: list[Image.Image] = []
     pixels = 0
     for picture in pictures:
         try:
             image = picture.read()
+        except BrokenPicture as error:
+            broken[picture.id] = str(error)
+            continue
         except BaseException:
             if images:
                 yield network(images)
@@ -104,10 +114,10 @@ def vectors_of(pictures: Sequence[Picture], network: Network) -> Iterator[np.nda
 
 
 def extract(pictures: Sequence[Picture], network: Network, path: Path) -> Features:
-    """Vectors of pictures, from a file of earlier ones as far as it has them, else from the network.
+    """Vectors of pictures that are not broken, from a file of earlier ones as far as it has them, or from the network.
 
     The file is one array of records (id, stamp, vector), memory-mapped, with a checksum at its end. Whatever stops the
-    extraction, a broken picture or Ctrl-C, the vectors computed before it are kept.
+    extraction, such as Ctrl-C, the vectors computed before it are kept.
 
     Args:
         pictures: pictures whose vectors are wanted.
@@ -115,23 +125,25 @@ def extract(pictures: Sequence[Picture], network: Network, path: Path) -> Featur
         path: .npy file of this network's vectors; made, or made anew with more of them.
 
     Raises:
-        DataError: a picture is broken, or the file cannot be written.
+        DataError: a picture cannot be read though it is not broken, or the file cannot be written.
     """
     old = _read(path, network)
     known = {(str(id), str(stamp)): row for row, (id, stamp) in enumerate(zip(old["id"], old["stamp"], strict=True))}
     missing = [picture for picture in pictures if (picture.id, picture.stamp) not in known]
+    broken: dict[str, str] = {}
     if missing:
         done: list[np.ndarray] = []
         try:
-            done.extend(vectors_of(missing, network))
+            done.extend(vectors_of(missing, network, broken))
         finally:
             if done:
+                missing = [picture for picture in missing if picture.id not in broken]
                 wanted = {picture.id for picture in missing}
                 kept = [row for row, id in enumerate(old["id"]) if str(id) not in wanted]
                 _write(path, old[kept], missing, np.concatenate(done))
         old = _read(path, network)
     rows = {str(id): row for row, id in enumerate(old["id"])}
-    return Features(network.sha256, network.sha256, old["vector"], rows, network.origin)
+    return Features(network.sha256, network.sha256, old["vector"], rows, network.origin, broken=broken)
 
 
 def _read(path: Path, network: Network) -> Any:
@@ -262,7 +274,7 @@ def features_of(pictures: Sequence[Picture], source: str, data: Path, name: str)
         name: of the data set, with which the name of its file begins; the network's checksum completes it.
 
     Raises:
-        DataError: a picture is broken or has no features, the network cannot be had, the file is not one of features.
+        DataError: a picture has no features, the network cannot be had, the file is not one of features.
     """
     if source in NETWORKS:
         network = NETWORKS[source](data)

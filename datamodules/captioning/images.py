@@ -23,6 +23,10 @@ DRAWN_PIXELS = 72
 """Width and height that an SVG is drawn at; the grid of OpenMoji's drawings."""
 
 
+class BrokenPicture(DataError):
+    """A picture that cannot be decoded, whoever asks and however often; the others of its data set can."""
+
+
 @dataclass(frozen=True)
 class Picture:
     """A picture of a data set, read only when it is needed."""
@@ -32,7 +36,8 @@ class Picture:
     stamp: str
     """Checksum of its content."""
     read: Callable[[], Image.Image]
-    """Function that reads it in RGB; it raises DataError when the picture is broken, huge or not that of the stamp."""
+    """Function that reads it in RGB; it raises BrokenPicture when the picture is broken or huge, and DataError when it
+    is not that of the stamp."""
     size: int = 0
     """Size of its file in bytes, if it has one of its own."""
 
@@ -112,6 +117,7 @@ class Decoder:
         """Decode a picture, or with a side draw an SVG.
 
         Raises:
+            BrokenPicture: the decoder refuses it.
             DataError: it cannot be done, within the bounds of time and memory; the others are not concerned.
         """
         request = decoder.REQUEST.pack(bool(side), side, PICTURE_PIXELS.most, len(content))
@@ -128,7 +134,7 @@ class Decoder:
                 self.end()
                 raise
         if not done:
-            raise DataError(f"{name}: {wrong} ({answer.decode(errors='replace')})")
+            raise BrokenPicture(f"{name}: {wrong} ({answer.decode(errors='replace')})")
         return Image.frombytes("RGB", (width, height), answer)
 
     def _answer(self, request: bytes) -> tuple[bool, int, int, bytes]:

@@ -11,7 +11,15 @@ from typing import Any
 from PIL import Image
 
 from datamodules.cache import cores
-from datamodules.captioning.examples import CaptionSet, Example, note_in_several_splits, of_one_content, split_of, words
+from datamodules.captioning.examples import (
+    KEPT_NAMES,
+    CaptionSet,
+    Example,
+    note_in_several_splits,
+    of_one_content,
+    split_of,
+    words,
+)
 from datamodules.captioning.images import picture_file
 from datamodules.captioning.sources import SPLITS
 from datamodules.errors import DataError, damaged
@@ -165,9 +173,6 @@ def _usual_splits(folder: Path, pictures: NamedFiles) -> dict[str, str]:
                 raise DataError(f"{place}: {name} is not in {pictures.folder}; {right}")
     return found
 
-
-KEPT_NAMES = 200
-"""Most pictures left out whose names a record keeps."""
 
 # Karpathy's JSON files of MSCOCO, Flickr8k and Flickr30k.
 _KARPATHY_SPLITS = {"train": "train", "restval": "train", "val": "validation", "test": "test"}

@@ -1,6 +1,7 @@
 """Captions through the commands, on small pictures: training, averages, captions of new pictures, bad input."""
 
 import os
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -181,7 +182,7 @@ def test_bad_pictures_and_names_are_one_line(rnnreg, picture_folder, tmp_path) -
 
 
 def test_a_bad_picture_in_the_data_costs_nothing_computed(rnnreg, tmp_path) -> None:
-    """The run fails in one line that names the picture; mended, the same command goes on."""
+    """The run leaves it out, counts and names it; mended, the same command reads all."""
     folder = draw_pictures(tmp_path / "pictures", 60)
     broken = folder / "Images" / "030.png"
     whole = broken.read_bytes()
@@ -189,15 +190,19 @@ def test_a_bad_picture_in_the_data_costs_nothing_computed(rnnreg, tmp_path) -> N
     call = ["run", "openmoji", "--source", folder, *(f"--{name}={value}" for name, value in TINY.items())]
     call += ["--data", tmp_path / "data", "--store", tmp_path / "runs", "--wandb", "off", "--accelerator", "cpu"]
     code, out, err = rnnreg(*call)
-    assert (code, out, err.count("\n")) == (1, "", 1)
-    assert "030.png: not a whole picture" in err
+    assert (code, err) == (0, "")
+    assert "  left out: 1 (broken pictures)\n  such as 030.png\n" in out
+    assert re.search(r"  broken: .*030.png: not a whole picture", out)
+    (record,) = Store(tmp_path / "runs").records()
+    assert sum(record.details["pictures"].values()) == 59
+    assert record.details["left_out_pictures"] == {"030.png": "broken pictures"}
     broken.write_bytes(whole)
     code, out, err = rnnreg(*call)
     assert code == 0, err
     assert "test BLEU" in out
     (folder / "Images" / "030.png").unlink()
     assert "captions.txt names 030.png, which is not in" in rnnreg(*call)[2]
-    assert len(list(Store(tmp_path / "runs").records())) == 1
+    assert len(list(Store(tmp_path / "runs").records())) == 2
 
 
 def test_a_run_in_folds_is_evaluated_again_and_captions_new_pictures(rnnreg, tmp_path) -> None:

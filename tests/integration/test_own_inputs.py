@@ -124,6 +124,21 @@ def test_what_is_left_out_of_a_folder_of_pictures_is_said(trained, rnnreg, tmp_p
     assert "rnnreg: such as uncaptioned.png\n" in err
 
 
+def test_broken_pictures_of_ones_own_are_left_out_and_counted(trained, rnnreg, tmp_path) -> None:
+    folder = shutil.copytree(trained.folder / "pictures", tmp_path / "pictures")
+    (folder / "Images" / "003.png").write_bytes(b"nothing")
+    call = ["evaluate", "captions", "--source", folder, "--store", trained.folder / "runs", "--data", tmp_path / "data"]
+    code, out, err = rnnreg(*call)
+    assert code == 0, err
+    assert table_of(out)["pictures"] == ["39"]
+    assert "rnnreg: left out: 1 (broken pictures)\nrnnreg: such as 003.png\n" in err
+    for picture in (folder / "Images").iterdir():
+        picture.write_bytes(b"nothing")
+    code, out, err = rnnreg(*call)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "every picture is broken; " in err
+
+
 def test_the_test_set_of_a_folder_that_has_splits_is_evaluated(trained, rnnreg, tmp_path) -> None:
     folder = shutil.copytree(trained.folder / "pictures", tmp_path / "pictures")
     lists = {"train": ("000.png", "001.png"), "dev": ("002.png",), "test": ("003.png", "004.png", "005.png")}

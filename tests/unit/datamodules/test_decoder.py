@@ -5,6 +5,7 @@ import io
 import os
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -154,3 +155,29 @@ def test_a_large_file_is_not_read(tmp_path: Path, monkeypatch) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(DataError, match=r"pipe.png is not a file"):
         read_image(tmp_path / "pipe.png")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"restart_marker_blocks": 1}, {"restart_marker_rows": 1}]
+)
+def test_a_photograph_whose_data_end_early_is_not_read_half_gray(mode: str, options: dict[str, Any]) -> None:
+    """Pillow gives such a one without a word if it has its last marker, and libjpeg makes up what is missing."""
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    whole = encoded(Image.fromarray(noise).convert(mode), "JPEG", **options)
+    assert decode_image(whole, "a.jpg").size == (64, 48)
+    assert decode_image(whole[:-2] + b"\xff\xff\xd9 and what follows it", "a.jpg").size == (64, 48)
+    middle = whole.rindex(b"\xff\xda") + (len(whole) - whole.rindex(b"\xff\xda")) // 2
+    for damaged in (whole[:middle] + b"\xff\xd9", whole[:middle] + whole[middle + 200 :]):
+        with pytest.raises(
+            DataError, match=r"a.jpg: not a whole picture .*(data end before|data is missing|is truncated)"
+        ):
+            decode_image(damaged, "a.jpg")
+
+
+@pytest.mark.parametrize("color", ["white", "black", "gray"])
+def test_a_plain_photograph_of_any_size_is_whole(color: str) -> None:
+    for size in ((1, 1), (17, 5), (64, 64)):
+        for progressive in (False, True):
+            content = encoded(Image.new("RGB", size, color), "JPEG", progressive=progressive)
+            assert decode_image(content, "a.jpg").size == size

@@ -111,9 +111,12 @@ def test_a_broken_picture_does_not_cost_the_others_their_features(picture_folder
     whole = broken.read_bytes()
     broken.write_bytes(whole[:50])
     network, path = MeanColor(), tmp_path / "mean.npy"
-    with pytest.raises(DataError, match=r"037.png: not a whole picture"):
-        extract(pictures_in(picture_folder), network, path)
-    assert network.seen == 37
+    found = extract(pictures_in(picture_folder), network, path)
+    assert list(found.broken) == ["037.png"]
+    assert "037.png: not a whole picture" in found.broken["037.png"]
+    assert sorted(found.rows) == [f"{number:03}.png" for number in range(60) if number != 37]
+    assert found.of(["038.png"]).equal(extract(pictures_in(picture_folder)[38:], MeanColor(), path).of(["038.png"]))
+    assert network.seen == 59
     broken.write_bytes(whole)
     assert len(extract(pictures_in(picture_folder), network, path).rows) == 60
     assert network.seen == 60
