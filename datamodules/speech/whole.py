@@ -2,6 +2,7 @@
 
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -9,6 +10,8 @@ UNKNOWN_LENGTH = 0x7FFF0000
 """Lengths from here on are written by programs that did not know the length, such as those that write to a pipe."""
 LONGEST_PAGE = 65_307
 """Most bytes of a page of Ogg."""
+MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+"""Bytes with their bits in the other order."""
 MP3_FRAME = 1152
 """Most samples of a frame of MP3, which some encoders count in their header without there being any sound in it."""
 MP3_DELAY = 3
@@ -52,9 +55,9 @@ def missing_end(content: bytes, named: int, read: int) -> str:
     """What tells that a recording breaks off or has lost its middle, or nothing.
 
     A WAV, AIFF, AU, CAF or W64 file is compared with the length in its header, the last page of an Ogg file is to be
-    whole and to end the stream, and an MP3 file is compared with its header; without one its bit rate must be constant,
-    as its length is written nowhere. Files of FLAC that break off cannot be read at all. Of every file but MP3, whose
-    encoders may count a frame more, as many samples are to be read as it names.
+    whole, without damage, and to end the stream, and an MP3 file is compared with its header; without one its bit rate
+    must be constant, as its length is written nowhere. Files of FLAC that break off cannot be read at all. Of every
+    file but MP3, whose encoders may count a frame more, as many samples are to be read as it names.
 
     Args:
         content: the file of the recording.
@@ -166,7 +169,15 @@ def _missing_pages(content: bytes) -> str:
     lengths = page[27 : 27 + page[26]] if len(page) > 26 else b""
     if not lengths or len(page) < 27 + len(lengths) + sum(lengths):
         return "its last page of Ogg is not whole"
+    if _checksum(page[: 27 + len(lengths) + sum(lengths)]) != int.from_bytes(page[22:26], "little"):
+        return "its last page of Ogg is damaged"  # which libsndfile leaves out of the length that it names
     return "" if page[5] & 4 else "its last page of Ogg does not end the stream"
+
+
+def _checksum(page: bytes) -> int:
+    """The checksum that a page of Ogg is to have: CRC-32 as zlib's, but of bits in the other order, from 0 on."""
+    bits = zlib.crc32((page[:22] + bytes(4) + page[26:]).translate(MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{bits:032b}"[::-1], 2)
 
 
 def _is_mp3(content: bytes) -> bool:

@@ -47,6 +47,19 @@ def test_a_stream_that_ends_between_two_pages_is_left_out(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_a_stream_whose_last_page_is_damaged_is_left_out(tmp_path: Path, subtype: str) -> None:
+    """It names only the samples before that page, as many as are read."""
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, NOISE, 8000, subtype=subtype)
+    assert len(read_audio(path).samples) == len(NOISE)
+    content = bytearray(path.read_bytes())
+    content[-50] ^= 0x55
+    path.write_bytes(content)
+    with pytest.raises(LeftOut, match=r"audio breaks off: .*a.ogg: its last page of Ogg is damaged"):
+        read_audio(path)
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
 def test_a_stream_that_has_lost_a_page_in_its_middle_is_left_out(tmp_path: Path, subtype: str) -> None:
     path = tmp_path / "a.ogg"
     soundfile.write(path, np.tile(NOISE, 4), 8000, subtype=subtype)
