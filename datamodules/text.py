@@ -3,12 +3,14 @@
 import codecs
 import csv
 import gzip
+import html
 import io
 import json
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from html.entities import html5
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -28,6 +30,8 @@ LONGEST_NAME = 255
 """Most bytes in the name of a file, of which no system allows more."""
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _UNDECODED = re.compile("[\udc80-\udcff]")
+_ENTITY = re.compile(r"&(?:[a-z][a-z0-9]*|(#)(?:[0-9]+|x[0-9a-f]+));", re.IGNORECASE)
+"""A character as HTML writes it, such as `&amp;` or `&#39;`."""
 _NO_TEXT = re.compile("[\0\ufffe]")
 """Characters that no text has, but one that is read in another encoding than its own."""
 _MARK = "\ufeff"
@@ -112,6 +116,16 @@ def composed(text: str) -> str:
     """
     _require_string(text)
     return unicodedata.normalize("NFC", text)
+
+
+def without_entities(text: str) -> str:
+    """A text with the characters in place of their entities of HTML, such as `&` for `&amp;`, composed."""
+    return composed(_ENTITY.sub(_character, text)) if "&" in text else text
+
+
+def _character(entity: re.Match[str]) -> str:
+    """The character of an entity; one that HTML does not know stays as it is."""
+    return html.unescape(entity[0]) if entity[1] == "#" or entity[0][1:] in html5 else entity[0]
 
 
 def _require_string(text: object) -> None:

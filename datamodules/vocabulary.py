@@ -23,6 +23,9 @@ of control, and those that Unicode calls ignorable by default."""
 NOTED_UNKNOWN_SHARE = 0.05
 """Share of unknown words among a split's tokens from which perplexity is measured without them too."""
 
+NOTED_SAME = 0.05
+"""Share of pairs with the same words on both sides from which on it is said: what is copied is not translated."""
+
 
 class Vocabulary:
     """Word types, most frequent first, ties in alphabetical order; `<eos>` and `<unk>` are always among them."""
@@ -133,3 +136,20 @@ def note_invisible(found: Mapping[str, int], begin: str = "") -> list[str]:
     """
     each = [f"{name} in {count:,} {'word' if count == 1 else 'words'}" for name, count in sorted(found.items())]
     return [f"{begin}invisible characters make other words of words: {', '.join(each)}"] if each else []
+
+
+def note_entities(sides: int, begin: str = "") -> list[str]:
+    """A note on sentences with entities of HTML, which are split into words as they are written; none for none.
+
+    Args:
+        sides: their number.
+        begin: what stands before the note, such as the name of a split.
+    """
+    right = "read as they are written; put the characters themselves there, unless the text is about HTML"
+    return [f"{begin}{sides:,} lines have entities of HTML, such as &amp; or &#39;, {right}"] if sides else []
+
+
+def note_same(same: int, pairs: int, begin: str = "") -> list[str]:
+    """A note on pairs whose sides have the same words, if they are more than NOTED_SAME of all; else none."""
+    note = f"{begin}{same:,} of {pairs:,} pairs have the same words on both sides"
+    return [note] if same > NOTED_SAME * pairs else []

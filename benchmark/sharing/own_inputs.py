@@ -25,10 +25,9 @@ from datamodules.speech.recorded import open_corpus
 from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, SAMROMUR, SPLITS, Split
 from datamodules.translation.batches import PairBatches
 from datamodules.translation.datamodule import words_of_pairs
-from datamodules.translation.encoded_pairs import WithoutEos
-from datamodules.translation.sources import AlignedFiles, Pairs, read_parallel_text
+from datamodules.translation.sources import AlignedFiles, Pairs, WithoutEos, read_parallel_text
 from datamodules.translation.tokenization import detokenize, note_not_joined
-from datamodules.vocabulary import EOS, Vocabulary, note_ends, note_invisible
+from datamodules.vocabulary import EOS, Vocabulary, note_ends, note_entities, note_invisible, note_same
 from models.captioner import caption
 from models.inputs import picture_vectors
 from models.loaded import LoadedAcousticModel, LoadedCaptioner, LoadedTranslator
@@ -76,7 +75,9 @@ def evaluate_pairs(loaded: LoadedTranslator, pairs: Pairs, name: str) -> Outcome
     ]
     notes = [f"BLEU: {outcome.details['bleu_signature']}", *outcome.details.get("bleu_remarks", ())]
     notes += note_ends(stripped.ended, "lines")
-    notes += note_invisible(stripped.invisible) + note_not_joined([reference for _, reference in texts], second)
+    notes += note_same(sum(first == second for first, second in words), len(words))
+    notes += note_invisible(stripped.invisible) + note_entities(stripped.entities)
+    notes += note_not_joined([reference for _, reference in texts], second)
     for side, (vocabulary, language) in enumerate(zip(vocabularies, model.languages, strict=True)):
         own = [word for pair in words for word in pair[side]]
         notes += unknown_words(Counter(word for word in own if word not in vocabulary.ids), len(own), f"{language}: ")

@@ -14,8 +14,7 @@ from datamodules.sources import sha256_of
 from datamodules.speech.corpus import Utterance
 from datamodules.speech.sources import ESPEAK
 from datamodules.text import lines_of
-from datamodules.translation.encoded_pairs import WithoutEos
-from datamodules.translation.sources import Pairs, read_parallel_text
+from datamodules.translation.sources import Pairs, WithoutEos, read_parallel_text
 
 
 def note_sentences(text: str, config: LanguageModelConfig, data: Path) -> list[str]:

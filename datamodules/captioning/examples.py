@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from datamodules.captioning.images import Picture
+from datamodules.text import without_entities
 from datamodules.words import words_of
 
 HELD_OUT = 0.1
@@ -45,8 +46,8 @@ class CaptionSet:
 
 
 def words(caption: str) -> str:
-    """A caption in lower case without punctuation, as the evaluation of MSCOCO has it."""
-    return " ".join(words_of(caption.lower().replace("\u2019", "'")))
+    """A caption in lower case without punctuation, as the evaluation of MSCOCO has it, its entities of HTML read."""
+    return " ".join(words_of(without_entities(caption).lower().replace("\u2019", "'")))
 
 
 def without_broken(found: CaptionSet, broken: Mapping[str, str]) -> CaptionSet:

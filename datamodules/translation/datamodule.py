@@ -19,14 +19,22 @@ from datamodules.translation.encoded_pairs import (
     Encoded,
     EncodedPairs,
     Survey,
-    WithoutEos,
     Words,
     encoded_pairs,
     tokenize_pairs,
 )
-from datamodules.translation.sources import BIBLE, MULTI30K, PHRASES, ParallelText, read_parallel_text
+from datamodules.translation.sources import BIBLE, MULTI30K, PHRASES, ParallelText, WithoutEos, read_parallel_text
 from datamodules.translation.tokenization import note_not_joined
-from datamodules.vocabulary import EOS, UNK, Vocabulary, note_ends, note_invisible, note_shared
+from datamodules.vocabulary import (
+    EOS,
+    UNK,
+    Vocabulary,
+    note_ends,
+    note_entities,
+    note_invisible,
+    note_same,
+    note_shared,
+)
 
 
 class TranslationData(TaskData):
@@ -118,6 +126,10 @@ class TranslationData(TaskData):
     def _note(self, split: str, read: Survey | WithoutEos, pairs: list[Words], before: list[Words]) -> None:
         """Note what was not taken as it stands, and pairs that are in the training text or in the split before too."""
         self.notes += note_ends(read.ended, "lines", f"{split}: ") + note_invisible(read.invisible, f"{split}: ")
+        same, count = (
+            (read.same, read.pairs) if isinstance(read, Survey) else (sum(a == b for a, b in pairs), len(pairs))
+        )
+        self.notes += note_entities(read.entities, f"{split}: ") + note_same(same, count, f"{split}: ")
         self.notes += note_shared(split, self.training.count_of(pairs), len(pairs), "pairs", "training")
         self.notes += note_shared(split, EncodedPairs.count_within(pairs, before), len(pairs), "pairs", "validation")
 

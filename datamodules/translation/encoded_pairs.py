@@ -19,15 +19,15 @@ from datamodules.cache import on_all_cores, prepared
 from datamodules.errors import DataError, damaged
 from datamodules.sources import sha256_of
 from datamodules.text import read_json
-from datamodules.translation.sources import AlignedFiles, Pairs
+from datamodules.translation.sources import AlignedFiles, Pairs, WithoutEos
 from datamodules.translation.tokenization import rules, tokenize
-from datamodules.vocabulary import UNK, Vocabulary, invisible, without_eos
+from datamodules.vocabulary import UNK, Vocabulary
 from datamodules.words import require_words
 
 MIN_COUNT = 2
 """Training occurrences below which a word becomes `<unk>`, so that `<unk>` is met in training."""
 
-VERSION = 7
+VERSION = 8
 """Version of the preparation, to be raised with any change here that alters its result."""
 CHUNK = 2_000
 """Pairs tokenized at once."""
@@ -65,6 +65,10 @@ class Survey:
     """Sides that ended in `<eos>`, which is not added again."""
     invisible: dict[str, int]
     """Invisible characters by the number of words that have them."""
+    entities: int
+    """Sides with entities of HTML."""
+    same: int
+    """Pairs kept whose sides have the same words."""
 
 
 class EncodedPairs:
@@ -210,7 +214,7 @@ def encode(
     sides = [Side(folder / side) for side in SIDES]
     left_out: Counter[str] = Counter()
     digest = hashlib.sha256()
-    kept = 0
+    kept = same = 0
     stripped = WithoutEos(pairs, f"{name}, train")
     with (folder / MARKS).open("wb") as marks:
         for chunk, tokenized in _tokenized(stripped, name, languages):
@@ -223,6 +227,7 @@ def encode(
                     left_out[f"longer than {max_length} words"] += 1
                 else:
                     good.append(words)
+                    same += words[0] == words[1]
                     marks.write(_mark(words).to_bytes(8, sys.byteorder))
             kept += len(good)
             for number, side in enumerate(sides):
@@ -241,31 +246,10 @@ def encode(
         read={"source words": source, "target words": target},
         ended=stripped.ended,
         invisible=dict(stripped.invisible),
+        entities=stripped.entities,
+        same=same,
     )
     (folder / ABOUT).write_text(json.dumps(asdict(survey)), encoding="utf-8")
-
-
-class WithoutEos:
-    """Pairs whose sides lose the `<eos>` that they end in already; each iteration begins, and counts, anew.
-
-    Args:
-        pairs: the pairs.
-        name: name of the text in messages.
-
-    Raises, when it is read:
-        DataError: `<eos>` stands within a line.
-    """
-
-    def __init__(self, pairs: Pairs, name: str) -> None:
-        self.pairs, self.name, self.ended, self.invisible = pairs, name, 0, Counter[str]()
-
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        self.ended, self.invisible = 0, Counter()
-        for number, pair in enumerate(self.pairs, 1):
-            (source, one), (target, other) = (without_eos(side, f"{self.name} pair {number}") for side in pair)
-            self.ended += one + other
-            self.invisible.update(invisible(f"{source}\n{target}"))
-            yield source, target
 
 
 Chunk = list[tuple[str, str]]

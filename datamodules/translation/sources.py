@@ -4,6 +4,7 @@ import itertools
 import re
 import sqlite3
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -14,8 +15,9 @@ from datamodules.bounds import MEMBER_BYTES
 from datamodules.errors import DataError, damaged
 from datamodules.lists import only_one
 from datamodules.sources import FolderSource, Source, SourceFile
-from datamodules.text import decode_lines, opened
+from datamodules.text import decode_lines, opened, without_entities
 from datamodules.translation.catalogs import read_catalogs
+from datamodules.vocabulary import invisible, without_eos
 
 SPLITS = ("train", "validation", "test")
 
@@ -186,6 +188,30 @@ class AlignedFiles:
                         "aligned files have as many"
                     )
                 yield source, target
+
+
+class WithoutEos:
+    """Pairs whose sides lose the `<eos>` that they end in already; each iteration begins, and counts, anew.
+
+    Args:
+        pairs: the pairs.
+        name: name of the text in messages.
+
+    Raises, when it is read:
+        DataError: `<eos>` stands within a line.
+    """
+
+    def __init__(self, pairs: Pairs, name: str) -> None:
+        self.pairs, self.name, self.ended, self.invisible, self.entities = pairs, name, 0, Counter[str](), 0
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        self.ended, self.invisible, self.entities = 0, Counter(), 0
+        for number, pair in enumerate(self.pairs, 1):
+            (source, one), (target, other) = (without_eos(side, f"{self.name} pair {number}") for side in pair)
+            self.ended += one + other
+            self.invisible.update(invisible(f"{source}\n{target}"))
+            self.entities += sum(without_entities(side) != side for side in (source, target) if "&" in side)
+            yield source, target
 
 
 def newstest(languages: tuple[str, str]) -> dict[str, Pairs]:

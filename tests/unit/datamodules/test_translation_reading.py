@@ -106,6 +106,19 @@ def test_words_with_characters_that_nobody_sees_are_counted(translation_folder: 
         assert "test: invisible characters make other words of words: U+00AD in 1 word" in notes
 
 
+def test_entities_of_html_and_pairs_that_are_copies_are_counted(translation_folder: Path) -> None:
+    """Moses splits an entity into three words, and a model of copies learns to copy, with a BLEU near 100."""
+    assert not any("HTML" in note or "both sides" in note for note in data_of(translation_folder).details["notes"])
+    with (translation_folder / "train.en").open("a") as english, (translation_folder / "train.fr").open("a") as french:
+        english.write("red &amp; blue\nAT&T\na &nothing; b\n")
+        french.write("rouge &#38; bleu\nAT&T\nb\n")
+    (translation_folder / "test.fr").write_text((translation_folder / "test.en").read_text())
+    notes = data_of(translation_folder).details["notes"]
+    assert [note[:46] for note in notes if "HTML" in note] == ["train: 2 lines have entities of HTML, such as "]
+    count = len((translation_folder / "test.en").read_text().splitlines())
+    assert f"test: {count} of {count} pairs have the same words on both sides" in notes
+
+
 def test_chinese_is_split_as_for_its_bleu() -> None:
     assert tokenize("我爱 PyTorch 2.0。", "zh") == ["我", "爱", "PyTorch", "2.0", "。"]
     assert detokenize(["我", "爱", "the", "sea", "。"], "zh-CN") == "我爱the sea。"

@@ -91,3 +91,9 @@ def test_all_that_unicode_shows_nothing_for_is_invisible() -> None:
     assert invisible("caf\ufe0fe cafe\U000e0041 a\x7f") == {"U+FE0F": 1, "U+E0041": 1, "U+007F": 1}
     visible = "a\u0301 \u0600 \u06dd \U000110bd \ufffd \u00a0 \u2028 \u0085"
     assert not invisible(visible)
+
+
+def test_entities_of_html_in_captions_are_the_characters_that_they_stand_for() -> None:
+    assert words("Dogs &amp; cats, &quot;big&quot; ones") == "dogs cats big ones"
+    assert words("it&#39;s a cafe&#x301; of AT&T &notanentity") == "it's a caf\u00e9 of at t notanentity"
+    assert words("a &lt;unk&gt; here") == "a <unk> here"
