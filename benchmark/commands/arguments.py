@@ -121,7 +121,7 @@ def add_arguments(
             for mark in marks if suggesting else ():
                 if isinstance(mark, Suggestions):
                     action.choices = list(mark.words())
-    parser.add_argument("--config", action=ReadAsText, help="YAML file of options; other words override it.")
+    parser.add_argument("--config", action=ReadAsText, help="YAML file of options; the command line overrides it.")
     for file in files:
         file.check(parser)
     return groups

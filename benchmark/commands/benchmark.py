@@ -36,14 +36,14 @@ def benchmark(
     benchmark-methods-cuda.json, with a table and figures of all such files of the folder.
 
     Args:
-        sizes: the paper's sizes to train, separated by commas.
-        precision: arithmetic of products to train in, separated by commas.
+        sizes: The paper's sizes to train, separated by commas.
+        precision: Arithmetic of products to train in, separated by commas.
         accelerator: Device kind; auto takes a GPU if there is one.
-        rounds: rounds of each contender, of which the median counts.
-        seconds: time of a round.
-        methods: measure the methods of the atlas.
-        quick: measure only the small size, on one core, in at most 3 rounds of at most half a second: about a minute.
-        output: folder to write to.
+        rounds: Rounds of each contender, of which the median counts.
+        seconds: Time of a round.
+        methods: Measure the methods of the atlas.
+        quick: Measure only the small size, on one core, in at most 3 rounds of at most half a second: about a minute.
+        output: Folder to write to.
     """
     chosen, precisions = _choices("sizes", sizes, SIZES), _choices("precision", precision, PRECISIONS)
     if quick:

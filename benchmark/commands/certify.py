@@ -21,11 +21,11 @@ def certify(
     the committed records again.
 
     Args:
-        store: folder of the machine's runs, as `make reproduce` leaves it.
-        against: folder of the committed records; the suite's own if not given.
-        output: file to write.
-        profile: certify the rows of this profile only.
-        processor: certify only runs whose processor or device has this in its name, of a store of several machines.
+        store: Folder of the machine's runs, as `make reproduce` leaves it.
+        against: Folder of the committed records; the suite's own if not given.
+        output: File to write.
+        profile: Certify the rows of this profile only.
+        processor: Certify only runs whose processor or device has this in its name, of a store of several machines.
     """
     import json
 

@@ -65,14 +65,15 @@ def baseline(
     and finds much smaller changes.
 
     Args:
-        action: show, update (the runs of the store replace the reference runs), add (they join the reference runs of
-            other platforms) or speed (the rows' speeds are measured and taken as those of this kind of processor).
-        only: names of the rows to update, separated by commas; those of the baseline if not given.
-        reason: why the new runs are expected from now on; kept with the commit.
-        store: folder that holds the new runs.
-        baseline: file of the reference runs.
-        speeds: file of the speeds.
-        data: folder that holds the data, for speeds.
+        action: Whether to show the reference runs, to update them (the runs of the store replace them), to add to them
+            (the runs of the store join those of other platforms), or to take the speed of the rows, measured here, as
+            that of this kind of processor.
+        only: Names of the rows to update, separated by commas; those of the baseline if not given.
+        reason: Why the new runs are expected from now on; kept with the commit.
+        store: Folder that holds the new runs.
+        baseline: File of the reference runs.
+        speeds: File of the speeds.
+        data: Folder that holds the data, for speeds.
         rows_file: Python file with rows of your own.
     """
     from benchmark.analysis import references
@@ -146,16 +147,16 @@ def check(
     some comparison could not be decided. If GITHUB_STEP_SUMMARY is set, the table is added to the job summary.
 
     Args:
-        options: options of the runs.
-        only: names of the rows to check, separated by commas; all of the baseline if not given.
-        seeds: new runs of each row, with seeds 1 to this.
-        jobs: runs at a time; as many as there are cores, or one on a GPU, if not given.
-        level: chance that a check of unchanged code passes, over all its comparisons.
-        baseline: file of the reference runs.
-        junit: file to write the outcome to as JUnit XML.
-        trained: train nothing; compare the runs that the store has.
-        speed: compare the speed of training instead, on one thread; 1 then says that a row has become slower.
-        speeds: file of the committed speeds.
+        options: Options of the runs.
+        only: Names of the rows to check, separated by commas; all of the baseline if not given.
+        seeds: New runs of each row, with seeds 1 to this.
+        jobs: Runs at a time; as many as there are cores, or one on a GPU, if not given.
+        level: Chance that a check of unchanged code passes, over all its comparisons.
+        baseline: File of the reference runs.
+        junit: File to write the outcome to as JUnit XML.
+        trained: Train nothing; compare the runs that the store has.
+        speed: Compare the speed of training instead, on one thread; 1 then says that a row has become slower.
+        speeds: File of the committed speeds.
         rows_file: Python file with rows of your own.
     """
     from benchmark.analysis import references

@@ -23,11 +23,11 @@ def compare(
     compared after the last epoch that both sides have. Stores are compared row by row.
 
     Args:
-        a: the side to hold against, such as your own run.
-        b: the side that differs.
-        store: folder in which rows are looked for.
-        data: folder of the data, to tell which words carry the difference.
-        markdown: file to write the comparison to in Markdown, as for a pull request.
+        a: The side to hold against, such as your own run.
+        b: The side that differs.
+        store: Folder in which rows are looked for.
+        data: Folder of the data, to tell which words carry the difference.
+        markdown: File to write the comparison to in Markdown, as for a pull request.
         page: HTML page to write, or report to which the comparison is added, with the curves and bars.
         rows_file: Python file with rows of your own.
     """

@@ -17,9 +17,9 @@ def dashboard(
     Args:
         entity: W&B user or team; by default the account's own.
         project: W&B project of the runs.
-        store: folder of the runs.
-        sync: first upload the runs of the store that were logged offline.
-        base_url: address of a W&B server of your own.
+        store: Folder of the runs.
+        sync: First upload the runs of the store that were logged offline.
+        base_url: Address of a W&B server of your own.
     """
     from benchmark.tracking.dashboard import make_dashboard, upload
 

@@ -22,11 +22,11 @@ def gallery(
     lowest seed.
 
     Args:
-        row: the row whose captions choose the pictures.
-        count: pictures of each kind.
-        store: folder that holds the trained runs.
-        data: folder that holds the data.
-        output: picture file to write.
+        row: Name of the row whose captions choose the pictures.
+        count: Pictures of each kind.
+        store: Folder that holds the trained runs.
+        data: Folder that holds the data.
+        output: Picture file to write.
         rows_file: Python file with rows of your own.
     """
     from benchmark.analysis.gallery import caption_test_set

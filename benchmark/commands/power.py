@@ -15,8 +15,8 @@ def power(store: Path = Path("runs"), profile: Profile | None = None, rows_file:
     80 % of repetitions. Device hours are those of the runs that are missing, from records of such runs.
 
     Args:
-        store: folder that holds the records.
-        profile: plan only for the data of this profile.
+        store: Folder that holds the records.
+        profile: Plan only for the data of this profile.
         rows_file: Python file with rows of your own.
     """
     from benchmark.analysis.claims import judge

@@ -20,10 +20,10 @@ def table(
     """Make the tables and figures again from records, without training anything.
 
     Args:
-        store: folder that holds the records.
-        output: folder to write to; that of the records if not given.
+        store: Folder that holds the records.
+        output: Folder to write to; that of the records if not given.
         readme: README whose table is renewed, between its markers.
-        check: write nothing; fail when a file is stale.
+        check: Write nothing; fail when a file is stale.
         rows_file: Python file with rows of your own.
     """
     from benchmark.reports import write
@@ -44,8 +44,8 @@ def report(store: Path = Path("runs"), output: Path | None = None, rows_file: Pa
     """Write report.html from records: one page with every figure, table, sample and run, to open in a browser.
 
     Args:
-        store: folder that holds the records.
-        output: folder to write to, whose pictures of captions the page shows; that of the records if not given.
+        store: Folder that holds the records.
+        output: Folder to write to, whose pictures of captions the page shows; that of the records if not given.
         rows_file: Python file with rows of your own.
     """
     from benchmark.reports import write
@@ -60,8 +60,8 @@ def claims(store: Path = Path("runs"), profile: Profile | None = None, rows_file
     """Print for each claim of the paper whether the finished runs reproduce it, with the figures.
 
     Args:
-        store: folder that holds the records.
-        profile: show only the data of this profile.
+        store: Folder that holds the records.
+        profile: Show only the data of this profile.
         rows_file: Python file with rows of your own.
     """
     from benchmark.analysis.claims import judge
@@ -82,14 +82,14 @@ def claims(store: Path = Path("runs"), profile: Profile | None = None, rows_file
 
 
 def collect(store: Path = Path("runs"), into: Path = Path("results/records")) -> int:
-    """Copy the finished runs of shipped rows to the committed ones: records and log-probabilities only.
+    """Copy the finished runs of shipped rows to the committed ones: records and arrays, no checkpoints.
 
     Their evaluations and tunings are copied as well. What is of changed configurations or of a changed working tree is
     named and not copied. The exit code is 1 if something was altered after it was written, which is not copied either.
 
     Args:
-        store: folder that holds the runs.
-        into: folder of committed records.
+        store: Folder that holds the runs.
+        into: Folder of committed records.
     """
     from benchmark.analysis import collection
 

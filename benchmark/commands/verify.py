@@ -26,9 +26,9 @@ def verify(
     something is not. If GITHUB_STEP_SUMMARY is set, the table is added to the job summary.
 
     Args:
-        store: folder that holds the records, or a certificate that `rnnreg certify` wrote.
-        data: folder of the data, to recompute its checksums; without it they are held against the published ones.
-        junit: file to write the outcome to as JUnit XML.
+        store: Folder that holds the records, or a certificate that `rnnreg certify` wrote.
+        data: Folder of the data, to recompute its checksums; without it they are held against the published ones.
+        junit: File to write the outcome to as JUnit XML.
         rows_file: Python file with rows of your own.
     """
     from benchmark.audit.history import History

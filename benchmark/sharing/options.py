@@ -21,23 +21,23 @@ class Settings:
     """Settings of evaluation methods; those that are not given are chosen on the validation set or have a default."""
 
     samples: PositiveInt | None = None
-    """mc-dropout: passes with dropout on; 20 by default."""
+    """With mc-dropout, number of passes with dropout on; 20 by default."""
     mean: Literal["arithmetic", "geometric"] | None = None
-    """mc-dropout: mean of the probabilities (arithmetic, the default) or of their logarithms (geometric)."""
+    """With mc-dropout, mean of the probabilities (arithmetic, the default) or of their logarithms (geometric)."""
     temperature: PositiveFloat | None = None
-    """temperature: divisor of the logits."""
+    """With temperature, divisor of the logits."""
     size: PositiveInt | None = None
-    """neural-cache: words that it remembers; 500 by default."""
+    """With neural-cache, number of words that it remembers; 500 by default."""
     flatness: NonNegativeFloat | None = None
-    """neural-cache: weight of the likeness of hidden states, theta in the paper."""
+    """With neural-cache, weight of the likeness of hidden states, theta in the paper."""
     weight: OpenUnitInterval | None = None
-    """neural-cache: its share in the prediction, lambda in the paper."""
+    """With neural-cache, its share in the prediction, lambda in the paper."""
     segment: PositiveInt | None = None
-    """dynamic: tokens between two changes of the parameters; 20 by default."""
+    """With dynamic, tokens between two changes of the parameters; 20 by default."""
     rate: PositiveFloat | None = None
-    """dynamic: learning rate."""
+    """With dynamic, learning rate."""
     decay: NonNegativeFloat | None = None
-    """dynamic: part of the way back to the trained parameters that each change takes."""
+    """With dynamic, part of the way back to the trained parameters that each change takes."""
 
     def __post_init__(self) -> None:
         for name, most in MOST.items():

@@ -67,7 +67,7 @@ class LaunchOptions:
     slurm: dict[str, Any] | None = None
     """Parameters of SLURM's jobs, as submitit takes them: '{"slurm_partition": "gpu", "gpus_per_node": 1}'."""
     retries: NonNegativeInt = 1
-    """How often a run is tried again that crashed or whose process died."""
+    """Number of times that a run is tried again if it crashes or its process dies."""
 
     def make(self, options: Options, runs: int) -> Launcher:
         """The launcher of so many runs; see make_launcher."""

@@ -130,3 +130,12 @@ def test_every_parameter_of_a_command_has_a_help_text_and_every_text_a_parameter
     described = {entry.arg_name for entry in docstring(command).params}
     assert described == command.__annotations__.keys() - {"return"}
     assert docstring(command).short_description
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_help_texts_are_written_alike(command) -> None:
+    """Those of a row's own fields too: each begins with a capital letter and ends with a full stop."""
+    parser = ArgumentParser(add_help=False)
+    add_arguments(parser, command, ["ptb-small"])
+    texts = [action.help for action in parser._actions if action.dest != "print_config"]
+    assert [text for text in texts if not (text and text[0].isupper() and text.rstrip().endswith("."))] == []
