@@ -23,7 +23,10 @@ def draw(found: Sequence[Atlas]) -> dict[str, str]:
         tunings = {method.tuned.tuning.row: method.tuned for method in atlas.methods if method.tuned}
         if tunings:
             references = [
-                method.tuned for method in atlas.methods if method.tuned and method.results in (atlas.none, atlas.paper)
+                method.tuned
+                for reference in (atlas.paper, atlas.none)
+                for method in atlas.methods
+                if method.tuned and method.results == reference
             ]
             drawn[f"{atlas.name}-tuning"] = tuning_figure.draw(list(tunings.values()), references)
     return drawn

@@ -92,17 +92,18 @@ def learning_curves(group: Sequence[RowResults], title: str) -> Figure | None:
     figure, axes = plt.subplots(
         1,
         len(panels),
-        figsize=(width, 3.6 if len(panels) > 1 else 4.2),
+        figsize=(width, 3.8 if len(panels) > 1 else 4.2),
         sharey=True,
         squeeze=False,
         layout="constrained",
     )
     for axis, pair in zip(axes[0], panels, strict=True):
-        for results, color, word in ((pair.without, WITHOUT, "no dropout"), (pair.regularized, WITH, "dropout")):
+        arms = ((pair.without, WITHOUT, "no dropout", "no dropout"), (pair.regularized, WITH, "dropout", "dropout off"))
+        for results, color, word, at_the_end in arms:
             if results:
                 _curve(axis, results, config.training.name, color, "--", f"training, {word}")
                 _curve(axis, results, validation.name, color, "-", f"validation, {word}")
-                _final(axis, results, config.training_without_dropout(), color, f"training, {word}, measured without")
+                _final(axis, results, config.training_without_dropout(), color, f"training at the end, {at_the_end}")
         axis.set_title(f"{pair.size} ({_seeds(pair)})")
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -110,7 +111,7 @@ def learning_curves(group: Sequence[RowResults], title: str) -> Figure | None:
             _log(axis)
         axis.grid(alpha=0.25, which="both", linewidth=0.5)
     axes[0][0].set_ylabel(validation.label.removeprefix("validation "))
-    legend(figure, 4 if len(panels) > 2 else 2)
+    legend(figure, 2)
     figure.suptitle(textwrap.fill(title, int(11 * width)))
     return figure
 
@@ -137,14 +138,15 @@ def effects_of_dropout(table: Sequence[RowResults]) -> Figure | None:
     figure, axes = plt.subplots(
         len(panels),
         1,
-        figsize=(8, 0.27 * sum(heights) + 0.6),
+        figsize=(8, 0.27 * sum(heights) + 0.8),
         squeeze=False,
         layout="constrained",
         gridspec_kw={"height_ratios": heights},
     )
     for axis, several in zip(axes[:, 0], panels.values(), strict=True):
         _effect_panel(axis, several)
-    figure.suptitle("Effect of dropout, mean over seeds with 95 % interval (open: one run; arrow: wider)")
+    key = "(blue: better on average, red: worse; open: one run; arrow: wider)"
+    figure.suptitle(f"Effect of dropout, mean over seeds with 95 % interval\n{key}")
     return figure
 
 
@@ -167,8 +169,8 @@ def _effect_panel(axis: Axes, several: Sequence[tuple[str, Effect]]) -> None:
     axis.set_xlim(min(ends) - margin, max(ends) + margin)
     axis.set_yticks(range(len(several)), [name for name, _ in several])
     axis.set_ylim(len(several) - 0.5, -0.5)
-    unit, better = ("%, ", "left") if lower else ("", "right")
-    axis.set_xlabel(f"change of {metric.label} with dropout ({unit}{better} is better)")
+    unit, better = ("%", "left") if lower else ("points", "right")
+    axis.set_xlabel(f"change of {metric.label} with dropout ({unit}, {better} is better)")
     axis.grid(axis="x", alpha=0.25, linewidth=0.5)
 
 
@@ -240,7 +242,8 @@ def against_the_paper(table: Sequence[RowResults]) -> Figure | None:
         away, spread = 100 * (sample.mean / paper - 1), 100 * (sample.sd or 0) / paper
         axis.errorbar(away, place, xerr=spread, fmt="o", color=WITH, capsize=3)
         shown = f"{sample.mean:.{metric.digits}f}, paper {metric.as_given(paper)}"
-        axis.annotate(shown, (away, place), (0, 7), textcoords="offset points", ha="center", fontsize=9)
+        ground = {"facecolor": PAPER, "edgecolor": "none", "pad": 1}  # the line at 0 does not run through it
+        axis.annotate(shown, (away, place), (0, 7), textcoords="offset points", ha="center", fontsize=9, bbox=ground)
         reach = max(reach, 1.3 * (abs(away) + spread))
     axis.axvline(0, color=INK, linewidth=0.8)
     axis.set_xlim(-reach, reach)
@@ -252,10 +255,9 @@ def against_the_paper(table: Sequence[RowResults]) -> Figure | None:
 
 
 def legend(figure: Figure, columns: int) -> None:
-    """Draw one legend below all panels, each label once."""
-    found = {
-        label: handle for axis in figure.axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
+    """Draw one legend below all panels, each label once, in the order of the panel that has most of them."""
+    panels = sorted((axis.get_legend_handles_labels() for axis in figure.axes), key=lambda panel: -len(panel[1]))
+    found = {label: handle for panel in panels for handle, label in zip(*panel, strict=True)}
     figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=columns, frameon=False)
 
 

@@ -129,16 +129,12 @@ def _bars(axis: Axes, speeds: Speeds) -> None:
     for place, (contender, color) in enumerate(COLORS.items()):
         own = [one for one in alone if one.case.contender == contender]
         places = [groups.index((one.case.size, one.case.precision)) + 0.16 * (place - 2) for one in own]
-        axis.bar(places, [_multiple(speeds, one) for one in own], width=0.15, color=color, label=contender)
+        heights = [_ratio(speeds, one, replace(one.case, precision="32")) or 0.0 for one in own]  # 0: not measured
+        axis.bar(places, heights, width=0.15, color=color, label=contender)
     axis.axhline(1, color=INK, linewidth=0.8)
     axis.set_xticks(range(len(groups)), [f"{size}\n{precision}" for size, precision in groups])
-    axis.set_ylabel("x plain loop in 32")
+    axis.set_ylabel("speed, plain loop in 32 = 1")
     axis.set_title(f"{speeds.device}, one process, one thread")
-
-
-def _multiple(speeds: Speeds, one: Measurement) -> float:
-    """How many times the speed of the plain loop in float32 a measurement has; 0 where that was not measured."""
-    return float(_ratio(speeds, one, replace(one.case, precision="32")) or 0)
 
 
 def table(speeds: Speeds) -> Table:
@@ -176,20 +172,23 @@ def _cells(speeds: Speeds, one: Measurement) -> tuple[str, ...]:
         str(case.processes),
         case.contender,
         f"{one.tokens_per_second:,.0f}",
-        _ratio(speeds, one, case),
-        _ratio(speeds, one, replace(case, precision="32")),
+        _shown(_ratio(speeds, one, case)),
+        _shown(_ratio(speeds, one, replace(case, precision="32"))),
         f"{speeds.share_of_peak(one):.0%}",
         f"{one.memory:,.0f}" if one.memory else "",
     )
 
 
-def _ratio(speeds: Speeds, one: Measurement, case: Case) -> str:
-    """How many times the speed of the plain loop in a case a measurement has; empty where that was not measured."""
+def _ratio(speeds: Speeds, one: Measurement, case: Case) -> float | None:
+    """How many times the speed of the plain loop in a case a measurement has; None where that was not measured."""
     if not (plain := speeds.find(replace(case, contender=PLAIN))):
-        return ""
+        return None
     paired = case.precision == one.case.precision  # their rounds were next to each other
-    ratio = one.times_as_fast_as(plain) if paired else one.tokens_per_second / plain.tokens_per_second
-    return f"{ratio:.2f}"
+    return one.times_as_fast_as(plain) if paired else one.tokens_per_second / plain.tokens_per_second
+
+
+def _shown(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f}"
 
 
 def environment(speeds: Speeds) -> str:

@@ -13,6 +13,8 @@ from benchmark.analysis.tuning import Tuned
 from benchmark.reports.figures import INK, STYLE, WITH, as_svg
 
 COLUMNS = 4
+DASHES = (("--", "dashed"), (":", "dotted"))
+"""Lines of the references, and the words for them."""
 
 
 def draw(tunings: Sequence[Tuned], references: Sequence[Tuned] = ()) -> str:
@@ -20,7 +22,7 @@ def draw(tunings: Sequence[Tuned], references: Sequence[Tuned] = ()) -> str:
 
     Args:
         tunings: tunings of one metric, each with a record at least.
-        references: those among them whose curves are drawn in each panel, in gray.
+        references: those among them whose curves are drawn in each panel, in gray; at most two.
     """
     columns = min(COLUMNS, len(tunings))
     rows = math.ceil(len(tunings) / columns)
@@ -30,8 +32,8 @@ def draw(tunings: Sequence[Tuned], references: Sequence[Tuned] = ()) -> str:
             rows, columns, figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained"
         )
         for axis, tuned in zip(axes.flat, tunings, strict=False):
-            for other in references:
-                axis.plot(_trials(other), other.curve, color=INK, alpha=0.35, linewidth=1)
+            for other, (dashes, _) in zip(references, DASHES, strict=False):
+                axis.plot(_trials(other), other.curve, dashes, color=INK, alpha=0.5, linewidth=1)
             axis.plot(_trials(tuned), tuned.curve, ".-", color=WITH)
             axis.fill_between(_trials(tuned), *tuned.band, color=WITH, alpha=0.2, linewidth=0)
             axis.set_title(textwrap.fill(tuned.tuning.label or tuned.tuning.row, 26), fontsize=10)
@@ -41,8 +43,9 @@ def draw(tunings: Sequence[Tuned], references: Sequence[Tuned] = ()) -> str:
         for axis in axes.flat[len(tunings) :]:
             axis.set_visible(False)
         _limit(axes[0][0], tunings)
-        gray = f" (gray: {' and '.join(other.tuning.label or other.tuning.row for other in references)})"
-        figure.supxlabel(f"trials{gray if references else ''}", fontsize=10)
+        names = [other.tuning.label or other.tuning.row for other in references]
+        gray = ", ".join(f"{word}: {name}" for name, (_, word) in zip(names, DASHES, strict=False))
+        figure.supxlabel(f"trials (gray, {gray})" if names else "trials", fontsize=10)
         figure.supylabel(f"expected best {tunings[0].metric.label}", fontsize=10)
         return as_svg(figure)
 

@@ -133,6 +133,13 @@ def test_a_perplexity_of_many_digits_is_written_short_and_drawn_without_a_warnin
     assert any("1e+81" in line.split() for line in lines)
 
 
+def test_a_figure_tells_its_references_apart() -> None:
+    one, other = tuned([130.0, 120.0]), tuned([125.0, 115.0])
+    svg = tuning_figure.draw([one, other], [one, other])
+    assert f"trials (gray, dashed: {ROW.name}, dotted: {ROW.name})" in svg
+    assert "trials (" not in tuning_figure.draw([one])
+
+
 @pytest.mark.parametrize("data", ["a", "b"])
 def test_a_trials_record_is_of_the_tunings_data(tmp_path, data: str) -> None:
     study = plan(ROW, SPACE, 2, 1)

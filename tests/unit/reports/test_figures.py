@@ -42,3 +42,15 @@ def test_one_legend_names_the_lines_of_every_panel_once() -> None:
     legend(figure, 2)
     assert [text.get_text() for (one,) in [figure.legends] for text in one.get_texts()] == ["small", "large"]
     plt.close(figure)
+
+
+def test_a_legend_follows_the_panel_that_has_most_lines() -> None:
+    figure, (first, second) = plt.subplots(1, 2)
+    first.plot([1, 2], label="training")
+    first.plot([1, 2], label="other")
+    for label in ("training", "at the end", "other"):
+        second.plot([2, 1], label=label)
+    legend(figure, 2)
+    (one,) = figure.legends
+    assert [text.get_text() for text in one.get_texts()] == ["training", "at the end", "other"]
+    plt.close(figure)

@@ -59,8 +59,8 @@ def test_training_with_dropout_off_is_shown_where_a_run_has_it() -> None:
     assert "training perplexity, dropout off" not in tables.results_table(without).header
     assert "the other is the final model's" in footnote(measured)
     assert "the other" not in footnote(without)
-    assert "training, dropout, measured without" in figures.draw(measured)["bible"]
-    assert "measured without" not in figures.draw(without)["bible"]
+    assert "training at the end, dropout off" in figures.draw(measured)["bible"]
+    assert "at the end" not in figures.draw(without)["bible"]
 
 
 def test_rows_that_differ_in_more_than_dropout_are_named_with_what_differs() -> None:
