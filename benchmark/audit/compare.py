@@ -144,11 +144,11 @@ def compare(
         config = configuration_of(first, rows)
     except UserError:
         config = None
-    kind = (first.fingerprint, first.data_sha256)
+    kind = (first.fingerprint, first.data_sha256, first.members)  # an ensemble has the configuration of its members
     own = {  # a run may be in the store and among the committed ones
         (one.seed, one.finished, one.log_probabilities_sha256): one
         for one in references
-        if (one.fingerprint, one.data_sha256) == kind
+        if (one.fingerprint, one.data_sha256, one.members) == kind
     }
     commits = _commits(a, b, history)
     evidence = Evidence(a, b, tuple(own.values()), config, commits)

@@ -135,6 +135,15 @@ def test_a_run_that_is_collected_too_is_one_reference(tmp_path: Path) -> None:
     assert once.evidence.metrics == twice.evidence.metrics
 
 
+def test_an_ensemble_tells_nothing_of_the_spread_over_seeds() -> None:
+    """It has the configuration and the data of its members."""
+    runs = [make_record(seed=seed, metrics={"test_perplexity": 120.0 + seed}) for seed in (1, 2, 3, 4)]
+    ensemble = make_record(seed=0, metrics={"test_perplexity": 90.0}, details={"members": [1, 2, 3, 4]})
+    own, other = (Side(str(place), (Entry(Path("none"), run.run, run),)) for place, run in enumerate(runs[:2]))
+    alone, beside = (compare(own, other, [], HISTORY, references) for references in (runs, [*runs, ensemble]))
+    assert alone.evidence.metrics == beside.evidence.metrics
+
+
 def test_learning_rates_of_a_log_may_be_rounded(tmp_path: Path) -> None:
     rates = [1.0, 1.0, 1 / 1.2, 1 / 1.2**2]
     curve = [
