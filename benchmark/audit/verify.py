@@ -20,6 +20,7 @@ from benchmark.audit.entries import Entry, quoted, read_entries
 from benchmark.audit.evidence import timeless
 from benchmark.audit.history import History
 from benchmark.audit.studies import verify_studies
+from benchmark.formatting import count
 from benchmark.store.records import RECORD, checksum_arrays, run_name
 from benchmark.store.tunings import STUDIES
 from benchmark.tasks.base import Row
@@ -59,8 +60,8 @@ class Audit:
     @property
     def counts(self) -> str:
         """How many records, evaluations and tunings were verified, in words."""
-        others = [f"{len(names)} {check}" for check, names in self.studies.items() if names]
-        return ", ".join((f"{len(self.runs)} records", *others))
+        others = [count(len(names), check.removesuffix("s")) for check, names in self.studies.items() if names]
+        return ", ".join((count(len(self.runs), "record"), *others))
 
     def within(self, folder: str) -> Self:
         """Name every record by the folder that its store lies in as well."""

@@ -15,7 +15,7 @@ from benchmark.commands.until_decided import (
     run_until_decided,
     show_open_comparisons,
 )
-from benchmark.formatting import duration, print_columns
+from benchmark.formatting import count, duration, print_columns
 from benchmark.grid.launchers import LaunchOptions
 from benchmark.tasks import registry
 from benchmark.tasks.base import NOT_IN_PAPER, Config, Profile, Row
@@ -171,15 +171,18 @@ def reproduce(
     if dry_run:
         show_plan(grid, options, launching)
         return show_open_comparisons(chosen, options, max_seeds) if until_decided else 0
-    failures, asked_for = run_grid(grid, make(len(grid)), retries, rows_file), f" of {len(grid)}"
+    failures, all_are_asked_for = run_grid(grid, make(len(grid)), retries, rows_file), True
     if until_decided and not others_than_diverged(failures, grid):
-        failures, asked_for = failures | run_until_decided(chosen, options, max_seeds, make, retries, rows_file), ""
+        failures |= run_until_decided(chosen, options, max_seeds, make, retries, rows_file)
+        all_are_asked_for = False
     here = data_at_hand(options.data)
     not_made = _make_ensembles(chosen, every, options, here)
     _show_results(chosen, every, options.store, here)
     if failures:
         lines = "; ".join([*failures, *not_made])
-        raise UserError(f"{sum(failures.values())}{asked_for} runs failed, the others are kept: {lines}")
+        lost = sum(failures.values())
+        which = f"{lost} of {len(grid)} runs" if all_are_asked_for else count(lost, "run")
+        raise UserError(f"{which} failed, the others are kept: {lines}")
     if not_made:
         raise UserError(f"all runs are kept, but {'; '.join(not_made)}")
     return 0

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from benchmark.analysis.results import read_store
-from benchmark.formatting import print_left_out
+from benchmark.formatting import count, print_left_out
 from benchmark.tasks import registry
 from benchmark.tasks.base import Profile
 from datamodules.errors import UserError
@@ -102,8 +102,8 @@ def collect(store: Path = Path("runs"), into: Path = Path("results/records")) ->
     for record in outcome.ensembles:
         print(f"{record.row} is made of seeds {', '.join(map(str, record.members))}")
     if outcome.evaluations:
-        print(f"{len(outcome.evaluations)} evaluations copied")
-    print(f"{len(outcome.copied)} records copied to {into}; `make table` shows them")
+        print(f"{count(len(outcome.evaluations), 'evaluation')} copied")
+    print(f"{count(len(outcome.copied), 'record')} copied to {into}; `make table` shows them")
     if untrusted := len(corrupt) + len(outcome.corrupt):
         raise UserError(f"{untrusted} files of {store} cannot be trusted, so that they were left out; see above")
     return 0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from benchmark.commands.arguments import POSITIONAL
 from benchmark.commands.outputs import refuse_lost
+from benchmark.formatting import count
 from benchmark.tasks import registry
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def verify(
         return _verify_certificate(store, rows)
     found = audit(store, rows, History(), data)
     publish("rnnreg verify", markdown(found), as_junit(found), junit)
-    print(f"{found.counts}, {len(found.faults)} faults")
+    print(f"{found.counts}, {count(len(found.faults), 'fault')}")
     return 1 if found.faults else 0
 
 
@@ -59,7 +60,7 @@ def _verify_certificate(path: Path, rows: "Sequence[Row]") -> int:
     for fault in faults:
         print(f"- {fault}")
     if faults:
-        print(f"{len(faults)} faults")
+        print(count(len(faults), "fault"))
         return 1
     print(summary(findings))
     if gone := no_longer_committed(findings, gather(rows, Store(COMMITTED).readable())):

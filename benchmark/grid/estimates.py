@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from benchmark.formatting import count
 from benchmark.store.records import Record
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
@@ -75,4 +76,4 @@ def shares(rows: Iterable[Row], records: Sequence[Record]) -> dict[str, float]:
 def _basis(records: Sequence[Record]) -> str:
     throughput = statistics.median(record.throughput for record in records)
     devices = sorted({record.device for record in records})
-    return f"{len(records)} records: {throughput:,.0f} {records[0].unit} per second, {'; '.join(devices)}"
+    return f"{count(len(records), 'record')}: {throughput:,.0f} {records[0].unit} per second, {'; '.join(devices)}"

@@ -83,7 +83,7 @@ def run_grid(
                 f"{len(found)} of {len(grid)} runs are in the store already{others}",
                 flush=True,
             )
-        print(f"{len(todo)} runs, {launcher.description}", flush=True)
+        print(f"{count(len(todo), 'run')}, {launcher.description}", flush=True)
         view = View({run.label: (costs[run.row.name], run.lock(options.store)) for run in todo})
         failures = Dispatcher(launcher, view, retries, partial(work, options=options, rows_file=rows_file)).run(todo)
         abort = False

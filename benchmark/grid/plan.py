@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmark.formatting import duration
+from benchmark.formatting import count, duration
 from benchmark.grid.estimates import Estimate, estimate_of
 from benchmark.grid.grid import Run, finished
 from benchmark.store.records import COMMITTED, Store
@@ -68,7 +68,7 @@ def totals(rows: Sequence[RowPlan], slots: int | None) -> list[str]:
     """The totals of a plan in words: the runs left, how long they take, and rows for which that is unknown."""
     seconds = sum(row.seconds for row in rows)
     unknown = [row.row for row in rows if row.is_unknown]
-    lines = [f"{sum(row.runs - row.done for row in rows)} runs to do"]
+    lines = [f"{count(sum(row.runs - row.done for row in rows), 'run')} to do"]
     if seconds or not unknown:
         lines[0] += f", {seconds / 3600:.2f} device hours"
         lines[0] += f", about {duration(seconds / slots)} with {slots} at a time" if slots else ""

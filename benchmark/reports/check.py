@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from benchmark.analysis.regression import Comparison, Report
 from benchmark.analysis.steadiness import SpeedComparison
-from benchmark.formatting import Table, as_markdown, rounded
+from benchmark.formatting import Table, as_markdown, count, rounded
 from benchmark.reports import outcome
 from benchmark.reports.outcome import TestCase
 
@@ -22,7 +22,7 @@ def markdown(report: Report) -> str:
 
 def _cells(comparison: Comparison) -> tuple[str, ...]:
     digits, new, band = comparison.metric.digits + 1, comparison.new, comparison.band
-    mean = f"{rounded(statistics.fmean(new), digits)} ({len(new)} runs)" if new else "–"
+    mean = f"{rounded(statistics.fmean(new), digits)} ({count(len(new), 'run')})" if new else "–"
     expected = f"{band[0]:.{digits}f} to {band[1]:.{digits}f}" if band else "–"
     shift = comparison.detectable
     finds = f"{shift:.{digits}f} ({shift / statistics.fmean(new):.1%})" if shift is not None and new else "–"

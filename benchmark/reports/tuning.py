@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.analysis.tuning import Tuned
-from benchmark.formatting import Table, rounded
+from benchmark.formatting import Table, count, rounded
 from benchmark.reports import tuning_figure
 from benchmark.reports.write import write as write_files
 from benchmark.store.records import FLOAT32, in_other_precisions
@@ -104,5 +104,5 @@ def in_words(tuned: Tuned) -> str:
     others = in_other_precisions(tuned.records.values())
     numbers = ", ".join(str(number) for number, _ in tuned.expected)
     best = ", ".join(rounded(value, digits) for _, value in tuned.expected)
-    cost = f"{len(tuned.judged)} trials{diverged}{others}, {tuned.core_hours:.2f} core hours"
+    cost = f"{count(len(tuned.judged), 'trial')}{diverged}{others}, {tuned.core_hours:.2f} core hours"
     return f"{cost}; expected best {tuned.metric.label} of {numbers} trials: {best}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.files import replacing
+from benchmark.formatting import count
 from benchmark.tasks import registry
 from benchmark.tasks.base import Config
 from benchmark.tracking.logger import PAPER, TASK, final, reachable
@@ -69,7 +70,7 @@ def upload(store: Path, entity: str, project: str) -> list[str]:
         print("nothing to upload")
         return []
     if not reachable():  # `wandb sync` would try for minutes
-        return [f"{len(runs)} runs: W&B's server cannot be reached"]
+        return [f"{count(len(runs), 'run')}: W&B's server cannot be reached"]
     failed = []
     for number, (run, sittings) in enumerate(runs.items(), 1):
         destination = [*(["--entity", entity] if entity else []), "--project", project]

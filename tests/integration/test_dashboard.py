@@ -165,7 +165,7 @@ def test_a_server_that_is_not_there_is_said_at_once(tmp_path, monkeypatch, fresh
     (tmp_path / "a" / "b" / "wandb" / "offline-run-1" / "run-1.wandb").touch()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{taken.getsockname()[1]}")
-    assert upload(tmp_path, "", "rnnreg") == ["1 runs: W&B's server cannot be reached"]
+    assert upload(tmp_path, "", "rnnreg") == ["1 run: W&B's server cannot be reached"]
 
 
 def test_what_the_server_refuses_is_kept_and_named(rnnreg, tiny_row, tmp_path, options, server, fresh_wandb) -> None:

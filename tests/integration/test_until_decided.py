@@ -55,5 +55,5 @@ def test_a_run_that_diverged_does_not_keep_other_claims_from_being_decided(rnnre
     assert code == 1
     assert "contradicted with 3 seeds: text, medium, test perplexity" in out
     assert "undecided with 3 seeds, as runs diverged: text, medium → small, without dropout" in out
-    assert "1 runs failed, the others are kept: wild seed 1: training diverged in epoch 1" in err
+    assert "1 run failed, the others are kept: wild seed 1: training diverged in epoch 1" in err
     assert not list((tmp_path / "runs").glob("wild/*/record.json"))

@@ -155,7 +155,7 @@ def test_what_is_left_out_is_named_and_what_was_altered_fails_the_command(rnnreg
         write_evaluation(evaluation, store)
     words = ("collect", "--store", store, "--into", into)
     code, out, err = rnnreg(*words)
-    assert (code, "1 evaluations copied" in out) == (0, True)
+    assert (code, "1 evaluation copied" in out) == (0, True)
     assert sorted(err.splitlines()) == sorted(
         (
             f"rnnreg: left out: {dirty.name}: ran from uncommitted code ({dirty.commit})",

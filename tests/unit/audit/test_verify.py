@@ -121,7 +121,7 @@ def with_studies(store: Path) -> tuple[Path, Path]:
 def test_evaluations_and_tunings_are_verified_and_counted(store: Path) -> None:
     with_studies(store)
     outcome = audit(store)
-    assert (outcome.faults, outcome.counts) == ((), "7 records, 1 evaluations, 1 tunings")
+    assert (outcome.faults, outcome.counts) == ((), "7 records, 1 evaluation, 1 tuning")
     assert "| evaluations | 1 | 0 | – |" in markdown(outcome)
     shutil.rmtree(store / "tuning" / "sotu-small")  # a tuning whose trials are all gone
     assert [fault.message for fault in audit(store).faults] == [

@@ -61,7 +61,7 @@ def test_a_plan_counts_what_is_done_under_way_and_left(tiny_row, tmp_path) -> No
 
 def test_a_plan_of_runs_that_nobody_can_estimate_gives_no_time(tiny_row, tmp_path) -> None:
     words = plan([Run(tiny_row, 1, "")], options(store=tmp_path / "runs"), 2)[1]
-    assert words == ["1 runs to do", "not counted, as no record tells how long they take: tiny"]
+    assert words == ["1 run to do", "not counted, as no record tells how long they take: tiny"]
 
 
 def test_runs_whose_data_is_gone_are_planned_again_and_the_others_are_not(tiny_row, tmp_path) -> None:
