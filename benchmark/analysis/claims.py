@@ -104,7 +104,8 @@ HOW_TO_READ = (
     "- **Contradicted**: otherwise the whole interval is below the smallest difference of interest.\n"
     "- **Undecided**: more runs are needed; `rnnreg power` says how many.\n\n"
     "A claim is reproduced if all its deciding comparisons are. Comparisons that decide nothing are shown only, with "
-    "the reason: sizes that the paper has not, metrics so low that they say nothing, data that cannot carry a claim."
+    "the reason: sizes that the paper does not have, metrics so low that they say nothing, data that cannot carry a "
+    "claim."
 )
 
 INTERVAL = "the 95 % interval over seeds of the difference of means"

@@ -28,11 +28,11 @@ HOW_TO_READ = (
 
 IN_WORDS: dict[Standing, str] = {
     "better": "Better than the paper's dropout",
-    "equivalent": f"Equivalent to it, within {RELATIVELY}",
-    "worse": "Worse",
-    "undecided": "Nobody can say yet",
+    "equivalent": f"Equivalent to the paper's dropout, within {RELATIVELY}",
+    "worse": "Worse than the paper's dropout",
+    "undecided": "Undecided",
 }
-"""Begin of the sentence that names the methods of each standing."""
+"""The beginning of the sentence that names the methods of each standing."""
 
 ABSENT = "–"
 

@@ -102,7 +102,7 @@ def test_nobody_can_say_by_two_noisy_runs_or_one() -> None:
         table = runs({PAPER: 120.0, ZONEOUT: 119.0}, spread=3.0, count=count) if count > 1 else single_runs()
         (atlas,) = atlases(table)
         assert atlas.having("undecided") == ["zoneout"]
-        assert "Nobody can say yet: zoneout." in report.markdown([atlas], not_run(table))
+        assert "Undecided: zoneout." in report.markdown([atlas], not_run(table))
 
 
 def single_runs() -> list[RowResults]:
@@ -113,7 +113,7 @@ def test_the_report_has_every_method_and_a_users_own_in_words_table_and_figure()
     table = runs({NONE: 130.0, PAPER: 120.0, OWN: 110.0})
     text, drawn = report.markdown(atlases(table), not_run(table)), atlas_figures.draw(atlases(table))
     assert "- Better than the paper's dropout: my own method." in text
-    assert "- Worse: no regularization." in text
+    assert "- Worse than the paper's dropout: no regularization." in text
     assert "| my own method | 10 | 110.0 ± 1.0 | -20.0 (-20.9 to -19.1) |" in text
     assert "None of the methods is tuned on this text." in text
     assert list(drawn) == ["sotu-small-atlas"]
@@ -129,7 +129,7 @@ def test_runs_that_diverged_are_counted_beside_the_others() -> None:
     ]
     text = report.markdown(atlases(table), not_run(table))
     assert "| my own method | 10, 3 more diverged | 110.0 ± 1.0 | -20.0 |" in text
-    assert "Nobody can say yet: my own method." in text
+    assert "Undecided: my own method." in text
 
 
 def test_a_method_whose_runs_all_diverged_has_been_run() -> None:
