@@ -1,6 +1,7 @@
 """Commands that run rows: list, run, reproduce."""
 
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -29,12 +30,15 @@ if TYPE_CHECKING:
 LONGEST_NAME = 150
 """Most bytes in the name of a variant, which names a folder. A cut name still tells its runs apart, by their
 fingerprint."""
+ELSEWHERE = "*"
+"""Mark of figures of the paper that are on another data set than the row's."""
 
 
 def list_rows(profile: Profile | None = None, task: str = "", rows_file: Path | None = None) -> int:
     """Show the rows, their configurations in short, and the paper's figures for them.
 
     The dropout column shows the probability on the non-recurrent connections and, after a plus, on the recurrent ones.
+    An asterisk marks figures of the paper on another data set, which are not for comparison.
 
     Args:
         profile: Show only the rows of this profile.
@@ -50,28 +54,28 @@ def list_rows(profile: Profile | None = None, task: str = "", rows_file: Path | 
         if (profile is None or profile in row.profiles) and (not task or task == row.config.task):
             table.append(_cells(row))
     print_columns(table)
+    if any(cells[-1].endswith(ELSEWHERE) for cells in table):
+        print(f"rnnreg: {ELSEWHERE} on another data set than the row's, so not for comparison", file=sys.stderr)
     return 0
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     """A row's line in the list."""
     config = row.config
-    if config.recurrent_dropout:
-        dropout = f"{config.dropout:.1f}+{config.recurrent_dropout:.1f}"
-    else:
-        dropout = f"{config.dropout:.2g}" if config.dropout else "none"
+    probabilities = [f"{p:.2g}" for p in (config.dropout, config.recurrent_dropout)]
+    dropout = "+".join(probabilities) if config.recurrent_dropout else probabilities[0] if config.dropout else "none"
     note = row.note.removesuffix(NOT_IN_PAPER).removesuffix(", ")
     paper = "; ".join(part for part in (published(row), note) if part) or "–"
     return row.name, config.task, Path(config.source).name, ", ".join(row.profiles) or "none", row.size, dropout, paper
 
 
 def published(row: Row) -> str:
-    """The paper's figures for a row, in short; empty where the paper has none."""
+    """The paper's figures for a row in short, marked if they are on another data set; empty if there are none."""
     if not row.published:
         return ""
     metrics = {metric.name: metric for metric in row.config.shown_metrics()}
     figures = [metrics[name].as_given(value) for name, value in row.published.metrics.items()]
-    return f"{row.published.source}: {' / '.join(figures)}"
+    return f"{row.published.source}: {'/'.join(figures)}{ELSEWHERE if row.published.on else ''}"
 
 
 def row_config(row: str, rows_file: str = "") -> Config:

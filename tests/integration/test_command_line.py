@@ -21,10 +21,20 @@ def test_list_shows_every_row_with_its_task_data_and_published_target(rnnreg) ->
     assert code == 0
     for row in registry.ROWS:
         assert re.search(rf"^{row.name} +{row.config.task} +{row.config.source} ", out, re.MULTILINE)
-    assert "Table 1: 86.2 / 82.7" in out
+    assert "Table 1: 86.2/82.7" in out
     assert re.search(r"^ptb-medium-recurrent-dropout .* 0\.5\+0\.5 +–$", out, re.MULTILINE)
     assert re.search(r"^espeak-linear .* baseline$", out, re.MULTILINE)
     assert max(map(len, out.splitlines())) <= 120
+
+
+def test_the_list_has_both_probabilities_and_marks_figures_on_other_data(rnnreg) -> None:
+    _, out, err = rnnreg("list")
+    lines = {line.split()[0]: line for line in out.splitlines()}
+    assert "  0.22+0.17  " in lines["sotu-variational"]
+    assert lines["phrases-large"].endswith("Table 3: 5.80/25.9*")
+    assert lines["wmt14-large"].endswith("Table 3: 5.80/25.9")
+    assert "another data set" in err
+    assert "another data set" not in rnnreg("list", "--profile", "atlas")[2]
 
 
 def test_list_chooses_by_profile_and_task(rnnreg) -> None:
