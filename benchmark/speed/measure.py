@@ -88,14 +88,20 @@ def open_lanes(device: str) -> Iterator[Lanes]:
 def of_loops(
     sizes: Sequence[str], precisions: Sequence[Precision], beside: Sequence[tuple[int, int]]
 ) -> list[list[Case]]:
-    """Cases in groups, whose rounds are interleaved: all contenders alone, then two of them in other arrangements."""
-    groups = []
-    for size in sizes:
-        for precision in precisions:
-            groups.append([Case(contender, size, precision) for contender in CONTENDERS])
-            for threads, processes in beside:
-                groups.append([Case(contender, size, precision, threads, processes) for contender in (OURS, PLAIN)])
-    return groups
+    """Cases in groups, whose rounds are interleaved: all contenders alone, then two of them in other arrangements.
+
+    All precisions of a size are in one group, since each is compared with the plain loop in float32: a machine is
+    faster in one minute than in the next.
+    """
+    return [
+        [
+            Case(contender, size, precision, threads, processes)
+            for precision in precisions
+            for contender in (CONTENDERS if threads == processes == 1 else (OURS, PLAIN))
+        ]
+        for size in sizes
+        for threads, processes in ((1, 1), *beside)
+    ]
 
 
 def of_methods(sizes: Sequence[str], precisions: Sequence[Precision]) -> list[list[Case]]:
@@ -128,9 +134,7 @@ def measure(
     with open_lanes(device) as lanes:
         lanes.start(dict.fromkeys(case.contender for group in groups for case in group))
         for group in groups:
-            found, peak = _measure_group(group, lanes, rounds, seconds)
-            name = name_of_peak(group[0])
-            peaks[name] = max(peaks.get(name, 0.0), peak)
+            found = _measure_group(group, lanes, rounds, seconds, peaks)
             measurements += found
             for one in found:
                 say(_line(one))
@@ -145,17 +149,20 @@ def measure(
     )
 
 
-def _measure_group(group: Sequence[Case], lanes: Lanes, rounds: int, seconds: float) -> tuple[list[Measurement], float]:
-    """Measurements of cases whose rounds take turns, and the peak of one process in products of matrices."""
+def _measure_group(
+    group: Sequence[Case], lanes: Lanes, rounds: int, seconds: float, peaks: dict[str, float]
+) -> list[Measurement]:
+    """Measure cases whose rounds take turns, and raise the peaks of one process in products of matrices."""
     first = [_round(case, 1, lanes) for case in group]
     steps = [max(1, math.floor(seconds / one.seconds)) for one in first]
     found: list[list[Round]] = [[] for _ in group]
-    peak = 0.0
+    of_peaks = {name_of_peak(case): case for case in reversed(group)}
     for _ in range(rounds):
-        peak = max(peak, *lanes.call(group[0].contender, 1, peak_flops, group[0]))
+        for name, case in of_peaks.items():
+            peaks[name] = max(peaks.get(name, 0.0), *lanes.call(case.contender, 1, peak_flops, case))
         for case, number, taken in zip(group, steps, found, strict=True):
             taken.append(_round(case, number, lanes))
-    return [_measurement(case, taken) for case, taken in zip(group, found, strict=True)], peak
+    return [_measurement(case, taken) for case, taken in zip(group, found, strict=True)]
 
 
 def _round(case: Case, steps: int, lanes: Lanes) -> Round:

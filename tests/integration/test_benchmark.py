@@ -71,6 +71,13 @@ def test_methods_are_measured_beside_the_papers_dropout(tiny, tmp_path, capfd) -
     assert all(f">{html.escape(method.label, quote=False)}<" in figure for method in METHODS.values())
 
 
+def test_both_precisions_of_a_size_take_turns() -> None:
+    alone, two_threads = measure.of_loops(["small"], ["32", "bf16-mixed"], [(2, 1)])
+    assert {case.precision for case in alone} == {case.precision for case in two_threads} == {"32", "bf16-mixed"}
+    assert [case.contender for case in alone] == [*rounds.CONTENDERS, *rounds.CONTENDERS]
+    assert {(case.contender, case.threads) for case in two_threads} == {("rnnreg", 2), ("plain loop", 2)}
+
+
 def test_steps_are_timed_without_what_a_run_measures_of_its_first_alone(tiny, tmp_path, monkeypatch) -> None:
     measured: list[str] = []
     monkeypatch.setattr(FirstSteps, "on_before_optimizer_step", lambda *arguments: measured.append("a first step"))
