@@ -102,7 +102,8 @@ def note_blank(lines: Sequence[str], begin: str = "") -> list[str]:
         begin: what stands before the note, such as the name of a split.
     """
     blank = sum(not line.split() for line in lines)
-    return [f"{begin}{blank:,} lines are blank, each a sentence of {EOS} alone"] if blank else []
+    lines = "1 line is" if blank == 1 else f"{blank:,} lines are"
+    return [f"{begin}{lines} blank, each a sentence of {EOS} alone"] if blank else []
 
 
 def note_shared(split: str, shared: int, total: int, items: str, other: str) -> list[str]:
@@ -146,7 +147,8 @@ def note_entities(sides: int, begin: str = "") -> list[str]:
         begin: what stands before the note, such as the name of a split.
     """
     right = "read as they are written; put the characters themselves there, unless the text is about HTML"
-    return [f"{begin}{sides:,} lines have entities of HTML, such as &amp; or &#39;, {right}"] if sides else []
+    lines = "1 line has" if sides == 1 else f"{sides:,} lines have"
+    return [f"{begin}{lines} entities of HTML, such as &amp; or &#39;, {right}"] if sides else []
 
 
 def note_same(same: int, pairs: int, begin: str = "") -> list[str]:

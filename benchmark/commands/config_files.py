@@ -88,7 +88,8 @@ class ConfigFile:
                 raise UserError(f"{self}: {name}: expected true or false, got {value!r}")
             if isinstance(value, bool) and not isinstance(options[name], ActionYesNo):
                 word = self.words[name]
-                raise UserError(f"{self}: {name}: YAML takes {word} for {str(value).lower()}; write '{word}' in quotes")
+                read = f"does not take {str(value).lower()}, as YAML reads {word}"
+                raise UserError(f"{self}: {name}: {read}; if the word is meant, write '{word}' in quotes")
             if options[name].nargs in ("+", "*") and not isinstance(value, list):
                 raise UserError(f"{self}: {name}: expected a list, got {value!r}")
             try:

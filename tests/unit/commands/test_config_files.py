@@ -143,7 +143,10 @@ def test_what_is_in_quotes_is_a_text_in_a_file_too(called, write) -> None:
         ("threads: many", "FILE: threads: expected a whole number >0, got many"),
         ("dropout: [0.3]", "FILE: dropout: expected float, got [0.3]"),
         ("layer_norm: 3", "FILE: layer_norm: expected true or false, got 3"),
-        ("wandb: off", "FILE: wandb: YAML takes off for false; write 'off' in quotes"),
+        (
+            "wandb: off",
+            "FILE: wandb: does not take false, as YAML reads off; if the word is meant, write 'off' in quotes",
+        ),
         ("seed: {a: 1}", "FILE: seed: expected a whole number >=0, got {'a': 1}"),
         ("seed:", "FILE: seed: expected a whole number >=0, got None"),
         ("seed: .inf", "FILE: seed: expected a whole number >=0, got inf"),

@@ -201,7 +201,7 @@ def test_what_was_read_is_counted(text_folder) -> None:
     data = saved(text_folder, str.encode)
     assert data.details["read"]["test"] == {"sentences": 4, "words": 11}
     assert "  test: 4 sentences, 11 words, 20.0% of the tokens are unknown words" in data.summary.splitlines()
-    assert f"test: 1 lines are blank, each a sentence of {EOS} alone" in data.details["notes"]
+    assert f"test: 1 line is blank, each a sentence of {EOS} alone" in data.details["notes"]
     assert "test: 1 of 4 sentences are in the training text too" in data.details["notes"]
     assert "test: 1 of 4 sentences are in the validation text too" in data.details["notes"]
     with (text_folder / "valid.txt").open("a") as file:
