@@ -104,7 +104,7 @@ def test_a_record_that_is_not_verified_is_seen(tmp_path: Path, monkeypatch: pyte
         for name, content in good.record()[0].items():
             (place.store / name).parent.mkdir(parents=True, exist_ok=True)
             (place.store / name).write_bytes(
-                content.replace(b'"seed": 1', b'"seed": 3') if place is flipped else content
+                content.replace(b'"parameters": 10', b'"parameters": 30') if place is flipped else content
             )
     tries = Flips(suite, Driver("flips", "bits", 0))
     tries.done["task"] = whole
