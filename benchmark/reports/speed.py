@@ -181,10 +181,8 @@ def _cells(speeds: Speeds, one: Measurement) -> tuple[str, ...]:
 
 def _ratio(speeds: Speeds, one: Measurement, case: Case) -> float | None:
     """How many times the speed of the plain loop in a case a measurement has; None where that was not measured."""
-    if not (plain := speeds.find(replace(case, contender=PLAIN))):
-        return None
-    paired = case.precision == one.case.precision  # their rounds were next to each other
-    return one.times_as_fast_as(plain) if paired else one.tokens_per_second / plain.tokens_per_second
+    plain = speeds.find(replace(case, contender=PLAIN))
+    return one.times_as_fast_as(plain) if plain else None
 
 
 def _shown(ratio: float | None) -> str:

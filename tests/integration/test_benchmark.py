@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmark.cli import main
-from benchmark.reports.speed import table_of_methods
+from benchmark.reports.speed import table, table_of_methods
 from benchmark.speed import measure, rounds
 from benchmark.store import speeds
 from benchmark.store.speeds import Case, Measurement, Speeds
@@ -93,6 +93,17 @@ def test_a_step_that_takes_twice_as_long_says_so() -> None:
         measurements=[paper, slow],
     )  # fmt: skip
     assert [line[4] for line in table_of_methods(outcome).body] == ["1.00", "2.00"]
+
+
+def test_a_ratio_to_the_loop_in_float32_pairs_the_rounds_too() -> None:
+    plain = Measurement(Case("plain loop", "small", "32"), [2.0, 6.0, 2.0], 10, 60.0, 0.0)
+    ours = Measurement(Case("rnnreg", "small", "bf16-mixed"), [1.0, 2.0, 2.0], 10, 60.0, 0.0)
+    peaks = {"32, 1 thread": 100.0, "bf16-mixed, 1 thread": 100.0}
+    outcome = Speeds(
+        device="CPU", versions={}, commit="c", finished="now", command="rnnreg", peaks=peaks,
+        measurements=[plain, ours],
+    )  # fmt: skip
+    assert [line[6:8] for line in table(outcome).body] == [("1.00", "1.00"), ("", "2.00")]
 
 
 @pytest.mark.parametrize("option", ["--sizes=small,tiny", "--precision=16", "--sizes="])
