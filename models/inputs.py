@@ -9,7 +9,7 @@ from torch import Tensor
 
 from datamodules.captioning.features import Features, vectors_of
 from datamodules.captioning.images import Picture
-from datamodules.captioning.networks import NETWORKS
+from datamodules.captioning.networks import NETWORKS, made
 from datamodules.errors import DataError, UserError
 from models.captioner import Captioner
 from models.requests import require_search
@@ -76,7 +76,7 @@ def picture_vectors(
     name = model.hparams["network"]
     if name not in NETWORKS:
         raise UserError(f"the run was trained on vectors of {name}; give the pictures' own with --features FILE.npz")
-    network = NETWORKS[name](data)
+    network = made(NETWORKS[name], data)
     _refuse_another(network.sha256, model)
     found: dict[str, str] = {} if broken is None else broken
     vectors = list(vectors_of(pictures, network, found))

@@ -5,6 +5,7 @@ import io
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -184,3 +185,9 @@ class GoogLeNet(Network):
 
 NETWORKS: dict[str, type[Network]] = {kind.name: kind for kind in (EfficientNet, Descriptor, GoogLeNet)}
 """Networks that features can be extracted with, by the name that a configuration gives."""
+
+
+@lru_cache(maxsize=1)
+def made(kind: type[Network], data: Path) -> Network:
+    """A network that calls with the same folder share, so that weights are checked and loaded once, not each time."""
+    return kind(data)

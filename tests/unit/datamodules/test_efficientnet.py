@@ -20,7 +20,7 @@ from datamodules import download
 from datamodules.captioning import networks
 from datamodules.captioning.datamodule import CaptionData
 from datamodules.captioning.efficientnet import EfficientNetLite0
-from datamodules.captioning.networks import WEIGHTS, EfficientNet
+from datamodules.captioning.networks import WEIGHTS, Descriptor, EfficientNet, made
 from datamodules.captioning.sources import EFFICIENTNET_LITE0
 from datamodules.errors import DataError
 from datamodules.sources import sha256_of
@@ -197,3 +197,9 @@ def test_its_vectors_tell_what_captions_say() -> None:
             areas.append((rankdata(scores)[of_word].mean() - (count + 1) / 2) / (tested - count))
     assert len(areas) > 40
     assert np.mean(areas) > 0.8
+
+
+def test_a_network_is_made_once_for_calls_with_one_folder(tmp_path: Path) -> None:
+    one, again, elsewhere = (made(Descriptor, folder) for folder in (tmp_path, tmp_path, tmp_path / "other"))
+    assert one is again
+    assert elsewhere is not one
