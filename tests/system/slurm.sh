@@ -2,7 +2,8 @@
 # A SLURM cluster of one node, this machine, for the tests of the SLURM launcher. As root, tried on Debian 12:
 #
 #   slurm.sh start   installs slurm-wlm and munge where absent, writes the configuration, starts munged, slurmctld and
-#                    slurmd (no systemd needed), and returns once the node takes jobs; harmless when already running
+#                    slurmd (no systemd needed) without the jobs of earlier clusters, and returns once the node takes
+#                    jobs; harmless when already running
 #   slurm.sh stop    cancels what is queued and ends the three daemons; packages and configuration stay
 #
 # There is no accounting (slurmdbd), so `sacct` fails here, as on many small clusters; ask `squeue` or `scontrol`.
@@ -53,13 +54,22 @@ PartitionName=high Nodes=$node PriorityTier=2 PreemptMode=OFF
 CONF
 }
 
+afresh() {
+    # The jobs of a cluster that was killed, not stopped, would come back with its state and hold a core for good.
+    local left
+    left=$(pidof slurmstepd srun || true)
+    [ -z "$left" ] || { pkill -KILL --parent "${left// /,}" || true; xargs kill -KILL <<<"$left" || true; } 2>/dev/null
+    rm -rf /var/lib/slurm/slurmctld /var/lib/slurm/slurmd
+    write_conf
+}
+
 start() {
     if ! { command -v slurmctld && command -v slurmd && command -v sbatch && command -v munged; } >/dev/null; then
         export DEBIAN_FRONTEND=noninteractive
         { apt-get update && apt-get install -y --no-install-recommends slurm-wlm munge; } >/dev/null ||
             die "apt-get cannot install slurm-wlm and munge"
     fi
-    pidof slurmctld slurmd >/dev/null || write_conf # never under running daemons
+    pidof slurmctld slurmd >/dev/null || afresh # never under running daemons
     if ! munge -n </dev/null >/dev/null 2>&1; then
         install -d -o munge -g munge /run/munge # systemd would make it at boot
         runuser -u munge -- munged || die "munged does not start"
