@@ -36,8 +36,8 @@ POSITIONAL = "positional"
 MAY_BE_EMPTY = "may be empty"
 """Marks an option that means something of its own with an empty value."""
 
-_GIVEN: ContextVar[frozenset[str]] = ContextVar("given", default=frozenset())
-"""Names of the options on the command line, whatever their values; those of a file are its business."""
+_GIVEN: ContextVar[tuple[str, ...]] = ContextVar("given", default=())
+"""Names of the options on the command line, as often as they are there; those of a file are its business."""
 
 
 @dataclass(frozen=True)
@@ -136,9 +136,9 @@ def collect(values: Mapping[str, Any], groups: Mapping[str, Group]) -> dict[str,
 
 @contextmanager
 def options_given(words: Iterable[str]) -> Iterator[None]:
-    """Let `refuse_unused` know the options that stand on the command line, from its words."""
+    """Let `refuse_unused` and `listed` know the options that stand on the command line, from its words."""
     names = (word.lstrip("-").partition("=")[0] for word in words if word.startswith("--"))
-    token = _GIVEN.set(frozenset(name.removeprefix("no_") for name in names))
+    token = _GIVEN.set(tuple(name.removeprefix("no_") for name in names))
     try:
         yield
     finally:
@@ -185,8 +185,11 @@ def listed(option: str, words: str) -> list[str]:
     """The words of an option that are separated by commas, with or without spaces, in their order.
 
     Raises:
-        UserError: one is given twice, or there is nothing between two commas.
+        UserError: one is given twice, there is nothing between two commas, or the option is there again, which would
+            take the place of the first one in silence.
     """
+    if _GIVEN.get().count(option.removeprefix("--")) > 1:
+        raise UserError(f"{option} is given more than once; give it once, with commas between what it names")
     found = [word.strip() for word in words.split(",")]
     if not all(found):
         raise UserError(f"{option} {words!r}: expected words separated by commas, found nothing between two of them")

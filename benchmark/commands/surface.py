@@ -69,11 +69,12 @@ def numbers(option: str, text: str) -> list[float]:
     """Numbers separated by commas, such as 0.25 or 1/4, in their order and each once.
 
     Raises:
-        UserError: one is no number.
+        UserError: one is no number, or is given twice.
     """
     from fractions import Fraction
 
+    words = listed(option, text)
     try:
-        return list(dict.fromkeys(float(Fraction(part.strip())) for part in text.split(",")))
+        return list(dict.fromkeys(float(Fraction(word)) for word in words))
     except (ValueError, ZeroDivisionError) as error:
         raise UserError(f"{option} {text}: expected numbers such as 0.25 or 1/4, separated by commas") from error

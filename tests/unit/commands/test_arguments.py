@@ -9,7 +9,17 @@ import pytest
 from jsonargparse import ArgumentParser
 
 from benchmark.commands import COMMANDS
-from benchmark.commands.arguments import POSITIONAL, FieldsOf, add_arguments, collect, docstring
+from benchmark.commands.arguments import (
+    POSITIONAL,
+    FieldsOf,
+    add_arguments,
+    collect,
+    docstring,
+    listed,
+    options_given,
+)
+from benchmark.commands.surface import numbers
+from datamodules.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -111,6 +121,15 @@ def test_a_flag_takes_no_word_that_follows_it(words: str) -> None:
     given = []
     FieldsOf(lambda row, rows_file="": given.append((row, rows_file))).instance(words.split())
     assert given == [("tiny", "own.py")]
+
+
+def test_a_list_that_is_given_again_does_not_take_the_place_of_the_first_in_silence() -> None:
+    """Of --only a --only b the parser knows b alone."""
+    with options_given(["--only", "a", "--rates=1/2", "--only", "b"]):
+        with pytest.raises(UserError, match="--only is given more than once; give it once, with commas"):
+            listed("--only", "b")
+        assert numbers("--rates", "1/2,0.25") == [0.5, 0.25]
+    assert listed("--only", "a, b") == ["a", "b"]
 
 
 def test_help_shows_the_docstring_and_no_field_with_a_default_as_required() -> None:
