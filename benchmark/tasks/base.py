@@ -3,7 +3,6 @@
 import hashlib
 import inspect
 import json
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
@@ -16,7 +15,7 @@ from benchmark.tasks.metrics import Metric as Metric
 from benchmark.tasks.metrics import Published as Published
 from benchmark.tasks.row_checks import Profile as Profile
 from benchmark.tasks.row_checks import Size as Size
-from benchmark.tasks.row_checks import require_row
+from benchmark.tasks.row_checks import limits, require_row
 from benchmark.tasks.spaces import Space
 from datamodules.errors import UserError
 from models.options import expected, fits, own_options, shown
@@ -134,7 +133,7 @@ class Config(ABC):
             value = getattr(self, one.name)
             if not fits(value, hints[one.name]):
                 raise ValueError(f"{one.name}: expected {expected(hints[one.name])}, got {shown(value)}")
-            self._require(one.name, not isinstance(value, float) or math.isfinite(value), "finite")
+            self._require(one.name, *limits(one.name, value, hints[one.name]))
         for name in ("hidden_size", "batch_size", "epochs"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         self._require("layers", self.layers >= self.least_layers, f"at least {self.least_layers}")
@@ -142,7 +141,6 @@ class Config(ABC):
             self._require(name, 0 <= (getattr(self, name) or 0) < 1, "at least 0 and below 1")
         for name in ("init_range", "lr", "clip"):
             self._require(name, getattr(self, name) > 0, "above 0")
-        self._require("init_range", self.init_range <= 1000, "at most 1000")
         for name in ("flat_epochs", "weight_decay", "averaging_patience"):
             self._require(name, getattr(self, name) >= 0, "at least 0")
         self._require("decay", self.decay >= 1, "at least 1")

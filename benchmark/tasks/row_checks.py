@@ -1,6 +1,7 @@
 """What makes a row usable: a user's file may put anything into it, and a run of it should not have to fail first."""
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal, get_args
@@ -15,6 +16,20 @@ Size = Literal["small", "medium", "large"]
 
 NO_FOLDER = re.compile(r"[/\x00-\x1f\x7f]")
 """What the name of a folder cannot have, or nobody can read."""
+
+LARGEST = 2**31 - 1
+"""Largest whole number of a field: a larger one overflows what PyTorch counts in."""
+MOST = {"init_range": 1000, "layers": 1000}
+"""Largest values of fields of which more would fill the memory, or overflow, before anything else is said."""
+
+
+def limits(name: str, value: object, kind: object) -> tuple[bool, str]:
+    """Whether the value of a field of this type is a number that computers can work with, and what would be right."""
+    finite = sys.float_info.max
+    most = MOST.get(name, LARGEST if kind in (int, int | None) else finite)
+    return not isinstance(value, int | float) or -finite <= value <= most, (
+        "finite" if most == finite else f"at most {most:,}"
+    )
 
 
 def require_row(row: "Row") -> None:

@@ -89,6 +89,11 @@ def test_own_rows_come_after_the_shipped_ones(tmp_path: Path) -> None:
         ),
         (of_config("lr=10**400"), "ValueError: lr: expected a number, got a whole number of more than 308 digits"),
         (of_config("input_dropout=10**5000"), "ValueError: input_dropout: expected a number or none, got a whole n"),
+        (of_config("hidden_size=2**40"), "hidden_size: 1099511627776 is out of range, must be at most 2,147,483,647"),
+        (of_config("embedding_size=10**20"), "embedding_size: 1.* is out of range, must be at most 2,147,483,647"),
+        (of_config("layers=5000"), "layers: 5000 is out of range, must be at most 1,000"),
+        (of_config("lr=float('inf')"), "lr: inf is out of range, must be finite"),
+        (of_config("clip=float('nan')"), "clip: nan is out of range, must be finite"),
         (of_config("epochs=-(10**400)"), "ValueError: epochs: expected a whole number, got a whole number of more"),
         (
             of_config("target_language='en'", "phrases-small"),
