@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from typing_extensions import override
 
+from benchmark.store.diverged import require_finite
+
 STEPS = 8
 """Steps that are kept."""
 
@@ -44,6 +46,9 @@ class FirstSteps(Callback):
             step = {"loss": float(loss), "gradient_norm": self._norm, "update_norm": update, "lr": self._lr}
             if math.isfinite(count := float(trainer.num_training_batches)):  # a stream of pairs has no length
                 step["steps_of_epoch"] = count
+            # An infinite norm clips the whole gradient to nothing, after which all metrics may be finite.
+            epoch = trainer.current_epoch + 1
+            require_finite({"step": len(self.steps) + 1, **step}, epoch, f"in epoch {epoch}")
             self.steps.append(step)
             self._before = None
 
