@@ -1,5 +1,6 @@
 """The command that exports a trained model."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Literal
@@ -69,5 +70,5 @@ def export(
         print(f"  {path.name}  {path.stat().st_size / 1e6:.2f} MB")
     for remark in done.remarks:
         print(f"checked: {remark}")
-    print(f"to share it: hf upload YOUR_NAME/{trained.row} {folder}")
+    print(f"to share it: hf upload {shlex.quote(f'YOUR_NAME/{trained.row}')} {shlex.quote(str(folder))}")
     return 0

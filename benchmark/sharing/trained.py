@@ -41,9 +41,10 @@ class Trained:
         run = RUN.fullmatch(self.place.resolve().name)
         return run[2] if run else ""
 
-    def has_seed(self, seed: int) -> bool:
-        """Whether it was trained with a seed."""
-        return seed == (self.seed if self.seed is not None or self.record is None else self.record.seed)
+    @property
+    def trained_with(self) -> int | None:
+        """Seed that it was trained with, None if nothing tells."""
+        return self.seed if self.seed is not None or self.record is None else self.record.seed
 
     @cached_property
     def record(self) -> Record | None:
@@ -78,7 +79,7 @@ def find_trained(
     """
     found = _all_of_name(model, store)
     if seed is not None:
-        found = [one for one in found if one.has_seed(seed)]
+        found = [one for one in found if one.trained_with == seed]
     if not found:
         raise UserError(_not_found(model, seed, store))
     found = _of_one_configuration(model, found, store, rows, left_out)
@@ -107,12 +108,17 @@ def find_all_trained(
 
 def _all_of_name(model: str, store: Path) -> list[Trained]:
     """All models that a name stands for, of whatever configuration."""
-    for place in (Path(model), store / model):
-        if (place / CONFIG).is_file() or (place / CHECKPOINT).is_file():
-            return [_trained(place)]
+    if place := _place(model, store):
+        return [_trained(place)]
     runs = sorted((run for run in _runs(store) if run.row == model), key=lambda run: run.seed or 0)
     shipped = SHIPPED / model
     return runs or ([_trained(shipped)] if (shipped / CONFIG).is_file() and len(Path(model).parts) == 1 else [])
+
+
+def _place(model: str, store: Path) -> Path | None:
+    """The folder that a name stands for, None if it is no folder of a model."""
+    places = (Path(model), store / model)
+    return next((one for one in places if (one / CONFIG).is_file() or (one / CHECKPOINT).is_file()), None)
 
 
 def _of_one_configuration(
@@ -164,6 +170,10 @@ def _best(runs: Sequence[Trained]) -> Trained:
 
 
 def _not_found(model: str, seed: int | None, store: Path) -> str:
+    if place := _place(model, store):
+        own = _trained(place).trained_with
+        is_of = "has no record, which would tell its seed" if own is None else f"is the model of seed {own}"
+        return f"{place} {is_of}, so it is not taken for that of seed {seed}; leave --seed out"
     if "/" in model:
         return (
             f"{model} holds no model: neither {CHECKPOINT}, as the folder of a run does, nor {CONFIG}, as `rnnreg "

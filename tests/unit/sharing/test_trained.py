@@ -12,6 +12,7 @@ from benchmark.tasks import language_modeling
 from benchmark.tasks.base import Row
 from datamodules.errors import UserError
 from models.loaded import load
+from models.loading import CONFIG
 
 
 def keep(store: Path, run: str, content: dict[str, object]) -> Path:
@@ -48,6 +49,16 @@ def test_a_model_that_cannot_be_had_is_one_line(tmp_path: Path, row: str, seed: 
 def test_an_empty_store_says_how_to_train(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="train it with `rnnreg run ptb-small --seed 2`"):
         find_trained("ptb-small", 2, tmp_path)
+
+
+def test_the_folder_of_another_seed_is_no_missing_model(tmp_path: Path) -> None:
+    folder = keep(tmp_path, "pairs/seed-1-aaaaaaaa", {"model": "Translator"}).parent
+    with pytest.raises(UserError, match=r"seed-1-aaaaaaaa is the model of seed 1, so .* seed 7; leave --seed out"):
+        find_trained(str(folder), 7, tmp_path)
+    (exported := tmp_path / "exported").mkdir()
+    (exported / CONFIG).touch()
+    with pytest.raises(UserError, match=r"exported has no record, .* seed 1; leave --seed out"):
+        find_trained("exported", 1, tmp_path)
 
 
 ROW = language_modeling.SOTU_SMALL
