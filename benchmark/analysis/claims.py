@@ -27,6 +27,11 @@ class Claim:
     findings: Callable[[Group, float], Iterable[Finding]]
     """The comparisons that it rests on, for the rows of one source and the confidence of their intervals."""
 
+    @property
+    def place(self) -> str:
+        """Where the paper makes it, in words."""
+        return f"Section{'s' * (' and ' in self.section)} {self.section}"
+
 
 @dataclass(frozen=True)
 class Judgment:

@@ -69,7 +69,7 @@ def claims(store: Path = Path("runs"), profile: Profile | None = None, rows_file
     for judgment in judge(read_store(registry.load(rows_file), store, every_row=True)):
         if profile is None or profile in judgment.profiles:
             verdict = judgment.verdict if judgment.is_decided_here else "not decided on this data"
-            print(f"{verdict.upper()}: {judgment.claim.statement} (section {judgment.claim.section})")
+            print(f"{verdict.upper()}: {judgment.claim.statement} ({judgment.claim.place})")
             print(f"  {judgment.data_set.title}; test: {judgment.claim.test}")
             for finding in judgment.findings if judgment.is_run else ():
                 reason = judgment.reason_shown_only(finding)

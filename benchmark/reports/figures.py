@@ -275,9 +275,9 @@ def _curve(axis: Axes, results: RowResults, name: str, color: str, dashes: str, 
     if not epochs:
         return
     at_epoch = [[run[epoch] for run in runs] for epoch in epochs]
-    axis.plot(
-        epochs, [statistics.fmean(values) for values in at_epoch], dashes, color=color, label=label, linewidth=1.8
-    )
+    means = [statistics.fmean(values) for values in at_epoch]
+    gaps = len(epochs) <= epochs[-1] - epochs[0]  # between them the line is not measured
+    axis.plot(epochs, means, dashes, marker="o" * gaps, color=color, label=label, linewidth=1.8, markersize=4)
     axis.fill_between(epochs, list(map(min, at_epoch)), list(map(max, at_epoch)), color=color, alpha=0.15, linewidth=0)
 
 

@@ -210,7 +210,7 @@ def claims(table: Sequence[RowResults]) -> str:
     parts = ["# The paper's claims, and whether these runs reproduce them", HOW_TO_READ]
     judged = [judgment for judgment in judge(table) if judgment.is_run]
     for claim in dict.fromkeys(judgment.claim for judgment in judged):
-        parts += [f"## {claim.statement}", f"Section {claim.section}. Test: {claim.test}."]
+        parts += [f"## {claim.statement}", f"{claim.place}. Test: {claim.test}."]
         body = [
             (judgment.data_set.title, finding.comparison, finding.figures, *_verdicts(judgment, finding))
             for judgment in judged

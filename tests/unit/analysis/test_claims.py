@@ -234,3 +234,9 @@ def test_one_regularized_against_ten_needs_half_of_the_papers_share(
     half = stats.t.ppf(0.975, (ends + ours) ** 2 / (ends**2 / 9 + ours**2 / 2)) * math.sqrt(ends + ours) / 4
     assert judgment.findings[1].verdict == "undecided"
     assert f"70% of the way, the paper's 89%, interval {0.7 - half:.0%} to " in judgment.findings[1].figures
+
+
+def test_a_claim_says_in_which_sections_of_the_paper_it_is_made() -> None:
+    places = {claim.place for claim in CLAIMS}
+    assert {"Sections 1 and 3"} < places
+    assert all(place.startswith("Sections " if " and " in place else "Section ") for place in places)
