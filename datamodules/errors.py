@@ -89,6 +89,6 @@ def in_one_line(error: BaseException) -> str:
     return next(filter(None, lines), type(error).__name__)[:300]
 
 
-def count_lines(number: int, verb: str, plural: str) -> str:
-    """A number of lines in words, with the verb that follows: 1 line is, 1,234 lines are."""
-    return f"1 line {verb}" if number == 1 else f"{number:,} lines {plural}"
+def counted(number: int, noun: str, verb: str, plural: str) -> str:
+    """A number of things with the verb that follows, which agrees with it: 1 line is, 1,234 lines are."""
+    return f"1 {noun} {verb}" if number == 1 else f"{number:,} {noun}s {plural}"

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from datamodules.bounds import LINE_CHARACTERS, LIST_ROWS, NESTING, TEXT_BYTES
-from datamodules.errors import DataError, UserError, count_lines, damaged, in_one_line, require_file
+from datamodules.errors import DataError, UserError, counted, damaged, in_one_line, require_file
 
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -291,5 +291,5 @@ def note_lone_marks(path: Path, numbers: Sequence[int]) -> list[str]:
     """A note on lines of a list in which a lone quotation mark was taken as it is written; none for no line."""
     if not numbers:
         return []
-    lines = count_lines(len(numbers), "has", "have")
+    lines = counted(len(numbers), "line", "has", "have")
     return [f"{path.name}: {lines} a lone quotation mark, read as it is written, such as line {numbers[0]}"]

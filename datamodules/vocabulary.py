@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from datamodules.errors import DataError, count_lines
+from datamodules.errors import DataError, counted
 
 EOS = "<eos>"
 """Ends every line."""
@@ -102,7 +102,7 @@ def note_blank(lines: Sequence[str], begin: str = "") -> list[str]:
         begin: what stands before the note, such as the name of a split.
     """
     blank = sum(not line.split() for line in lines)
-    return [f"{begin}{count_lines(blank, 'is', 'are')} blank, each a sentence of {EOS} alone"] if blank else []
+    return [f"{begin}{counted(blank, 'line', 'is', 'are')} blank, each a sentence of {EOS} alone"] if blank else []
 
 
 def note_shared(split: str, shared: int, total: int, items: str, other: str) -> list[str]:
@@ -146,7 +146,7 @@ def note_entities(sides: int, begin: str = "") -> list[str]:
         begin: what stands before the note, such as the name of a split.
     """
     right = "read as they are written; put the characters themselves there, unless the text is about HTML"
-    lines = count_lines(sides, "has", "have")
+    lines = counted(sides, "line", "has", "have")
     return [f"{begin}{lines} entities of HTML, such as &amp; or &#39;, {right}"] if sides else []
 
 

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from benchmark.analysis.results import read_store
-from benchmark.formatting import count, print_columns
+from benchmark.formatting import print_columns
 from benchmark.tasks import registry
 from benchmark.tasks.base import Profile
+from datamodules.errors import counted
 
 
 def power(store: Path = Path("runs"), profile: Profile | None = None, rows_file: Path | None = None) -> int:
@@ -44,6 +45,5 @@ def power(store: Path = Path("runs"), profile: Profile | None = None, rows_file:
         )
     if found:
         print_columns(table)
-    are = "is" if len(found) == 1 else "are"
-    print(f"{count(len(found), 'comparison')} {are} undecided" if found else "every comparison is decided")
+    print(f"{counted(len(found), 'comparison', 'is', 'are')} undecided" if found else "every comparison is decided")
     return 0

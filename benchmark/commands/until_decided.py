@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.formatting import count, print_columns
+from benchmark.formatting import print_columns
 from benchmark.store.diverged import tells_of
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
 from benchmark.training.options import Options
-from datamodules.errors import UserError
+from datamodules.errors import UserError, counted
 
 if TYPE_CHECKING:
     from benchmark.analysis.results import RowResults
@@ -108,8 +108,8 @@ def show_open_comparisons(rows: Sequence[Row], options: Options, max_seeds: int)
         cost = "?" if hours is None else f"{hours:.2f}"
         table.append((name, one.finding.comparison, f"{one.look} seeds", str(len(one.missing)), cost))
     planned = ", ".join(map(str, sequential.looks(max_seeds)))
-    are = "is" if len(comparisons) == 1 else "are"
-    print(f"\nuntil decided: {count(len(comparisons), 'comparison')} {are} open; looks at {planned} seeds of each row")
+    open_ones = counted(len(comparisons), "comparison", "is", "are")
+    print(f"\nuntil decided: {open_ones} open; looks at {planned} seeds of each row")
     if comparisons:
         print_columns(table)
     return 0

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from benchmark.formatting import count
 from benchmark.sharing.evaluation import Outcome, own_data
 from benchmark.sharing.own_texts import perplexity
 from benchmark.store.evaluations import EvaluationRecord
@@ -96,7 +97,7 @@ def evaluate_by_method(
         metrics=metrics,
         plain=plain,
         seconds=time.perf_counter() - begin,
-        device=f"CPU {describe_processor()}, {torch.get_num_threads()} threads",
+        device=f"CPU {describe_processor()}, {count(torch.get_num_threads(), 'thread')}",
         versions=describe_versions(),
         commit=describe_commit(),
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

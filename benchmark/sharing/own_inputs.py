@@ -24,10 +24,10 @@ from datamodules.speech.preparation import prepare, require_splits
 from datamodules.speech.recorded import open_corpus
 from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, SAMROMUR, SPLITS, Split
 from datamodules.translation.batches import PairBatches
-from datamodules.translation.datamodule import words_of_pairs
+from datamodules.translation.datamodule import notes_on_pairs, words_of_pairs
 from datamodules.translation.sources import AlignedFiles, Pairs, WithoutEos, read_parallel_text
 from datamodules.translation.tokenization import detokenize, note_not_joined
-from datamodules.vocabulary import EOS, Vocabulary, note_ends, note_entities, note_invisible, note_same
+from datamodules.vocabulary import EOS, Vocabulary
 from models.captioner import caption
 from models.inputs import picture_vectors
 from models.loaded import LoadedAcousticModel, LoadedCaptioner, LoadedTranslator
@@ -74,9 +74,7 @@ def evaluate_pairs(loaded: LoadedTranslator, pairs: Pairs, name: str) -> Outcome
         for place in order
     ]
     notes = [f"BLEU: {outcome.details['bleu_signature']}", *outcome.details.get("bleu_remarks", ())]
-    notes += note_ends(stripped.ended, "lines")
-    notes += note_same(sum(first == second for first, second in words), len(words))
-    notes += note_invisible(stripped.invisible) + note_entities(stripped.entities)
+    notes += notes_on_pairs(stripped, sum(source == target for source, target in words), len(words))
     notes += note_not_joined([reference for _, reference in texts], second)
     for side, (vocabulary, language) in enumerate(zip(vocabularies, model.languages, strict=True)):
         own = [word for pair in words for word in pair[side]]

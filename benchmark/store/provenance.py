@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.files import replacing
+from benchmark.formatting import count
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +49,7 @@ def describe_device(trainer: "Trainer") -> str:
     name = name_of_device(trainer.strategy.root_device)
     if trainer.strategy.root_device.type == "cuda":
         return several + name
-    return f"{several}{name}, {torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''}"
+    return f"{several}{name}, {count(torch.get_num_threads(), 'thread')}"
 
 
 def name_of_device(device: "torch.device") -> str:

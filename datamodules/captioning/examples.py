@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from datamodules.captioning.images import Picture
+from datamodules.errors import counted
 from datamodules.text import without_entities
 from datamodules.words import words_of
 
@@ -92,4 +93,4 @@ def note_in_several_splits(alike: Sequence[Sequence[tuple[str, Example]]]) -> li
     """A note on those pictures under several names, see of_one_content, that are in several splits; none for none."""
     shared = [pairs for pairs in alike if len({split for split, _ in pairs}) > 1]
     names = " and ".join(example.picture.id for _, example in shared[0][:2]) if shared else ""
-    return [f"{len(shared):,} pictures are in several splits, such as {names}"] if shared else []
+    return [f"{counted(len(shared), 'picture', 'is', 'are')} in several splits, such as {names}"] if shared else []

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing_extensions import override
 
 from datamodules.captioning.examples import CaptionSet, Example, note_in_several_splits, of_one_content
-from datamodules.errors import DataError
+from datamodules.errors import DataError, counted
 from datamodules.order import EpochSampler, hashed, permutation
 
 
@@ -46,7 +46,8 @@ def in_folds(found: CaptionSet, folds: int) -> CaptionSet:
     stale = note_in_several_splits(alike)  # of the splits that the source has, in place of which there are folds now
     notes = [*(old for old in found.details.get("notes", ()) if old not in stale), note]
     if alike:
-        notes.append(f"{len(alike):,} pictures are there under several names, each of them in one split of a fold only")
+        pictures = counted(len(alike), "picture", "is", "are")
+        notes.append(f"{pictures} there under several names, each of them in one split of a fold only")
     details = {**found.details, "folds": folds, "notes": notes}
     return CaptionSet({split: tuple(examples) for split, examples in splits.items()}, details)
 

@@ -22,7 +22,7 @@ from datamodules.captioning.examples import (
 )
 from datamodules.captioning.images import picture_file
 from datamodules.captioning.sources import SPLITS
-from datamodules.errors import DataError, damaged
+from datamodules.errors import DataError, counted, damaged
 from datamodules.lists import NamedFiles, header_fields, not_named, only_one
 from datamodules.text import cells, note_lone_marks, read_json, read_lines
 from datamodules.vocabulary import invisible, note_ends, note_invisible, without_eos
@@ -255,7 +255,8 @@ def _caption_set(
         texts[name] = kept
     details["notes"] += note_ends(ended, "captions") + note_invisible(unseen)
     if repeated:
-        details["notes"].append(f"{repeated:,} captions repeat another one of their picture, and count once more each")
+        repeats = counted(repeated, "caption", "repeats", "repeat")
+        details["notes"].append(f"{repeats} another of the same picture; each counts once more")
     with ThreadPoolExecutor(cores()) as pool:  # all of them are read for their checksums
         pictures = dict(zip(texts, pool.map(lambda name: picture_file(files[name], name), texts), strict=True))
     splits: dict[str, list[Example]] = {split: [] for split in SPLITS}

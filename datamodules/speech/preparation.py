@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from datamodules.cache import cores, prepared
-from datamodules.errors import DataError, damaged
+from datamodules.errors import DataError, counted, damaged
 from datamodules.speech.alignment import Aligner, aligner_identity, make_aligner, read_labels, states_of
 from datamodules.speech.corpus import SpeechCorpus, Utterance
 from datamodules.speech.features import FEATURES, Audio, LeftOut, log_mel, read_audio, statistics
@@ -99,7 +99,7 @@ def require_splits(prepared: Prepared, name: str, corpus: SpeechCorpus | None = 
         DataError: no utterance of a split can be used, or a corpus without splits has too few prompts for three.
     """
     if corpus and not corpus.has_splits and {*SPLITS} - {each.split for each in corpus.utterances}:
-        prompts = "1 prompt is" if len(corpus.utterances) == 1 else f"{len(corpus.utterances):,} prompts are"
+        prompts = counted(len(corpus.utterances), "prompt", "is", "are")
         raise DataError(
             f"{name}: {prompts} too few, or too much alike, to be split; give each line a split (train, validation or "
             "test)"
@@ -178,11 +178,11 @@ def _notes(recordings: dict[str, list[Utterance]], clamped: int) -> list[str]:
     """Notes on recordings that were too loud, or that are in several splits; recordings by their checksums."""
     notes = []
     if clamped:
-        notes.append(f"{clamped:,} recordings have samples beyond full scale, which were clamped")
+        notes.append(counted(clamped, "recording", "has", "have") + " samples beyond full scale, which were clamped")
     shared = [used for used in recordings.values() if len({utterance.split for utterance in used}) > 1]
     if shared:
         names = " and ".join(utterance.name for utterance in shared[0])
-        notes.append(f"{len(shared):,} recordings are in several splits, such as {names}")
+        notes.append(f"{counted(len(shared), 'recording', 'is', 'are')} in several splits, such as {names}")
     return notes
 
 

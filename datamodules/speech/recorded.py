@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from torchaudio.datasets import LIBRISPEECH
 
-from datamodules.errors import DataError, damaged, require_file
+from datamodules.errors import DataError, counted, damaged, require_file
 from datamodules.lists import NamedFiles, header_fields, not_named
 from datamodules.sources import FolderSource
 from datamodules.speech.corpus import SpeechCorpus, Utterance, hash_files
@@ -158,14 +158,14 @@ def _values(row: Sequence[str], fields: Sequence[str], place: str, line: str) ->
 def _note_unnamed(path: Path, named: Collection[Path]) -> list[str]:
     """A note on recordings beside a list that it does not name, hidden ones apart; none for no recording."""
     names = not_named(path.parent, AUDIO, named)
-    recordings = "1 recording is" if len(names) == 1 else f"{len(names):,} recordings are"
+    recordings = counted(len(names), "recording", "is", "are")
     return [f"{path.name}: {recordings} not named in it and not read, such as {names[0]}"] if names else []
 
 
 def _note_labels(folder: Path, used: Collection[Path]) -> list[str]:
     """A note on label files that are of no recording, or of one that has another; none for no file."""
     names = not_named(folder, {".txt"}, used)
-    files = "1 label file belongs" if len(names) == 1 else f"{len(names):,} label files belong"
+    files = counted(len(names), "label file", "belongs", "belong")
     return [f"{files} to no recording, such as labels/{names[0]}"] if names else []
 
 

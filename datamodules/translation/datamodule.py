@@ -93,14 +93,17 @@ class TranslationData(TaskData):
         self.left_out = {**text.left_out, **survey.left_out}
         self.source_vocabulary = Vocabulary(survey.source_words)
         self.target_vocabulary = Vocabulary(survey.target_words)
-        self._note("train", survey, [], [])
+        self.notes = notes_on_pairs(survey, survey.same, survey.pairs, "train: ")
         digest, before = hashlib.sha256(survey.sha256.encode()), list[Words]()
         for split in ("validation", "test"):
             stripped = WithoutEos(text.splits[split], f"{text.name}, {split}")
             pairs = list(stripped)
             digest.update("".join("\t".join(pair) + "\n" for pair in pairs).encode())
             words = words_of_pairs(pairs, self.languages, f"{text.name}: {split}")
-            self._note(split, stripped, words, before)
+            same, count = sum(source == target for source, target in words), len(words)
+            self.notes += notes_on_pairs(stripped, same, count, f"{split}: ")
+            self.notes += note_shared(split, self.training.count_of(words), count, "pairs", "training")
+            self.notes += note_shared(split, EncodedPairs.count_within(words, before), count, "pairs", "validation")
             before = words
             self.sentences[split] = [
                 (self.source_vocabulary.encode(source), self.target_vocabulary.encode(target))
@@ -122,16 +125,6 @@ class TranslationData(TaskData):
         if self._training is None:
             raise DataError("translation data is used before setup()")
         return self._training
-
-    def _note(self, split: str, read: Survey | WithoutEos, pairs: list[Words], before: list[Words]) -> None:
-        """Note what was not taken as it stands, and pairs that are in the training text or in the split before too."""
-        self.notes += note_ends(read.ended, "lines", f"{split}: ") + note_invisible(read.invisible, f"{split}: ")
-        same, count = (
-            (read.same, read.pairs) if isinstance(read, Survey) else (sum(a == b for a, b in pairs), len(pairs))
-        )
-        self.notes += note_entities(read.entities, f"{split}: ") + note_same(same, count, f"{split}: ")
-        self.notes += note_shared(split, self.training.count_of(pairs), len(pairs), "pairs", "training")
-        self.notes += note_shared(split, EncodedPairs.count_within(pairs, before), len(pairs), "pairs", "validation")
 
     def _encoded(self, text: ParallelText) -> EncodedPairs:
         limits = (self.max_length, self.source_words, self.target_words)
@@ -213,6 +206,19 @@ def words_of_pairs(pairs: Chunk, languages: tuple[str, str], name: str) -> list[
         if not all(sides):
             raise DataError(f"{name} pair {number} has an empty side, without a word; remove it from both files")
     return words
+
+
+def notes_on_pairs(read: Survey | WithoutEos, same: int, pairs: int, begin: str = "") -> list[str]:
+    """Notes on what was not taken as it stands, and on pairs that are no translations.
+
+    Args:
+        read: counts of a text that has been read to its end.
+        same: number of its pairs whose sides have the same words.
+        pairs: number of all pairs.
+        begin: what stands before each note, such as the name of a split.
+    """
+    notes = note_ends(read.ended, "lines", begin) + note_invisible(read.invisible, begin)
+    return notes + note_entities(read.entities, begin) + note_same(same, pairs, begin)
 
 
 def unknown_share(pairs: Iterable[Encoded], vocabulary: Vocabulary) -> float:

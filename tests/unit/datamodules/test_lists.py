@@ -68,8 +68,8 @@ def test_a_recording_in_both_splits_and_one_that_is_too_loud_are_said(tmp_path: 
     soundfile.write(folder / "1.wav", loud.astype(np.float32), RATE, subtype="FLOAT")
     notes = speech_of(folder).details["notes"]
     assert notes == [
-        "1 recordings have samples beyond full scale, which were clamped",
-        "1 recordings are in several splits, such as 0.wav and 8.wav",
+        "1 recording has samples beyond full scale, which were clamped",
+        "1 recording is in several splits, such as 0.wav and 8.wav",
     ]
 
 
@@ -133,7 +133,7 @@ def test_captions_that_are_blank_repeated_or_hold_invisible_characters_are_said(
     path.write_text(path.read_text() + 2 * "000.png,A cat that sleeps\n" + "000.png,A do\u200bg\n")
     assert read_flickr(picture_folder).details["notes"][:2] == [
         "invisible characters make other words of words: U+200B in 1 word",
-        "1 captions repeat another one of their picture, and count once more each",
+        "1 caption repeats another of the same picture; each counts once more",
     ]
     path.write_text(path.read_text() + "000.png, \n")
     with pytest.raises(DataError, match="expected image,caption, has no caption"):
