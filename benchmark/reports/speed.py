@@ -10,11 +10,9 @@ from matplotlib.figure import Figure
 
 from benchmark.formatting import Table, count
 from benchmark.reports.figures import INK, PAPER, STYLE, WITH, WITHOUT, as_svg, legend
-from benchmark.store.speeds import Case, Measurement, Speeds, read
+from benchmark.store.speeds import CELLS, LIGHTNING, OURS, OURS_RECURRENT, PLAIN, Case, Measurement, Speeds, read
 from benchmark.tasks.methods import METHODS
 
-OURS, PLAIN = "rnnreg", "plain loop"
-"""The suite, and what its speed is given as a multiple of."""
 OF_PAPER = "dropout"
 """The method whose step the step of every other method is compared with."""
 STEP_TIME = "time of a step, in steps with the paper's dropout"
@@ -32,8 +30,7 @@ ABOUT_METHODS = (
     "rounds that were next to each other. NT-ASGD, also in AWD-LSTM, is measured before it begins to average."
 )
 
-COLORS = {OURS: WITH, "rnnreg, recurrent dropout": "#8db4dd", PLAIN: WITHOUT, "LSTMCell loop": "#d9a08f",
-          "Lightning": "#8a8a8a"}  # fmt: skip
+COLORS = {OURS: WITH, OURS_RECURRENT: "#8db4dd", PLAIN: WITHOUT, CELLS: "#d9a08f", LIGHTNING: "#8a8a8a"}
 """Color of each contender's bars."""
 
 

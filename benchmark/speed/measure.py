@@ -15,17 +15,14 @@ from typing import Any
 import torch
 
 from benchmark.formatting import count
-from benchmark.speed.rounds import CONTENDERS, ROWS, WORDS, Round, peak_flops, run_round
+from benchmark.speed.rounds import CONTENDERS, ROWS, WORDS, Round, config_of, peak_flops, run_round
 from benchmark.store.provenance import describe_commit, describe_versions, name_of_device
-from benchmark.store.speeds import Case, Measurement, Speeds, name_of_peak
-from benchmark.tasks.language_modeling import LanguageModelConfig
+from benchmark.store.speeds import OURS, PLAIN, Case, Measurement, Speeds, name_of_peak
 from benchmark.tasks.methods import METHODS
 from benchmark.training.devices import follow_parent
 from benchmark.training.options import Precision
 from datamodules.errors import UserError
 
-OURS, PLAIN = "rnnreg", "plain loop"
-"""The contenders that are compared with several threads and processes too."""
 BESIDE = {"cpu": ((2, 1), (1, 2)), "cuda": ((1, 2), (1, 4), (1, 8))}
 """Threads of a process and processes side by side that are measured besides one of each, by device."""
 
@@ -88,7 +85,7 @@ def open_lanes(device: str) -> Iterator[Lanes]:
 def of_loops(
     sizes: Sequence[str], precisions: Sequence[Precision], beside: Sequence[tuple[int, int]]
 ) -> list[list[Case]]:
-    """Cases in groups, whose rounds are interleaved: all contenders alone, then two of them in other arrangements.
+    """Cases in groups, whose rounds are interleaved: all contenders alone, then OURS and PLAIN in other arrangements.
 
     All precisions of a size are in one group, since each is compared with the plain loop in float32: a machine is
     faster in one minute than in the next.
@@ -172,8 +169,7 @@ def _round(case: Case, steps: int, lanes: Lanes) -> Round:
 
 
 def _measurement(case: Case, rounds: Sequence[Round]) -> Measurement:
-    config = ROWS[case.size].config
-    assert isinstance(config, LanguageModelConfig)
+    config = config_of(ROWS[case.size])
     tokens = config.batch_size * config.unroll * case.processes
     weights = 8 * config.layers * config.hidden_size**2 + config.hidden_size * WORDS
     memory = max(one.memory for one in rounds)

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from benchmark.speed import plain
 from benchmark.store.locks import RunLock
-from benchmark.store.speeds import Case
+from benchmark.store.speeds import CELLS, LIGHTNING, OURS, OURS_RECURRENT, PLAIN, Case
 from benchmark.tasks.base import Row
 from benchmark.tasks.language_modeling import PTB_LARGE, PTB_MEDIUM, PTB_SMALL, LanguageModelConfig
 from benchmark.tasks.methods import METHODS
@@ -36,6 +36,12 @@ PEAK_SIZE = {"cpu": 2048, "cuda": 8192}
 
 ROWS = {"small": PTB_SMALL, "medium": PTB_MEDIUM, "large": PTB_LARGE}
 """What is trained at each size."""
+
+
+def config_of(row: Row) -> LanguageModelConfig:
+    """The configuration of a language model's row."""
+    assert isinstance(row.config, LanguageModelConfig)
+    return row.config
 
 
 @dataclass(frozen=True)
@@ -109,8 +115,7 @@ def train_row(row: Row, case: Case, steps: int, device: str, folder: Path) -> fl
         store=folder, accelerator="gpu" if device == "cuda" else "cpu", precision=case.precision, wandb="off"
     )
     configure(options)
-    config = row.config
-    assert isinstance(config, LanguageModelConfig)
+    config = config_of(row)
     write_text(folder / "text", (UNTIMED[device] + steps) * config.batch_size * config.unroll + config.batch_size)
     row = row.variant("benchmark", source=str(folder / "text"), epochs=1)
     clock = Clock(steps, device)
@@ -165,25 +170,23 @@ def cell_loop(case: Case, steps: int, device: str, folder: Path) -> float:
 def lightning(case: Case, steps: int, device: str, folder: Path) -> float:
     """Lightning with default logging."""
     clock = Clock(steps, device)
-    config = ROWS[case.size].config
-    assert isinstance(config, LanguageModelConfig)
+    config = config_of(ROWS[case.size])
     plain.lightning(WORDS, config, batches(config, UNTIMED[device] + steps), device, case.precision, str(folder), clock)
     return clock.end - clock.begin
 
 
 CONTENDERS = {
-    "rnnreg": ours,
-    "rnnreg, recurrent dropout": ours_with_recurrent_dropout,
-    "plain loop": plain_loop,
-    "LSTMCell loop": cell_loop,
-    "Lightning": lightning,
+    OURS: ours,
+    OURS_RECURRENT: ours_with_recurrent_dropout,
+    PLAIN: plain_loop,
+    CELLS: cell_loop,
+    LIGHTNING: lightning,
 }
 """Everything whose speed is measured, by its name in results."""
 
 
 def _timed(network: type[torch.nn.Module], case: Case, steps: int, device: str) -> float:
-    config = ROWS[case.size].config
-    assert isinstance(config, LanguageModelConfig)
+    config = config_of(ROWS[case.size])
     training = plain.loop(network, WORDS, config, batches(config, UNTIMED[device] + steps), device, case.precision)
     for _ in range(UNTIMED[device]):
         next(training)

@@ -11,13 +11,17 @@ from benchmark.files import replacing
 from benchmark.formatting import count
 from datamodules.errors import UserError, damaged
 
+OURS, OURS_RECURRENT = "rnnreg", "rnnreg, recurrent dropout"
+PLAIN, CELLS, LIGHTNING = "plain loop", "LSTMCell loop", "Lightning"
+"""Contenders: the suite, also with dropout on the recurrent connections, and the loops beside it, see Case."""
+
 
 @dataclass(frozen=True)
 class Case:
     """What is trained, by what, and how."""
 
     contender: str
-    """What trains it: the suite itself, or one of the loops beside it."""
+    """What trains it: OURS, PLAIN and so on."""
     size: str
     """The paper's name for the model's size."""
     precision: Literal["32", "bf16-mixed"]
