@@ -74,11 +74,16 @@ def read(place: Path) -> Saved:
         return _read_exported(place)
     checkpoint = place if place.is_file() else place / CHECKPOINT
     if not checkpoint.is_file():
-        raise UserError(
-            f"{place} holds no model: neither {CHECKPOINT}, as the folder of a run does, nor {CONFIG}, as `rnnreg "
-            "export` writes it"
-        )
+        raise UserError(no_model(place))
     return _read_checkpoint(checkpoint)
+
+
+def no_model(place: Path | str) -> str:
+    """The message that a folder holds no model."""
+    return (
+        f"{place} holds no model: neither {CHECKPOINT}, as the folder of a run does, nor {CONFIG}, as `rnnreg export` "
+        "writes it"
+    )
 
 
 def build(saved: Saved, may_import: bool = False) -> TaskModel:

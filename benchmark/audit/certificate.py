@@ -41,6 +41,8 @@ LATER_FIELDS: dict[str, Any] = {"diverged": list[dict[str, Any]], "of_other_data
 rows whose committed runs are of other data, with which nothing is compared."""
 OF_OTHER_DATA = "of other data"
 """Shown in place of a verdict on other data than the machine's."""
+NO_OTHER = "no other run of this seed"
+"""Stands where a run's bits cannot be compared."""
 
 
 def certify(own: Sequence[RowResults], committed: Sequence[RowResults]) -> Content:
@@ -165,7 +167,7 @@ def _run(record: Record, others: Sequence[Record]) -> dict[str, Any]:
         "run": record.run,
         "metrics": record.metrics,
         "log_probabilities_sha256": record.log_probabilities_sha256,
-        "bits": "no other run of this seed" if not same else "the same" if agree else "differ",
+        "bits": NO_OTHER if not same else "the same" if agree else "differ",
         "seconds": record.wall_seconds,
         "device": record.device,
         "commit": record.commit,
@@ -278,7 +280,7 @@ def no_longer_committed(findings: Content, committed: Sequence[RowResults]) -> i
 def summary(findings: Content) -> str:
     """A certificate in a sentence."""
     inside = [number["inside"] for number in findings["numbers"] if number["inside"] is not None]
-    same = [run["bits"] for run in findings["runs"] if run["bits"] != "no other run of this seed"]
+    same = [run["bits"] for run in findings["runs"] if run["bits"] != NO_OTHER]
     claims = [claim for claim in findings["claims"] if claim["committed"] != OF_OTHER_DATA]
     agree = sum(claim["here"] == claim["committed"] for claim in claims)
     apart = findings.get("of_other_data", ())

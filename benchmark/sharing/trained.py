@@ -10,7 +10,7 @@ from benchmark.store.records import CHECKPOINT, RECORD, Record, read_record
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
 from datamodules.errors import UserError
-from models.loading import CONFIG
+from models.loading import CONFIG, no_model
 
 SHIPPED = registry.ROOT / "results" / "models"
 """Folder of the exported models that ship with the suite, each named as its row."""
@@ -175,10 +175,7 @@ def _not_found(model: str, seed: int | None, store: Path) -> str:
         is_of = "has no record, which would tell its seed" if own is None else f"is the model of seed {own}"
         return f"{place} {is_of}, so it is not taken for that of seed {seed}; leave --seed out"
     if "/" in model:
-        return (
-            f"{model} holds no model: neither {CHECKPOINT}, as the folder of a run does, nor {CONFIG}, as `rnnreg "
-            "export` writes it"
-        )
+        return no_model(model)
     with_seed = "" if seed is None else f" with seed {seed}"
     others = sorted({run.name for run in _runs(store)})
     option = "" if seed is None else f" --seed {seed}"

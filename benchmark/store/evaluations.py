@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.files import writable
+from benchmark.store.provenance import is_committed
 from benchmark.store.sealed import read_all, read_sealed, write_sealed
 
 EVALUATIONS = "evaluations"
@@ -54,7 +55,7 @@ class EvaluationRecord:
     @property
     def is_clean(self) -> bool:
         """Whether it comes from committed code, so that it can be repeated."""
-        return self.commit != "unknown" and not self.commit.endswith("-dirty")
+        return is_committed(self.commit)
 
     @property
     def name(self) -> str:
