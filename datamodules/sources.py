@@ -6,10 +6,15 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from datamodules.bounds import MEMBER_BYTES
 from datamodules.download import download, download_wheel
 from datamodules.errors import DataError, damaged, require_file
+
+Split = Literal["train", "validation", "test"]
+"""Name of a part of a data set, as messages and records have it."""
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)

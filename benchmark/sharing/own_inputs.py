@@ -19,10 +19,11 @@ from datamodules.captioning.features import read_feature_file
 from datamodules.captioning.reading import read_captions
 from datamodules.captioning.sources import NAMED, OPENMOJI
 from datamodules.errors import DataError, UserError
+from datamodules.sources import SPLITS, Split
 from datamodules.speech.datamodule import Utterances
 from datamodules.speech.preparation import prepare, require_splits
 from datamodules.speech.recorded import open_corpus
-from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, SAMROMUR, SPLITS, Split
+from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, SAMROMUR
 from datamodules.translation.batches import PairBatches
 from datamodules.translation.datamodule import notes_on_pairs, words_of_pairs
 from datamodules.translation.sources import AlignedFiles, Pairs, WithoutEos, read_parallel_text

@@ -18,9 +18,10 @@ from datamodules.captioning.examples import CaptionSet, Example, without_broken
 from datamodules.captioning.features import Features, features_of
 from datamodules.captioning.folds import FoldBatches, in_folds
 from datamodules.captioning.reading import read_captions
-from datamodules.captioning.sources import NAMED, OPENMOJI, SPLITS
+from datamodules.captioning.sources import NAMED, OPENMOJI
 from datamodules.errors import DataError
 from datamodules.order import mix
+from datamodules.sources import SPLITS
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 from datamodules.words import require_words
 

@@ -8,9 +8,8 @@ from typing import Any
 from datamodules.bounds import MEMBER_BYTES
 from datamodules.captioning.examples import CaptionSet, Example, split_of, words
 from datamodules.captioning.images import Picture, draw_svg
-from datamodules.captioning.sources import SPLITS
 from datamodules.errors import damaged
-from datamodules.sources import read_members
+from datamodules.sources import SPLITS, read_members
 from datamodules.text import parse_json
 
 # OpenMoji. A drawing's file name is its code points. Variants of one drawing, which differ in skin tone, gender or the

@@ -21,9 +21,9 @@ from datamodules.captioning.examples import (
     words,
 )
 from datamodules.captioning.images import picture_file
-from datamodules.captioning.sources import SPLITS
 from datamodules.errors import DataError, counted, damaged
 from datamodules.lists import NamedFiles, header_fields, not_named, only_one
+from datamodules.sources import SPLITS
 from datamodules.text import cells, note_lone_marks, read_json, read_lines
 from datamodules.vocabulary import invisible, note_ends, note_invisible, without_eos
 

@@ -2,8 +2,6 @@
 
 from datamodules.sources import FolderSource, Source, SourceFile
 
-SPLITS = ("train", "validation", "test")
-
 SCENES = "scenes"
 """The synthetic source: the suite draws its pictures, so it needs no file."""
 

@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from datamodules.base import TaskData
 from datamodules.errors import DataError
-from datamodules.language_modeling.sources import PENN_TREEBANK, SPLITS, STATE_OF_THE_UNION, read_corpus
+from datamodules.language_modeling.sources import PENN_TREEBANK, STATE_OF_THE_UNION, read_corpus
+from datamodules.sources import SPLITS
 from datamodules.vocabulary import EOS, UNK, Vocabulary
 from datamodules.words import require_words
 

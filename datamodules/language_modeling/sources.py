@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.errors import DataError
-from datamodules.sources import Source, SourceFile, read_members
+from datamodules.sources import SPLITS, Source, SourceFile, read_members
 from datamodules.text import read_text
 from datamodules.vocabulary import (
     EOS,
@@ -23,7 +23,6 @@ from datamodules.vocabulary import (
     without_eos,
 )
 
-SPLITS = ("train", "validation", "test")
 STEMS = ("train", "valid", "test")
 """The file of each split, without its end."""
 
@@ -157,7 +156,7 @@ def read_files(files: Sequence[Path]) -> Corpus:
     Raises:
         DataError: see read_corpus; also if `<eos>` stands within a line, or words are not told apart by spaces.
     """
-    text, notes = {}, []
+    text, notes = dict[str, str](), list[str]()
     right = f"a text folder holds {', '.join(path.name for path in files)}"
     for split, path in zip(SPLITS, files, strict=True):
         pairs = [without_eos(line, f"{path}, line {at}") for at, line in enumerate(read_text(path, right), 1)]

@@ -8,10 +8,9 @@ from functools import cached_property
 from pathlib import Path
 
 from datamodules.errors import damaged
-from datamodules.sources import sha256_of
+from datamodules.sources import Split, sha256_of
 from datamodules.speech.alignment import Phone
 from datamodules.speech.features import Audio
-from datamodules.speech.sources import Split
 
 
 @dataclass(frozen=True)

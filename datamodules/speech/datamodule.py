@@ -14,10 +14,10 @@ from torch.utils.data import DataLoader, Dataset
 from datamodules.base import IGNORE_INDEX, TaskData
 from datamodules.errors import DataError
 from datamodules.order import EpochSampler, added, mix, permutation
+from datamodules.sources import SPLITS
 from datamodules.speech.alignment import require_aligner
 from datamodules.speech.preparation import Prepared, labels_of, majority, prepare, require_splits
 from datamodules.speech.recorded import open_corpus
-from datamodules.speech.sources import SPLITS
 
 POOL = 16
 """Batches that are sorted by length together; larger pads less, smaller mixes better."""

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from datamodules.cache import cores, prepared
 from datamodules.errors import DataError, counted, damaged
+from datamodules.sources import SPLITS
 from datamodules.speech.alignment import Aligner, aligner_identity, make_aligner, read_labels, states_of
 from datamodules.speech.corpus import SpeechCorpus, Utterance
 from datamodules.speech.features import FEATURES, Audio, LeftOut, log_mel, read_audio, statistics
 from datamodules.speech.features import VERSION as FEATURES_VERSION
-from datamodules.speech.sources import SPLITS
 from datamodules.speech.splits import shared_phrases
 from datamodules.text import read_json
 

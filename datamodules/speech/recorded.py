@@ -9,9 +9,9 @@ from torchaudio.datasets import LIBRISPEECH
 
 from datamodules.errors import DataError, counted, damaged, require_file
 from datamodules.lists import NamedFiles, header_fields, not_named
-from datamodules.sources import FolderSource
+from datamodules.sources import SPLITS, FolderSource, Split
 from datamodules.speech.corpus import SpeechCorpus, Utterance, hash_files
-from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, MMS, SAMROMUR, SPLITS, SUBSETS, Split
+from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, MMS, SAMROMUR, SUBSETS
 from datamodules.speech.splits import halve, split_prompts
 from datamodules.speech.synthetic import EspeakCorpus
 from datamodules.text import cells, inside, note_lone_marks, read_lines

@@ -2,14 +2,10 @@
 
 import tempfile
 from pathlib import Path
-from typing import Literal
 
 from datamodules.errors import DataError, damaged
 from datamodules.scratch import PREFIX
-from datamodules.sources import FolderSource, Source, SourceFile
-
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+from datamodules.sources import FolderSource, Source, SourceFile, Split
 
 ESPEAK = "espeak"
 """The synthetic source: it needs no file of its own, only the package espeakng-loader and sentences to say."""

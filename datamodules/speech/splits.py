@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import regex
 
-from datamodules.speech.sources import SPLITS, Split
+from datamodules.sources import SPLITS, Split
 
 PERCENT: dict[Split, int] = {"validation": 15, "test": 15}
 """Percentage of prompts that each split is given; the others are for training."""

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from datamodules.errors import DataError, damaged
 from datamodules.language_modeling.sources import STATE_OF_THE_UNION, STATE_OF_THE_UNION_SPLITS
-from datamodules.sources import read_members
+from datamodules.sources import SPLITS, Split, read_members
 from datamodules.speech.alignment import Phone
 from datamodules.speech.corpus import SpeechCorpus, Utterance
 from datamodules.speech.espeak import Request, Spoken, speak
 from datamodules.speech.features import Audio
-from datamodules.speech.sources import SPLITS, Split
 
 VOICES: dict[Split, tuple[str, ...]] = {
     "train": ("en-us+m1", "en-us+f1", "en-us+m3", "en-us+f2"),

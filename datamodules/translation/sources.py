@@ -14,12 +14,10 @@ from pathlib import Path
 from datamodules.bounds import MEMBER_BYTES
 from datamodules.errors import DataError, damaged
 from datamodules.lists import only_one
-from datamodules.sources import FolderSource, Source, SourceFile
+from datamodules.sources import SPLITS, FolderSource, Source, SourceFile
 from datamodules.text import decode_lines, opened, without_entities
 from datamodules.translation.catalogs import read_catalogs
 from datamodules.vocabulary import invisible, without_eos
-
-SPLITS = ("train", "validation", "test")
 
 Pairs = Iterable[tuple[str, str]]
 """The sentence pairs of a split, source and target, raw text; each iteration begins anew."""

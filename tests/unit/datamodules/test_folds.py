@@ -14,8 +14,8 @@ from datamodules.captioning.datamodule import CaptionData
 from datamodules.captioning.examples import CaptionSet, Example, note_in_several_splits, of_one_content
 from datamodules.captioning.folds import FoldBatches, in_folds
 from datamodules.captioning.images import Picture
-from datamodules.captioning.sources import SPLITS
 from datamodules.errors import DataError
+from datamodules.sources import SPLITS
 from datamodules.vocabulary import EOS, UNK
 
 

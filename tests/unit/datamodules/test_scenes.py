@@ -11,7 +11,7 @@ from datamodules.captioning.datamodule import CaptionData
 from datamodules.captioning.features import Features
 from datamodules.captioning.networks import Descriptor
 from datamodules.captioning.scenes import CAPTIONS, COLORS, PICTURES, Scene, Thing, describe, read_scenes, scenes
-from datamodules.captioning.sources import SPLITS
+from datamodules.sources import SPLITS
 
 
 def test_captions_read_by_hand() -> None:

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from datamodules.errors import DataError
-from datamodules.sources import Source
+from datamodules.sources import SPLITS, Source
 from datamodules.speech import synthetic
 from datamodules.speech.alignment import (
     Phone,
 )
 from datamodules.speech.espeak import Request, Spoken, speak
-from datamodules.speech.sources import SPLITS
 from datamodules.speech.synthetic import EspeakCorpus, phones_of, short_sentences
 
 

@@ -14,8 +14,8 @@ from benchmark.tasks import captioning
 from benchmark.tasks.base import NOT_IN_PAPER
 from datamodules.base import IGNORE_INDEX
 from datamodules.captioning.datamodule import Caption, CaptionBatch, CaptionData
-from datamodules.captioning.sources import SPLITS
 from datamodules.errors import UserError
+from datamodules.sources import SPLITS
 from datamodules.vocabulary import EOS, UNK
 from models import captioner
 from models.backbone import RegularizedLSTM
