@@ -118,10 +118,8 @@ def forward(
     squashed = torch.empty_like(cells[1:])
     updates = gates.chunk(4, dim=2)[2] if masks.update is None else torch.empty_like(squashed)
     proposed = of_cells.x if of_cells else cells[1:] if masks.kept_cell is None else torch.empty_like(squashed)
-    h_at, c_at, tanh_c, gates_at = map(torch.unbind, (outputs, cells, squashed, gates))
-    dropped_at = h_at if masks.recurrent is None else dropped.unbind()
-    updates_at = g if masks.update is None else updates.unbind()
-    proposed_at = of_cells.x_at if of_cells else c_at[1:] if masks.kept_cell is None else proposed.unbind()
+    h_at, dropped_at, c_at, tanh_c = map(torch.unbind, (outputs, dropped, cells, squashed))
+    gates_at, updates_at, proposed_at = map(torch.unbind, (gates, updates, proposed))
     multiply = product_with(weight_hh, cells.shape[1])
     no_sum = torch.zeros_like(from_inputs[0])
     for t, from_input in enumerate(from_inputs.unbind()):
