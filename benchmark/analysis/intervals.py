@@ -136,17 +136,6 @@ def interval(estimate: float, error: Component, confidence: float = CONFIDENCE) 
     return estimate - half, estimate + half
 
 
-def welch(before: Sequence[float], after: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
-    """Welch's interval of the difference of two means, whose spreads may differ.
-
-    Args:
-        before: values of one side, two at least.
-        after: values of the other; the difference is its mean less that of `before`.
-        confidence: share of repetitions in which the interval holds the true difference.
-    """
-    return interval(float(np.mean(after) - np.mean(before)), difference(seeds(before), seeds(after)), confidence)
-
-
 def prediction(values: Sequence[float], runs: int = 1, confidence: float = CONFIDENCE) -> Interval:
     """Where the mean of some more runs lies, if they are of the same kind as these.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from scipy import stats
+from support.intervals import welch
 
 from benchmark.analysis.intervals import (
     Component,
@@ -17,7 +18,6 @@ from benchmark.analysis.intervals import (
     rate_influences,
     seeds,
     seeds_and_items,
-    welch,
 )
 
 REPETITIONS = 4000

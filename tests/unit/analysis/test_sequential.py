@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.factories import make_record, results_of_two_rows
+from support.intervals import welch
 
-from benchmark.analysis.intervals import welch
 from benchmark.analysis.sequential import ERROR, LOOKS, Comparison, compare, looks
 from benchmark.analysis.verdicts import Verdict, decide
 from benchmark.tasks import registry

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from support.intervals import welch
 
-from benchmark.analysis.intervals import Interval, welch
+from benchmark.analysis.intervals import Interval
 from benchmark.analysis.verdicts import POWER, decide, detectable, power, runs_needed
 
 REPETITIONS = 4000
