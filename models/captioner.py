@@ -98,7 +98,7 @@ class Captioner(TokenModel):
         if self.others and self.world_size > 1:
             raise UserError("folds are trained on one device: --devices 1 and --nodes 1")
 
-    def look(self, features: Tensor) -> State:
+    def encode(self, features: Tensor) -> State:
         """State of the backbone after pictures with these vectors [batch, feature_size]."""
         # A unit that is the same in every training picture has no deviation, and tells nothing.
         normalized = (features - self.feature_mean) / self.feature_deviation.clamp(min=LEAST_DEVIATION)
@@ -107,13 +107,13 @@ class Captioner(TokenModel):
 
     def forward(self, features: Tensor, tokens: Tensor) -> Tensor:
         """Logits [time, batch, words] of the word after each of tokens [time, batch], `<eos>` the first of them."""
-        logits: Tensor = self.decoder(tokens, self.look(features))[0]
+        logits: Tensor = self.decoder(tokens, self.encode(features))[0]
         return logits
 
     def _log_probabilities(self, batch: Any) -> Tensor:
         """Log-probabilities [words] of the true words and `<eos>`s of a batch of captions, caption by caption."""
         own = self.of_fold(batch.fold)
-        log_probabilities, _ = own.decoder.score(batch.inputs, batch.targets, own.look(batch.features))
+        log_probabilities, _ = own.decoder.score(batch.inputs, batch.targets, own.encode(batch.features))
         return log_probabilities.T[batch.targets.T != IGNORE_INDEX]
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
@@ -161,7 +161,7 @@ def caption(models: Sequence[Captioner], features: Tensor) -> list[str]:
         model.eval()
     found = beam_search(
         average([model.decoder.step for model in models]),
-        tuple(model.look(features) for model in models),
+        tuple(model.encode(features) for model in models),
         len(features),
         eos=words.index(EOS),
         beam=first.beam,

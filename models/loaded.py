@@ -209,7 +209,7 @@ class LoadedCaptioner(Loaded):
         """Natural log-probability of each word of a caption of a picture and of its `<eos>`, [words + 1]."""
         vocabulary = Vocabulary(self.model.hparams["vocabulary"])
         tokens = torch.tensor(vocabulary.encode([EOS, *self.tokenize(text), EOS]))[:, None]
-        state = self.model.look(self.vector(picture))
+        state = self.model.encode(self.vector(picture))
         found, _ = self.model.decoder.score(tokens[:-1], tokens[1:], state)
         return found[:, 0]
 

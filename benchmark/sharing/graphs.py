@@ -68,9 +68,8 @@ class Encoder(nn.Module):
         self.model = model
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """See Translator.encode and Captioner.look."""
-        state = self.model.encode(inputs) if isinstance(self.model, Translator) else self.model.look(inputs)
-        return tuple(flat(state))
+        """See Translator.encode and Captioner.encode."""
+        return tuple(flat(self.model.encode(inputs)))
 
 
 class Graph:
@@ -192,8 +191,7 @@ def _write_and_replace(model: TaskModel, folder: Path) -> list[str]:
         name = "source" if isinstance(model, Translator) else "vector"
         _write(Encoder(model), (given,), [name], names, folder / ENCODER)
         encoder = Graph(folder / ENCODER)
-        encode = lambda inputs: nested(encoder(inputs), is_lstm)  # noqa: E731  a method of the model from here on
-        shadowed.encode = shadowed.look = encode
+        shadowed.encode = lambda inputs: nested(encoder(inputs), is_lstm)
         written.append(ENCODER)
     shadowed.decoder = GraphDecoder(folder / DECODER, [tensor.shape for tensor in state], is_lstm)
     return written

@@ -136,7 +136,7 @@ def evaluate_pictures(
                 words += reference.split()
                 tokens = torch.tensor(vocabulary.encode([EOS, *reference.split(), EOS]))[:, None]
                 with torch.no_grad():
-                    found, _ = model.decoder.score(tokens[:-1], tokens[1:], model.look(vector[None]))
+                    found, _ = model.decoder.score(tokens[:-1], tokens[1:], model.encode(vector[None]))
                 log_probabilities.append(found[:, 0])
     if not captions:
         raise UserError(f"{source}: every picture is broken; {next(iter(broken.values()))}")

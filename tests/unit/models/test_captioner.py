@@ -128,16 +128,16 @@ def test_vectors_are_normalized_by_the_training_pictures() -> None:
     model.load_state_dict({**plain.state_dict(), "feature_mean": mean, "feature_deviation": deviation})
     normalized = torch.randn(2, FEATURES)
     normalized[:, 5] = 0.0  # a unit without deviation stays finite
-    found = model.look(normalized * deviation + mean)[0][0]
-    assert found.flatten().tolist() == pytest.approx(plain.look(normalized)[0][0].flatten().tolist(), abs=1e-5)
+    found = model.encode(normalized * deviation + mean)[0][0]
+    assert found.flatten().tolist() == pytest.approx(plain.encode(normalized)[0][0].flatten().tolist(), abs=1e-5)
 
 
 def test_dropout_acts_on_the_picture_and_the_words_alike() -> None:
     model, batch = make_model(dropout=0.5), batch_of([2, 3])
     model.train()
-    assert not model.look(batch.features)[0][0].equal(model.look(batch.features)[0][0])
+    assert not model.encode(batch.features)[0][0].equal(model.encode(batch.features)[0][0])
     model.eval()
-    assert model.look(batch.features)[0][0].equal(model.look(batch.features)[0][0])
+    assert model.encode(batch.features)[0][0].equal(model.encode(batch.features)[0][0])
     assert sum(isinstance(module, torch.nn.Dropout) for module in model.modules()) == 1
 
 
