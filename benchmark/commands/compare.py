@@ -16,15 +16,15 @@ def compare(
     page: Path | None = None,
     rows_file: Path | None = None,
 ) -> int:
-    """Say what differs between two sides, whether it is more than seeds do, from when on, where, and why.
+    """Say what differs between two sides, whether by more than seeds do, from which epoch on, in which words, and why.
 
     A side is a run's folder, a row of the store (ROW), a row at a commit (ROW@COMMIT), one run of a row (ROW/seed-N), a
     store, or the published log of somebody else's run, a CSV file with the columns epoch and perplexity. A log is
     compared after the last epoch that both sides have. Stores are compared row by row.
 
     Args:
-        a: The side to hold against, such as your own run.
-        b: The side that differs.
+        a: One side, from which differences are counted.
+        b: The other side.
         store: Folder in which rows are looked for.
         data: Folder of the data, to tell which words carry the difference.
         markdown: File to write the comparison to in Markdown, as for a pull request.

@@ -15,7 +15,7 @@ from benchmark.tasks.methods import METHODS
 
 OF_PAPER = "dropout"
 """The method whose step the step of every other method is compared with."""
-STEP_TIME = "time of a step, in steps with the paper's dropout"
+STEP_TIME = "time of a step, relative to the paper's dropout"
 
 ABOUT = (
     "Whole training steps of the paper's language models at batch 20 and a vocabulary of 10,000, measured by "
