@@ -182,7 +182,8 @@ def _fail(message: str, code: int) -> int:
 REFUSED = re.compile(
     r'(?P<file>--config .+?: )?Parser key "(?:\w+\.)?(?P<name>\w+)": .*?'
     r"(?:Not of type (?P<number>\w+):|Expected a (?:<class '(?P<kind>\w+)'>|typing\.Literal(?P<choices>\[.*?\]))).*?"
-    r"(?:value: ?(?P<given>.*)|: '(?P<quoted>.*)'|(?P<number_given>\S+) does not conform to restriction [^:]*)$"
+    r"(?:value: ?(?P<given>.*)|: '(?P<quoted>(?:[^'\\]|\\.)*)'|"
+    r"(?P<number_given>\S+) does not conform to restriction [^:]*)$"
 )
 """jsonargparse's complaint about a value, on one line, after the file that has it. An option that may be left out is a
 union with None; that half of the complaint is passed over, since nobody can type None."""

@@ -1,5 +1,7 @@
 """The command that removes what killed processes have left."""
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from jsonargparse.typing import NonNegativeFloat
@@ -30,6 +32,7 @@ def clean(
 
     from benchmark.store.leftovers import idle, leftovers, of_another_user, remove_lock
 
+    _name_missing({"--store": (store, "runs"), "--data": (data, "data")})
     found = list(leftovers(store, data))
     ended = []
     for one in found:
@@ -60,3 +63,10 @@ def clean(
         raise UserError(f"cannot remove {'; '.join(refused)}")
     print(f"{len(ended)} files and folders removed, {whole}")
     return 0
+
+
+def _name_missing(folders: Mapping[str, tuple[Path, str]]) -> None:
+    """Say which folders are not there, the usual ones apart, which may not have been made yet."""
+    for option, (folder, usual) in folders.items():
+        if folder != Path(usual) and not folder.is_dir():
+            print(f"rnnreg: {option} {folder}: there is no such folder", file=sys.stderr)

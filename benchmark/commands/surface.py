@@ -9,7 +9,7 @@ from benchmark.commands.arguments import POSITIONAL, listed
 from benchmark.commands.reproduce import show_plan
 from benchmark.grid.launchers import LaunchOptions
 from benchmark.tasks import registry
-from benchmark.training.options import Options
+from benchmark.training.options import Options, require_at_most
 from datamodules.errors import UserError
 
 
@@ -46,6 +46,7 @@ def surface(
     from benchmark.reports import write
     from benchmark.store.tunings import SURFACE
 
+    require_at_most("--seeds", seeds)
     every = registry.load(rows_file)
     chosen = [registry.find_trained(name, every) for name in listed("ROWS", rows)]
     probabilities = numbers("--rates", rates)

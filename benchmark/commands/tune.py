@@ -10,7 +10,7 @@ from benchmark.commands.reproduce import show_plan
 from benchmark.grid.launchers import LaunchOptions
 from benchmark.tasks import registry
 from benchmark.tasks.spaces import parse
-from benchmark.training.options import Options
+from benchmark.training.options import Options, require_at_most
 from datamodules.errors import UserError
 
 
@@ -48,6 +48,7 @@ def tune(
     from benchmark.reports import tuning as report
     from benchmark.store.tunings import TUNING
 
+    require_at_most("--trials", trials)
     every = registry.load(rows_file)
     rows = [registry.find_trained(name, every) for name in listed("ROW", row)]
     given = parse(space or {})

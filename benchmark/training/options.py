@@ -10,7 +10,7 @@ from datamodules.errors import UserError
 
 Precision = Literal["32", "bf16-mixed"]
 
-MOST = {"--seeds": 10_000, "--seed": 2**32 - 1, "--jobs": 1024, "--threads": 1024}
+MOST = {"--seeds": 10_000, "--trials": 10_000, "--seed": 2**32 - 1, "--jobs": 1024, "--threads": 1024}
 """Largest numbers that make sense; larger ones would overflow, or fill the memory before anything else is said."""
 
 

@@ -162,6 +162,8 @@ def test_data_lists_and_verifies(rnnreg, tmp_path) -> None:
             "--seed: expected at most 4,294,967,295, got",
         ),
         (["run", "ptb-small", "--source", "TEXT", "--threads", "9999999"], 1, "--threads: expected at most 1,024, got"),
+        (["tune", "sotu-none", "--trials", "9999999"], 1, "--trials: expected at most 10,000, got 9999999"),
+        (["surface", "--seeds", "9999999", "--dry_run"], 1, "--seeds: expected at most 10,000, got 9999999"),
         (["reproduce", "--seeds", "9999999"], 1, "--seeds: expected at most 10,000, got 9999999"),
         (["run", "ptb-small", "--hidden-size", "9" * 5000], 2, "Exceeds the limit"),
         (["data", "verify", "x" * 3000], 1, "openmoji, flickr8k, flickr8k-1k, mscoco, efficientnet-lite0\n"),  # its end

@@ -149,6 +149,7 @@ def test_what_is_in_quotes_is_a_text_in_a_file_too(called, write) -> None:
         ),
         ("seed: {a: 1}", "FILE: seed: expected a whole number >=0, got {'a': 1}"),
         ("seed:", "FILE: seed: expected a whole number >=0, got None"),
+        ("seed: 1e1", "FILE: seed: expected a whole number >=0, got '1e1'"),
         ("seed: .inf", "FILE: seed: expected a whole number >=0, got inf"),
         ("cell: gru", "FILE: cell: expected one of ['lstm', 'rnn'], got gru"),
         ("seed: 1\nseed: 2", "FILE: seed is given twice, again on line 2"),

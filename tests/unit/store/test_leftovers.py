@@ -80,3 +80,9 @@ def test_what_another_user_left_where_all_may_write_is_left_alone(left, rnnreg, 
     assert f"{left['errors of devices'].parent}: 17 bytes, left alone: of another user\n" in out
     assert left["errors of devices"].exists()
     assert not left["half a checkpoint"].exists()
+
+
+def test_a_folder_that_is_named_and_not_there_is_said(rnnreg, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    code, _, err = rnnreg("clean", "--store", tmp_path / "rums", "--data", tmp_path / "data", "--dry-run")
+    assert (code, err) == (0, f"rnnreg: --store {tmp_path / 'rums'}: there is no such folder\n")
