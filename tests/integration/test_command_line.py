@@ -225,7 +225,11 @@ def test_data_lists_and_verifies(rnnreg, tmp_path) -> None:
             2,
             "--level 0.99999999: expected 0.5 to 0.9999; of others a check says not",
         ),
-        (["run", "sotu-small", "--init-range", "1e300"], 1, "init_range: 1e+300 is out of range, must be at most 1000"),
+        (
+            ["run", "sotu-small", "--init-range", "1e300"],
+            1,
+            "init_range: 1e+300 is out of range, must be at most 1,000",
+        ),
         (
             ["evaluate", "sotu-small", "--method", "dynamic", "--rate", "1e30"],
             1,

@@ -79,7 +79,8 @@ def test_a_full_disk_under_one_run_costs_that_run_only_and_is_made_good_by_the_n
 
 
 def test_a_run_of_a_grid_takes_several_devices(grid, undisturbed) -> None:
-    grid.run("--devices", 2, "--only", "tiny", "--seeds", 1)
+    grid.rows, grid.seeds = "tiny", 1
+    grid.run("--devices", 2)
     (metrics, *_), (expected, *_) = grid.results[("tiny", 1)], undisturbed[("tiny", 1)]
     assert metrics == pytest.approx(expected, rel=1e-5)
     assert next(Store(grid.store).records()).device.startswith("2 x CPU")
