@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from datamodules.errors import count as count
+
 
 def print_columns(table: Sequence[tuple[str, ...]]) -> None:
     """Print rows of cells in columns, each as wide as its widest cell."""
@@ -44,11 +46,6 @@ def size(count: int) -> str:
 
 LARGEST_FIGURE = 1e9
 """Size from which on a figure is written with an exponent, as the perplexity of a run that diverged may have."""
-
-
-def count(number: int, noun: str) -> str:
-    """A number of things in words: 1 run, 1,234 runs."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def rounded(value: float, digits: int) -> str:

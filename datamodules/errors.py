@@ -89,6 +89,11 @@ def in_one_line(error: BaseException) -> str:
     return next(filter(None, lines), type(error).__name__)[:300]
 
 
+def count(number: int, noun: str) -> str:
+    """A number of things in words: 1 run, 1,234 runs."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def counted(number: int, noun: str, verb: str, plural: str) -> str:
     """A number of things with the verb that follows, which agrees with it: 1 line is, 1,234 lines are."""
-    return f"1 {noun} {verb}" if number == 1 else f"{number:,} {noun}s {plural}"
+    return f"{count(number, noun)} {verb if number == 1 else plural}"

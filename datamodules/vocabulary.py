@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from datamodules.errors import DataError, counted
+from datamodules.errors import DataError, count, counted
 
 EOS = "<eos>"
 """Ends every line."""
@@ -46,7 +46,7 @@ class Vocabulary:
     def from_counts(cls, counts: Mapping[str, int], min_count: int = 1, limit: int | None = None) -> "Vocabulary":
         """Take the words counted at least min_count times; of these, given a limit, only the most frequent."""
         special = {word: counts.get(word, 0) for word in (EOS, UNK)}
-        words = {word: count for word, count in counts.items() if count >= min_count and word not in special}
+        words = {word: times for word, times in counts.items() if times >= min_count and word not in special}
         kept = sorted(words, key=lambda word: (-words[word], word))[: None if limit is None else limit - len(special)]
         chosen = {word: words[word] for word in kept} | special
         return cls(sorted(chosen, key=lambda word: (-chosen[word], word)))
@@ -134,7 +134,7 @@ def note_invisible(found: Mapping[str, int], begin: str = "") -> list[str]:
         found: what `invisible` has found.
         begin: what stands before the note, such as the name of a split.
     """
-    each = [f"{name} in {count:,} {'word' if count == 1 else 'words'}" for name, count in sorted(found.items())]
+    each = [f"{name} in {count(number, 'word')}" for name, number in sorted(found.items())]
     return [f"{begin}invisible characters make other words of words: {', '.join(each)}"] if each else []
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from benchmark.analysis.same_data import choose
 from benchmark.audit.entries import Entry, quoted, read_entries, read_entry
 from benchmark.audit.history import History
-from benchmark.formatting import count as counted
+from benchmark.formatting import count
 from benchmark.store.records import LOG_PROBABILITIES, RECORD, Record
 from benchmark.tasks.metrics import RANGES, kind_of
 from datamodules.errors import UserError
@@ -140,8 +140,8 @@ def _by_row(entries: Iterable[Entry], where: str) -> dict[str, Side]:
     for row, every in rows.items():
         several, notes = _of_one_kind(every)
         seeds = sorted(entry.record.seed for entry in several if entry.record)
-        count = f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} runs"
-        title = f"{row}, {count}{where}"
+        which = f"seed {seeds[0]}" if len(seeds) == 1 else count(len(seeds), "run")
+        title = f"{row}, {which}{where}"
         sides[row] = Side(title, tuple(several), notes=tuple(f"{title}: {note}." for note in notes))
     return sides
 
@@ -153,11 +153,11 @@ def _of_one_kind(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
         shown = choose([record for _, record in kept], field=field)
         of_shown = [(entry, record) for entry, record in kept if getattr(record, field) == shown]
         if others := len(kept) - len(of_shown):
-            notes.append(f"{counted(others, 'run')} of {other} left out")
+            notes.append(f"{count(others, 'run')} of {other} left out")
         kept = of_shown
     newest = {record.seed: entry for entry, record in sorted(kept, key=lambda one: one[1].finished)}
     if len(newest) < len(kept):
-        notes.append(f"{counted(len(kept) - len(newest), 'run')} of a seed that has a newer one left out")
+        notes.append(f"{count(len(kept) - len(newest), 'run')} of a seed that has a newer one left out")
     return list(newest.values()), notes
 
 
