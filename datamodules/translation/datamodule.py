@@ -19,12 +19,12 @@ from datamodules.translation.encoded_pairs import (
     Encoded,
     EncodedPairs,
     Survey,
-    Words,
     encoded_pairs,
     tokenize_pairs,
 )
+from datamodules.translation.shared_pairs import marks_of, notes_on_shared, shared
 from datamodules.translation.sources import BIBLE, MULTI30K, PHRASES, ParallelText, WithoutEos, read_parallel_text
-from datamodules.translation.tokenization import note_not_joined
+from datamodules.translation.tokenization import Words, note_not_joined
 from datamodules.vocabulary import (
     EOS,
     UNK,
@@ -33,7 +33,6 @@ from datamodules.vocabulary import (
     note_entities,
     note_invisible,
     note_same,
-    note_shared,
 )
 
 
@@ -102,8 +101,8 @@ class TranslationData(TaskData):
             words = words_of_pairs(pairs, self.languages, f"{text.name}: {split}")
             same, count = sum(source == target for source, target in words), len(words)
             self.notes += notes_on_pairs(stripped, same, count, f"{split}: ")
-            self.notes += note_shared(split, self.training.count_of(words), count, "pairs", "training")
-            self.notes += note_shared(split, EncodedPairs.count_within(words, before), count, "pairs", "validation")
+            self.notes += notes_on_shared(split, shared(words, self.training.marks()), count, "training")
+            self.notes += notes_on_shared(split, shared(words, [marks_of(before)]), count, "validation")
             before = words
             self.sentences[split] = [
                 (self.source_vocabulary.encode(source), self.target_vocabulary.encode(target))

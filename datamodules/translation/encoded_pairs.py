@@ -3,10 +3,9 @@
 import hashlib
 import itertools
 import json
-import sys
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -19,15 +18,16 @@ from datamodules.cache import on_all_cores, prepared
 from datamodules.errors import DataError, damaged
 from datamodules.sources import sha256_of
 from datamodules.text import read_json
+from datamodules.translation.shared_pairs import Marks, marks_of
 from datamodules.translation.sources import AlignedFiles, Pairs, WithoutEos
-from datamodules.translation.tokenization import rules, tokenize
+from datamodules.translation.tokenization import Words, rules, tokenize
 from datamodules.vocabulary import UNK, Vocabulary
 from datamodules.words import require_words
 
 MIN_COUNT = 2
 """Training occurrences below which a word becomes `<unk>`, so that `<unk>` is met in training."""
 
-VERSION = 8
+VERSION = 9
 """Version of the preparation, to be raised with any change here that alters its result."""
 CHUNK = 2_000
 """Pairs tokenized at once."""
@@ -37,12 +37,10 @@ BLOCK, BLOCK_PAIRS = 1 << 20, 1 << 15
 """Numbers, and pairs, read at once."""
 SIDES = ("source", "target")
 ABOUT, MARKS = "about.json", "pairs.marks"
-"""Files of a preparation: its survey, and a number for each kept pair, by which it is known again."""
+"""Files of a preparation: its survey, and the marks of the kept pairs."""
 
 Encoded = tuple[list[int], list[int]]
 """Ids of a source and a target sentence, without `<eos>`."""
-Words = tuple[list[str], list[str]]
-"""Words of a source and a target sentence."""
 
 
 @dataclass(frozen=True)
@@ -89,20 +87,11 @@ class EncodedPairs:
     def __len__(self) -> int:
         return self.survey.pairs
 
-    def count_of(self, pairs: Iterable[Words]) -> int:
-        """How many of some pairs have the words of a kept one."""
-        wanted = np.array([_mark(pair) for pair in pairs], np.uint64)
-        found = np.zeros(len(wanted), bool)
+    def marks(self) -> Iterator[Marks]:
+        """The numbers of the kept pairs, a block at a time."""
         with (self.folder / MARKS).open("rb") as file:
-            while wanted.size and len(block := np.fromfile(file, np.uint64, BLOCK)):
-                found |= np.isin(wanted, block)
-        return int(found.sum())
-
-    @staticmethod
-    def count_within(pairs: Iterable[Words], others: Iterable[Words]) -> int:
-        """How many of some pairs have the words of one of the others."""
-        known = set(map(_mark, others))
-        return sum(_mark(pair) in known for pair in pairs)
+            while len(block := np.fromfile(file, np.uint64, 2 * BLOCK)):
+                yield block.reshape(-1, 2)
 
     def __iter__(self) -> Iterator[Encoded]:
         with ExitStack() as stack:
@@ -170,12 +159,6 @@ def identity(pairs: Pairs) -> object:
     return hashlib.sha256("\n".join("\t".join(pair) for pair in pairs).encode()).hexdigest()
 
 
-def _mark(pair: Words) -> int:
-    """A number by which the words of a pair are known again."""
-    text = "\n".join(" ".join(words) for words in pair)
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
-
-
 class Side:
     """The words of one language: numbered as they come, and counted."""
 
@@ -228,8 +211,8 @@ def encode(
                 else:
                     good.append(words)
                     same += words[0] == words[1]
-                    marks.write(_mark(words).to_bytes(8, sys.byteorder))
             kept += len(good)
+            marks.write(marks_of(good).tobytes())
             for number, side in enumerate(sides):
                 side.add([words[number] for words in good])
     if not kept:

@@ -14,6 +14,9 @@ from sacremoses import MosesDetokenizer, MosesTokenizer
 from datamodules.errors import DataError, damaged
 from datamodules.vocabulary import UNK, with_unk
 
+Words = tuple[list[str], list[str]]
+"""Words of a source and a target sentence."""
+
 MOSES = "13a"
 """Rules by which sacrebleu splits text into words for BLEU, where words are those of Moses otherwise."""
 _SACREBLEU = {"zh": "zh", "ja": "ja-mecab"}

@@ -96,6 +96,16 @@ def test_pairs_that_are_trained_on_as_well_are_counted(translation_folder: Path)
     assert "test: 3 of 3 pairs are in the validation text too" in data_of(translation_folder).details["notes"]
 
 
+def test_sources_that_are_trained_on_with_another_target_are_counted(translation_folder: Path) -> None:
+    known = (translation_folder / "train.en").read_text().splitlines()[:3]
+    (translation_folder / "test.en").write_text("\n".join([*known, "zebra zebra"]) + "\n")
+    translated = (translation_folder / "train.fr").read_text().splitlines()[0]
+    (translation_folder / "test.fr").write_text(f"{translated}\nun\ndeux\ntrois\n")
+    notes = data_of(translation_folder).details["notes"]
+    assert "test: 1 of 4 pairs are in the training text too" in notes
+    assert "test: 2 of 4 sources are in the training text too, with another target" in notes
+
+
 def test_words_with_characters_that_nobody_sees_are_counted(translation_folder: Path) -> None:
     path = translation_folder / "train.fr"
     path.write_text(path.read_text().replace("chat", "ch\u200bat", 3))
