@@ -105,6 +105,20 @@ def note_blank(lines: Sequence[str], begin: str = "") -> list[str]:
     return [f"{begin}{counted(blank, 'line', 'is', 'are')} blank, each a sentence of {EOS} alone"] if blank else []
 
 
+def note_glued(text: str, begin: str = "") -> list[str]:
+    """A note on words of a text that have an `<unk>` as a part of them, and so are no unknown words; none for no word.
+
+    Args:
+        text: words separated by spaces.
+        begin: what stands before the note, such as the name of a split.
+    """
+    glued = [word for word in with_unk(text).split() if UNK in word and word != UNK]
+    if not glued:
+        return []
+    words = counted(len(glued), "word", "has", "have")
+    return [f"{begin}{words} {UNK} as a part, such as {glued[0]!r}, and are read as they are; {UNK} alone is unknown"]
+
+
 def note_shared(split: str, shared: int, total: int, items: str, other: str) -> list[str]:
     """A note on items of a split that are in another one too; none for no item.
 

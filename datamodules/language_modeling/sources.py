@@ -17,6 +17,7 @@ from datamodules.vocabulary import (
     invisible,
     note_blank,
     note_ends,
+    note_glued,
     note_invisible,
     note_shared,
     with_unk,
@@ -105,6 +106,7 @@ class Corpus:
             lines = self._lines(split)
             read[split] = {"sentences": len(lines), "words": len(self.text[split].split())}
             notes += note_blank(lines, f"{split}: ") + note_invisible(invisible(self.text[split]), f"{split}: ")
+            notes += note_glued(self.text[split], f"{split}: ")
             for other, known in earlier.items():
                 shared = sum(line in known for line in lines if line)
                 notes += note_shared(split, shared, len(lines), "sentences", other)

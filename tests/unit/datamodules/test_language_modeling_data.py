@@ -209,6 +209,13 @@ def test_what_was_read_is_counted(text_folder) -> None:
     assert "test: 2 of 4 sentences are in the validation text too" in saved(text_folder, str.encode).details["notes"]
 
 
+def test_words_with_an_unknown_part_are_counted(text_folder) -> None:
+    (text_folder / "test.txt").write_text("the foo<unk>bar sees <UNK> and <unk>,\nthe <unk> dog\n")
+    data = saved(text_folder, str.encode)
+    note = "test: 2 words have <unk> as a part, such as 'foo<unk>bar', and are read as they are; <unk> alone is unknown"
+    assert note in data.details["notes"]
+
+
 def test_words_with_characters_that_nobody_sees_are_counted(text_folder) -> None:
     (text_folder / "test.txt").write_text("the\u200bzebra sees you\n\u200b a d\xadog \u0645\u06cc\u200c\u062e \n")
     data = saved(text_folder, str.encode)
