@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
 from benchmark.commands.arguments import listed, refuse_unused
-from benchmark.training.options import Precision
+from benchmark.training.options import STORE, Precision
 from datamodules.errors import UserError
 
 Word = TypeVar("Word", bound=str)
@@ -24,7 +24,7 @@ def benchmark(
     seconds: PositiveFloat = 3.0,
     methods: bool = False,
     quick: bool = False,
-    output: Path = Path("runs/benchmark"),
+    output: Path = STORE / "benchmark",
 ) -> int:
     """Measure how fast language models train, beside the loops that one would write without this suite.
 

@@ -6,10 +6,11 @@ from benchmark.analysis.results import gather, read_store
 from benchmark.commands.outputs import refuse_lost
 from benchmark.tasks import registry
 from benchmark.tasks.base import Profile
+from benchmark.training.options import STORE
 
 
 def certify(
-    store: Path = Path("runs"),
+    store: Path = STORE,
     against: Path | None = None,
     output: Path = Path("certificate.json"),
     profile: Profile | None = None,

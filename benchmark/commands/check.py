@@ -13,7 +13,7 @@ from jsonargparse.typing import OpenUnitInterval, PositiveInt
 from benchmark.commands.arguments import POSITIONAL, listed, refuse_unused
 from benchmark.formatting import count
 from benchmark.tasks import registry
-from benchmark.training.options import Options, require_at_most
+from benchmark.training.options import DATA, STORE, Options, require_at_most
 from datamodules.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,12 +25,11 @@ if TYPE_CHECKING:
 LEVELS = (0.5, 0.9999)
 """Chances of passing that a check can have: nearer to 1 its intervals have no end, and everything passes."""
 
-STORE = Path("runs")
 BASELINE = Path("results/baseline.json")
 SPEEDS = Path("results/speed.json")
 REPETITIONS = 5
 """Measurements of a row's speed that the baseline takes."""
-DEFAULTS = Options(store=Path("runs/check"))
+DEFAULTS = Options(store=STORE / "check")
 
 VERDICTS = {
     0: "every metric is where the reference runs predict it",
@@ -56,7 +55,7 @@ def baseline(
     store: Path = STORE,
     baseline: Path = BASELINE,
     speeds: Path = SPEEDS,
-    data: Path = Path("data"),
+    data: Path = DATA,
     rows_file: Path | None = None,
 ) -> int:
     """Show the reference runs of `rnnreg check`, or take the runs of a store as new ones.

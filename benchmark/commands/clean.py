@@ -7,13 +7,14 @@ from pathlib import Path
 from jsonargparse.typing import NonNegativeFloat
 
 from benchmark.formatting import size
+from benchmark.training.options import DATA, STORE
 from datamodules.errors import UserError
 from datamodules.scratch import IDLE_MINUTES
 
 
 def clean(
-    store: Path = Path("runs"),
-    data: Path = Path("data"),
+    store: Path = STORE,
+    data: Path = DATA,
     idle_minutes: NonNegativeFloat = IDLE_MINUTES,
     dry_run: bool = False,
 ) -> int:
@@ -32,7 +33,7 @@ def clean(
 
     from benchmark.store.leftovers import idle, leftovers, of_another_user, remove_lock
 
-    _name_missing({"--store": (store, "runs"), "--data": (data, "data")})
+    _name_missing({"--store": (store, STORE), "--data": (data, DATA)})
     found = list(leftovers(store, data))
     ended = []
     for one in found:
@@ -65,8 +66,8 @@ def clean(
     return 0
 
 
-def _name_missing(folders: Mapping[str, tuple[Path, str]]) -> None:
+def _name_missing(folders: Mapping[str, tuple[Path, Path]]) -> None:
     """Say which folders are not there, the usual ones apart, which may not have been made yet."""
     for option, (folder, usual) in folders.items():
-        if folder != Path(usual) and not folder.is_dir():
+        if folder != usual and not folder.is_dir():
             print(f"rnnreg: {option} {folder}: there is no such folder", file=sys.stderr)

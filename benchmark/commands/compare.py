@@ -4,14 +4,15 @@ from pathlib import Path
 
 from benchmark.commands.outputs import refuse_lost
 from benchmark.tasks import registry
+from benchmark.training.options import DATA, STORE
 from datamodules.errors import UserError
 
 
 def compare(
     a: str,
     b: str,
-    store: Path = Path("runs"),
-    data: Path = Path("data"),
+    store: Path = STORE,
+    data: Path = DATA,
     markdown: Path | None = None,
     page: Path | None = None,
     rows_file: Path | None = None,

@@ -3,11 +3,12 @@
 import os
 from pathlib import Path
 
+from benchmark.training.options import STORE
 from datamodules.errors import UserError
 
 
 def dashboard(
-    entity: str = "", project: str = "rnnreg", store: Path = Path("runs"), sync: bool = False, base_url: str = ""
+    entity: str = "", project: str = "rnnreg", store: Path = STORE, sync: bool = False, base_url: str = ""
 ) -> int:
     """Make or update the suite's W&B workspace and report.
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from benchmark.commands.arguments import POSITIONAL, Suggestions
 from benchmark.formatting import print_columns
 from benchmark.tasks import registry
+from benchmark.training.options import DATA
 from datamodules.errors import DataError, UserError
 from datamodules.sources import FolderSource, Source
 
@@ -18,7 +19,7 @@ def source_names() -> list[str]:
 def data(
     action: Annotated[Literal["list", "fetch", "verify"], POSITIONAL] = "list",
     names: Annotated[tuple[str, ...], POSITIONAL, Suggestions(source_names)] = (),
-    data: Path = Path("data"),
+    data: Path = DATA,
 ) -> int:
     """List the data sources, download them, or check what is there.
 

@@ -15,6 +15,7 @@ from benchmark.formatting import print_columns, print_left_out
 from benchmark.sharing.options import Inputs, Settings
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
+from benchmark.training.options import DATA, STORE
 from datamodules.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ def evaluate(
     settings: Settings = Settings(),  # noqa: B008  frozen
     keep: bool = False,
     output: Path | None = None,
-    store: Path = Path("runs"),
-    data: Path = Path("data"),
+    store: Path = STORE,
+    data: Path = DATA,
     accelerator: Literal["auto", "cpu", "gpu"] = "auto",
     rows_file: Path | None = None,
 ) -> int:

@@ -10,6 +10,7 @@ from jsonargparse.typing import NonNegativeInt
 from benchmark.commands.arguments import RowName, refuse_unused
 from benchmark.formatting import print_left_out
 from benchmark.tasks import registry
+from benchmark.training.options import DATA, STORE
 
 
 def export(
@@ -20,8 +21,8 @@ def export(
     onnx: bool = False,
     verify: bool = False,
     records: Path | None = None,
-    store: Path = Path("runs"),
-    data: Path = Path("data"),
+    store: Path = STORE,
+    data: Path = DATA,
     accelerator: Literal["auto", "cpu", "gpu"] = "auto",
     rows_file: Path | None = None,
 ) -> int:

@@ -5,13 +5,14 @@ from pathlib import Path
 from jsonargparse.typing import PositiveInt
 
 from benchmark.tasks import registry
+from benchmark.training.options import DATA, STORE
 
 
 def gallery(
     row: str = "scenes-dropout",
     count: PositiveInt = 5,
-    store: Path = Path("runs"),
-    data: Path = Path("data"),
+    store: Path = STORE,
+    data: Path = DATA,
     output: Path = Path("captions.png"),
     rows_file: Path | None = None,
 ) -> int:

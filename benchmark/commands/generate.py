@@ -11,6 +11,7 @@ from benchmark.commands.arguments import MAY_BE_EMPTY, RowName, listed
 from benchmark.commands.outputs import refuse_lost
 from benchmark.formatting import print_left_out
 from benchmark.tasks import registry
+from benchmark.training.options import DATA, STORE
 from datamodules.errors import DataError, UserError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def sample(
     model: RowName,
     seed: NonNegativeInt | None = None,
-    store: Path = Path("runs"),
+    store: Path = STORE,
     prompt: str = "the meaning of life is",
     words: PositiveInt = 60,
     temperature: PositiveFloat = 1.0,
@@ -61,7 +62,7 @@ def sample(
 def translate(
     model: RowName,
     seed: NonNegativeInt | None = None,
-    store: Path = Path("runs"),
+    store: Path = STORE,
     beam: PositiveInt | None = None,
     length_normalization: NonNegativeFloat | None = None,
     rows_file: Path | None = None,
@@ -100,9 +101,9 @@ def caption(
     images: list[Path],
     row: RowName = "scenes-large-dropout",
     seed: NonNegativeInt | None = None,
-    store: Path = Path("runs"),
+    store: Path = STORE,
     features: Path | None = None,
-    data: Path = Path("data"),
+    data: Path = DATA,
     draw: Path | None = None,
     rows_file: Path | None = None,
 ) -> int:

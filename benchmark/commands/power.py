@@ -6,10 +6,11 @@ from benchmark.analysis.results import read_store
 from benchmark.formatting import print_columns
 from benchmark.tasks import registry
 from benchmark.tasks.base import Profile
+from benchmark.training.options import STORE
 from datamodules.errors import counted
 
 
-def power(store: Path = Path("runs"), profile: Profile | None = None, rows_file: Path | None = None) -> int:
+def power(store: Path = STORE, profile: Profile | None = None, rows_file: Path | None = None) -> int:
     """Print for each undecided comparison of the paper's claims the runs that would decide it.
 
     A number of runs decides if it finds the expected difference, the paper's own or else the smallest of interest, in

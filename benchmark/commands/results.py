@@ -7,11 +7,12 @@ from benchmark.analysis.results import read_store
 from benchmark.formatting import count, print_left_out
 from benchmark.tasks import registry
 from benchmark.tasks.base import Profile
+from benchmark.training.options import STORE
 from datamodules.errors import UserError
 
 
 def table(
-    store: Path = Path("runs"),
+    store: Path = STORE,
     output: Path | None = None,
     readme: Path | None = None,
     check: bool = False,
@@ -40,7 +41,7 @@ def table(
     return 0
 
 
-def report(store: Path = Path("runs"), output: Path | None = None, rows_file: Path | None = None) -> int:
+def report(store: Path = STORE, output: Path | None = None, rows_file: Path | None = None) -> int:
     """Write report.html from records: one page with every figure, table, sample and run, to open in a browser.
 
     Args:
@@ -56,7 +57,7 @@ def report(store: Path = Path("runs"), output: Path | None = None, rows_file: Pa
     return 0
 
 
-def claims(store: Path = Path("runs"), profile: Profile | None = None, rows_file: Path | None = None) -> int:
+def claims(store: Path = STORE, profile: Profile | None = None, rows_file: Path | None = None) -> int:
     """Print for each claim of the paper whether the finished runs reproduce it, with the figures.
 
     Args:
@@ -81,7 +82,7 @@ def claims(store: Path = Path("runs"), profile: Profile | None = None, rows_file
     return 0
 
 
-def collect(store: Path = Path("runs"), into: Path = Path("results/records")) -> int:
+def collect(store: Path = STORE, into: Path = Path("results/records")) -> int:
     """Copy the finished runs of shipped rows to the committed ones: records and arrays, no checkpoints.
 
     Their evaluations and tunings are copied as well. What is of changed configurations or of a changed working tree is

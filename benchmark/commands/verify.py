@@ -8,13 +8,14 @@ from benchmark.commands.arguments import POSITIONAL
 from benchmark.commands.outputs import refuse_lost
 from benchmark.formatting import count
 from benchmark.tasks import registry
+from benchmark.training.options import STORE
 
 if TYPE_CHECKING:
     from benchmark.tasks.base import Row
 
 
 def verify(
-    store: Annotated[Path, POSITIONAL] = Path("runs"),
+    store: Annotated[Path, POSITIONAL] = STORE,
     data: Path | None = None,
     junit: Path | None = None,
     rows_file: Path | None = None,

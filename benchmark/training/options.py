@@ -10,6 +10,9 @@ from datamodules.errors import UserError
 
 Precision = Literal["32", "bf16-mixed"]
 
+STORE, DATA = Path("runs"), Path("data")
+"""Folders of the runs and of the data, where a command names no others."""
+
 MOST = {"--seeds": 10_000, "--trials": 10_000, "--seed": 2**32 - 1, "--jobs": 1024, "--threads": 1024}
 """Largest numbers that make sense; larger ones would overflow, or fill the memory before anything else is said."""
 
@@ -28,9 +31,9 @@ def require_at_most(option: str, given: int | None) -> None:
 class Options:
     """Where and how to run, which does not change what is trained."""
 
-    data: Path = Path("data")
+    data: Path = DATA
     """Folder that holds the data, one folder per source."""
-    store: Path = Path("runs")
+    store: Path = STORE
     """Folder that takes records, checkpoints and logs."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     """Device kind: auto takes GPUs where there are any."""
