@@ -1,6 +1,7 @@
 """The command that measures speed: benchmark."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -33,7 +34,8 @@ def benchmark(
     threads and with two processes side by side on a CPU, with two, four and eight processes on a GPU, unless --quick is
     given. With --methods the suite alone is measured, with each method of the atlas, beside the paper's dropout. The
     outcome is benchmark-cpu.json or benchmark-cuda.json, of methods benchmark-methods-cpu.json or
-    benchmark-methods-cuda.json, with a table and figures of all such files of the folder.
+    benchmark-methods-cuda.json, with a table and figures of all such files of the folder. What has been measured is
+    kept if the command is stopped.
 
     Args:
         sizes: The paper's sizes to train, separated by commas.
@@ -65,15 +67,9 @@ def benchmark(
     groups = of_methods(chosen, precisions) if methods else of_loops(chosen, precisions, beside)
     path = output / f"benchmark-{'methods-' * methods}{device}.json"
     command = ["rnnreg", *sys.argv[1:]]
-    outcome = measure(
-        groups,
-        device,
-        rounds=rounds,
-        seconds=seconds,
-        command=command,
-        say=lambda line: print(line, flush=True),
-    )
-    speeds.write(outcome, path)
+    say = partial(print, flush=True)
+    for so_far in measure(groups, device, rounds=rounds, seconds=seconds, command=command, say=say):
+        speeds.write(so_far, path)
     print(f"written: {path}", *write.write(write.of_speed(output)), sep=", ")
     return 0
 

@@ -96,8 +96,8 @@ def of_loops(
             for precision in precisions
             for contender in (CONTENDERS if threads == processes == 1 else (OURS, PLAIN))
         ]
-        for size in sizes
         for threads, processes in ((1, 1), *beside)
+        for size in sizes
     ]
 
 
@@ -115,8 +115,8 @@ def measure(
     seconds: float,
     command: Sequence[str],
     say: Say,
-) -> Speeds:
-    """Measure cases.
+) -> Iterator[Speeds]:
+    """Measure cases, and give what has been measured so far after each group, so that it can be kept.
 
     Args:
         groups: the cases; the rounds of those in a group take turns.
@@ -135,15 +135,15 @@ def measure(
             measurements += found
             for one in found:
                 say(_line(one))
-    return Speeds(
-        device=name_of_device(torch.device(device)),
-        versions=describe_versions(torch.device(device)),
-        commit=describe_commit(),
-        finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        command=shlex.join(command),
-        peaks=peaks,
-        measurements=measurements,
-    )
+            yield Speeds(
+                device=name_of_device(torch.device(device)),
+                versions=describe_versions(torch.device(device)),
+                commit=describe_commit(),
+                finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                command=shlex.join(command),
+                peaks=dict(peaks),
+                measurements=list(measurements),
+            )
 
 
 def _measure_group(

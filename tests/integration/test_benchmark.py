@@ -71,6 +71,21 @@ def test_methods_are_measured_beside_the_papers_dropout(tiny, tmp_path, capfd) -
     assert all(f">{html.escape(method.label, quote=False)}<" in figure for method in METHODS.values())
 
 
+def test_what_was_measured_before_a_stop_is_kept(tmp_path, monkeypatch, capfd) -> None:
+    def measured(group: list[Case], *arguments: object) -> list[Measurement]:
+        if group[0].size == "medium":
+            raise speeds.UserError("plain loop: its process was killed (out of memory?)")
+        return [Measurement(case, [1.0], 10, 60.0, 0.0) for case in group]
+
+    monkeypatch.setattr(measure, "_measure_group", measured)
+    monkeypatch.setattr(measure.Lanes, "start", lambda *arguments: None)
+    assert main(["benchmark", "--accelerator=cpu", "--precision=32", f"--output={tmp_path}"]) != 0
+    found = speeds.read(tmp_path / "benchmark-cpu.json")
+    assert [(one.case.contender, one.case.size) for one in found.measurements] == [
+        (contender, "small") for contender in rounds.CONTENDERS
+    ]
+
+
 def test_both_precisions_of_a_size_take_turns() -> None:
     alone, two_threads = measure.of_loops(["small"], ["32", "bf16-mixed"], [(2, 1)])
     assert {case.precision for case in alone} == {case.precision for case in two_threads} == {"32", "bf16-mixed"}
