@@ -15,8 +15,8 @@ from typing import Any
 import torch
 
 from benchmark.formatting import count
-from benchmark.speed.rounds import CONTENDERS, ROWS, WORDS, Round, config_of, peak_flops, run_round
-from benchmark.store.provenance import describe_commit, describe_versions, name_of_device
+from benchmark.speed.rounds import CONTENDERS, ROWS, WORDS, Round, config_of, environment, peak_flops, run_round
+from benchmark.store.provenance import describe_commit, name_of_device
 from benchmark.store.speeds import OURS, PLAIN, Case, Measurement, Speeds, name_of_peak
 from benchmark.tasks.methods import METHODS
 from benchmark.training.devices import follow_parent
@@ -137,7 +137,7 @@ def measure(
                 say(_line(one))
             yield Speeds(
                 device=name_of_device(torch.device(device)),
-                versions=describe_versions(torch.device(device)),
+                versions=lanes.call(OURS, 1, environment)[0],
                 commit=describe_commit(),
                 finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                 command=shlex.join(command),

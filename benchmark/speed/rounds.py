@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from benchmark.speed import plain
 from benchmark.store.locks import RunLock
+from benchmark.store.provenance import describe_versions
 from benchmark.store.speeds import CELLS, LIGHTNING, OURS, OURS_RECURRENT, PLAIN, Case
 from benchmark.tasks.base import Row
 from benchmark.tasks.language_modeling import PTB_LARGE, PTB_MEDIUM, PTB_SMALL, LanguageModelConfig
@@ -225,6 +226,11 @@ def peak_flops(case: Case, device: str, lane: int) -> float:
         one @ other
         fastest = min(fastest, now(device) - begin)
     return 2 * size**3 / fastest
+
+
+def environment(device: str, lane: int) -> dict[str, str]:
+    """What the numbers of the suite depend on, in one of its processes, whose products are rounded as in training."""
+    return describe_versions(torch.device(device))
 
 
 def memory_before(device: str) -> float:

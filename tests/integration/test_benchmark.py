@@ -12,6 +12,7 @@ from benchmark.cli import main
 from benchmark.reports.speed import table, table_of_methods
 from benchmark.speed import measure, rounds
 from benchmark.store import speeds
+from benchmark.store.provenance import describe_versions
 from benchmark.store.speeds import Case, Measurement, Speeds
 from benchmark.tasks.methods import METHODS
 from benchmark.training.first_steps import FirstSteps
@@ -51,6 +52,7 @@ def test_every_contender_is_measured_and_shown(tiny, tmp_path, capfd) -> None:
     assert {one.case.precision for one in found.measurements} == precisions
     assert all(len(one.seconds) == 1 and min(one.seconds) > 0 for one in found.measurements)
     assert {one.tokens for one in found.measurements} == {6}
+    assert found.versions == describe_versions(torch.device("cpu"))
     assert set(found.peaks) == {f"{one}, 1 thread" for one in precisions}
     assert all(f">{contender}<" in (tmp_path / "benchmark.svg").read_text() for contender in rounds.CONTENDERS)
     lines = (tmp_path / "benchmark.md").read_text().splitlines()
@@ -79,6 +81,7 @@ def test_what_was_measured_before_a_stop_is_kept(tmp_path, monkeypatch, capfd) -
 
     monkeypatch.setattr(measure, "_measure_group", measured)
     monkeypatch.setattr(measure.Lanes, "start", lambda *arguments: None)
+    monkeypatch.setattr(measure.Lanes, "call", lambda *arguments: [{}])
     assert main(["benchmark", "--accelerator=cpu", "--precision=32", f"--output={tmp_path}"]) != 0
     found = speeds.read(tmp_path / "benchmark-cpu.json")
     assert [(one.case.contender, one.case.size) for one in found.measurements] == [
