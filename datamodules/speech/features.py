@@ -13,7 +13,7 @@ from torchaudio.functional import add_noise, compute_deltas, resample
 
 from datamodules.bounds import AUDIO_SECONDS, CHANNELS, RESAMPLING, SAMPLE_RATE
 from datamodules.errors import DataError, damaged
-from datamodules.speech.whole import missing_end, unread_rest
+from datamodules.speech.whole import FORMATS, missing_end, unread_rest, without_tags, wrong_samples
 
 VERSION = 1
 """Version of the features, to be raised with any change here that alters them.
@@ -82,23 +82,11 @@ def read_audio(path: Path) -> Audio:
     Decoded as integers, a file of floating-point samples, whose scale is from -1 to 1, would become silence.
 
     Raises:
-        LeftOut: it is missing, empty, not audio, without its end, longer than its header says, beyond the bounds, of
-            another scale, or its channels cancel each other. What is digital silence stays.
+        LeftOut: it is missing, empty, not audio, without its end, longer than its header says, damaged, beyond the
+            bounds, of another scale, of a format that does not tell this, or its channels cancel each other. What is
+            digital silence stays.
     """
-    try:
-        with damaged(path), soundfile.SoundFile(path) as file:
-            SAMPLE_RATE.check(file.samplerate, path)
-            CHANNELS.check(file.channels, path)
-            AUDIO_SECONDS.check(file.frames / file.samplerate, path)
-            samples, rate = file.read(dtype="float32", always_2d=True), file.samplerate
-            content = path.read_bytes()
-            missing, rest = missing_end(content, file.frames, len(samples)), unread_rest(content, file.frames)
-    except DataError as error:
-        raise LeftOut("audio cannot be read", str(error)) from error
-    if missing:
-        raise LeftOut("audio breaks off", f"{path}: {missing}")
-    if rest:
-        raise LeftOut("audio goes on after what is read", f"{path}: {rest}")
+    samples, rate = _decoded(path)
     if not len(samples):
         raise LeftOut("audio is empty")
     mixed = (samples * 32768).mean(axis=1)
@@ -115,6 +103,35 @@ def read_audio(path: Path) -> Audio:
         raise LeftOut("audio's channels cancel each other", "give it one of them")
     whole = np.rint(mixed).clip(-32768, 32767).astype(np.int16)
     return Audio(whole, rate, clamped=bool(peak > 32768))
+
+
+def _decoded(path: Path) -> tuple[np.ndarray, int]:
+    """All samples of a file, float32 [samples, channels], and how many of them are a second.
+
+    Raises:
+        LeftOut: it cannot be read, or nothing tells that these are all of its samples as they were encoded.
+    """
+    try:
+        with damaged(path), soundfile.SoundFile(path) as file:
+            SAMPLE_RATE.check(file.samplerate, path)
+            CHANNELS.check(file.channels, path)
+            if file.format not in FORMATS:
+                raise DataError(
+                    f"{path}: nothing tells whether a file of {file.format} is whole; save it as FLAC or WAV"
+                )
+            AUDIO_SECONDS.check(file.frames / file.samplerate, path)
+            samples, rate = file.read(dtype="float32", always_2d=True), file.samplerate
+            content = without_tags(path.read_bytes())
+            missing, rest = missing_end(content, file.frames, len(samples)), unread_rest(content, file.frames)
+    except DataError as error:
+        raise LeftOut("audio cannot be read", str(error)) from error
+    if missing:
+        raise LeftOut("audio breaks off", f"{path}: {missing}")
+    if rest:
+        raise LeftOut("audio goes on after what is read", f"{path}: {rest}")
+    if wrong := wrong_samples(content, samples):
+        raise LeftOut("audio is damaged", f"{path}: {wrong}")
+    return samples, rate
 
 
 def _powers(samples: np.ndarray) -> np.ndarray:

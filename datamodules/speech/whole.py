@@ -1,11 +1,21 @@
 """Whether a recording's file has lost a part, or holds more than its header names: libsndfile is silent on both."""
 
+import hashlib
+import math
 import re
 import struct
 import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
+
+FORMATS = {"AIFF", "AU", "CAF", "FLAC", "MP3", "NIST", "OGG", "RF64", "W64", "WAV", "WAVEX"}
+"""Formats, by libsndfile's names, of which it is known here how to tell that a file is whole; others are not read."""
+NIST = re.compile(rb"NIST_1A\n *(\d{1,9})\n")
+"""How a file of NIST's SPHERE begins, such as those of TIMIT: with the size of its header."""
+NIST_SIZES = (rb"sample_count", rb"sample_n_bytes", rb"channel_count")
+"""The fields of its header whose product is the size of its samples; each but the first is 1 where it is left out."""
 UNKNOWN_LENGTH = 0x7FFF0000
 """Lengths from here on are written by programs that did not know the length, such as those that write to a pipe."""
 LONGEST_PAGE = 65_307
@@ -51,16 +61,22 @@ CHUNKED = {
 """Files of WAV, AIFF, CAF and W64 by their first four bytes."""
 
 
+def without_tags(content: bytes) -> bytes:
+    """A recording's file without the tags of ID3 before it, which belong to MP3, but stand before others as well."""
+    rest = content[_after_tags(content, 0) :]
+    return rest if rest[:4] in (*CHUNKED, b".snd", b"fLaC", b"OggS", b"NIST") else content
+
+
 def missing_end(content: bytes, named: int, read: int) -> str:
     """What tells that a recording breaks off or has lost its middle, or nothing.
 
-    A WAV, AIFF, AU, CAF or W64 file is compared with the length in its header, the last page of an Ogg file is to be
-    whole, without damage, and to end the stream, and an MP3 file is compared with its header; without one its bit rate
-    must be constant, as its length is written nowhere. Files of FLAC that break off cannot be read at all. Of every
-    file but MP3, whose encoders may count a frame more, as many samples are to be read as it names.
+    A WAV, AIFF, AU, CAF, W64 or NIST file is compared with the length in its header, the last page of an Ogg file is to
+    be whole, without damage, and to end the stream, and an MP3 file is compared with its header; without one its bit
+    rate must be constant, as its length is written nowhere. Files of FLAC that break off cannot be read at all. Of
+    every file but MP3, whose encoders may count a frame more, as many samples are to be read as it names.
 
     Args:
-        content: the file of the recording.
+        content: the file of the recording, without tags before it.
         named: samples that libsndfile says it has.
         read: samples that were read from it.
     """
@@ -77,11 +93,11 @@ def missing_end(content: bytes, named: int, read: int) -> str:
 def unread_rest(content: bytes, named: int) -> str:
     """What tells that a file holds more sound than its header names, which is all that is read, or nothing.
 
-    After the samples of a WAV, AIFF, AU, CAF or W64 file other chunks may come, a file of Ogg or FLAC has one stream,
-    and an MP3 file with a header has no more frames than it names and encoders add.
+    After the samples of a WAV, AIFF, AU, CAF, W64 or NIST file other chunks may come, a file of Ogg or FLAC has one
+    stream, and an MP3 file with a header has no more frames than it names and encoders add.
 
     Args:
-        content: the file of the recording.
+        content: the file of the recording, without tags before it.
         named: samples that libsndfile says it has.
     """
     if _is_mp3(content):
@@ -96,18 +112,38 @@ def unread_rest(content: bytes, named: int) -> str:
     return f"it holds {streams} recordings one after another, and the first is read" if streams > 1 else ""
 
 
+def wrong_samples(content: bytes, samples: np.ndarray) -> str:
+    """What tells that samples are not those that were encoded, or nothing: most files of FLAC have a checksum of them.
+
+    Where a frame is lost, libsndfile gives others in its place and says nothing.
+
+    Args:
+        content: the file of the recording, without tags before it.
+        samples: float32 [samples, channels], on the scale from -1 to 1.
+    """
+    bits, expected = (int.from_bytes(content[20:22], "big") >> 4 & 31) + 1, content[26:42]
+    if not (content.startswith(b"fLaC") and any(expected)) or bits > 24:  # which float32 does not hold
+        return ""
+    whole = np.rint(samples * np.float32(2 ** (bits - 1))).astype("<i4")
+    kept = whole.reshape(-1, 1).view(np.uint8)[:, : -(-bits // 8)].tobytes()
+    found = hashlib.md5(kept, usedforsecurity=False).digest()
+    return "" if found == expected else "its samples have another checksum than its header names"
+
+
 def _count(read: int, named: int) -> str:
     return f"{read:,} of its {named:,} samples are there"
 
 
 def _samples(content: bytes) -> tuple[int, int, int] | None:
-    """Where the samples of a file of chunks or of AU begin, their size, and the size from which on it was not known.
+    """Where the samples of a file of chunks, AU or NIST begin, their size, and the size from which on it was not known.
 
     None where it has no chunk of samples, and of other files.
     """
     if content.startswith(b".snd"):  # AU, whose header has no chunks
         begin, size = struct.unpack(">2I", content[4:12].ljust(8, b"\0"))
         return begin, size, UNKNOWN_LENGTH
+    if start := NIST.match(content):
+        return _samples_of_nist(content[: int(start[1])])
     if not (form := CHUNKED.get(content[:4])):
         return None
     at, width, long_size = form.first, struct.calcsize(form.head), 0
@@ -123,6 +159,12 @@ def _samples(content: bytes) -> tuple[int, int, int] | None:
             break
         at += size + -size % form.align
     return None
+
+
+def _samples_of_nist(header: bytes) -> tuple[int, int, int] | None:
+    """What `_samples` gives, of a file of NIST; None if its header does not name all of it."""
+    found = [re.search(rb"^%b -i (\d{1,18})\b" % field, header, re.MULTILINE) for field in NIST_SIZES]
+    return (len(header), math.prod(int(one[1]) for one in found if one), 2**63) if found[0] else None
 
 
 def _missing_bytes(length: int, begin: int, named: int, unknown: int) -> str:

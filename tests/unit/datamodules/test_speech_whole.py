@@ -71,6 +71,58 @@ def test_a_stream_that_has_lost_a_page_in_its_middle_is_left_out(tmp_path: Path,
         read_audio(path)
 
 
+@pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_16", "PCM_24"])
+def test_flac_that_has_lost_a_frame_in_its_middle_is_left_out(tmp_path: Path, subtype: str) -> None:
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.stack([NOISE, NOISE / 2], axis=1), 8000, subtype=subtype)
+    assert len(read_audio(path).samples) == len(NOISE)
+    content = path.read_bytes()
+    frames = [at for at in range(len(content)) if content[at : at + 2] == b"\xff\xf8"]
+    path.write_bytes(content[: frames[2]] + content[frames[3] :])
+    with pytest.raises(LeftOut):  # most versions of libFLAC go on in silence, with other samples
+        read_audio(path)
+
+
+def test_flac_whose_samples_are_not_those_of_its_checksum_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.flac"
+    soundfile.write(path, NOISE, 8000)
+    content = path.read_bytes()
+    path.write_bytes(content[:26] + bytes(16) + content[42:])  # some encoders leave the checksum out
+    assert len(read_audio(path).samples) == len(NOISE)
+    path.write_bytes(content[:26] + bytes(15) + b"\1" + content[42:])
+    with pytest.raises(LeftOut, match=r"audio is damaged: .*a.flac: its samples have another checksum"):
+        read_audio(path)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "ULAW"])
+def test_a_file_of_nist_is_compared_with_its_header(tmp_path: Path, subtype: str) -> None:
+    path = tmp_path / "a.wav"  # as TIMIT's are named
+    soundfile.write(path, NOISE, 8000, format="NIST", subtype=subtype)
+    assert len(read_audio(path).samples) == len(NOISE)
+    content = path.read_bytes()
+    for wrong, message in ((content[:-9], "audio breaks off"), (content * 2, "audio goes on after what is read")):
+        path.write_bytes(wrong)
+        with pytest.raises(LeftOut, match=message):
+            read_audio(path)
+
+
+def test_a_format_of_which_nothing_tells_whether_a_file_is_whole_is_left_out(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", NOISE, 8000, format="VOC")
+    with pytest.raises(LeftOut, match="nothing tells whether a file of VOC is whole; save it as FLAC or WAV"):
+        read_audio(tmp_path / "a.wav")
+
+
+def test_tags_before_a_recording_hide_nothing_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, NOISE, 8000)
+    content = b"ID3\4\0\0\0\0\1\0" + bytes(128) + path.read_bytes()
+    path.write_bytes(content)
+    assert len(read_audio(path).samples) == len(NOISE)
+    path.write_bytes(content[:-1000])
+    with pytest.raises(LeftOut, match="79,000 of the 80,000 bytes that its header names are there"):
+        read_audio(path)
+
+
 def test_a_length_that_was_not_known_when_it_was_written_is_no_reason(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, NOISE, 8000)
