@@ -179,7 +179,8 @@ def evaluate_speech(loaded: LoadedAcousticModel, source: str, data: Path, config
     right, frames, unknown, items = 0, 0, 0, [("utterance", "split", "frames", "right")]
     for split in (split for split in splits if split in prepared.splits):
         utterances = Utterances(prepared, split, loaded.model.output_delay)
-        for number in range(len(utterances)):
+        names = [name for name, own in zip(prepared.names, prepared.splits, strict=True) if own == split]
+        for number, name in enumerate(names):
             features, labels = utterances[number]
             true = torch.from_numpy(known)[labels]
             with torch.no_grad():
@@ -187,7 +188,7 @@ def evaluate_speech(loaded: LoadedAcousticModel, source: str, data: Path, config
             own = int((predicted == true).sum())
             right, frames = right + own, frames + len(true)
             unknown += int((true == IGNORE_INDEX).sum())
-            items.append((str(number + 1), split, str(len(true)), str(own)))
+            items.append((name, split, str(len(true)), str(own)))
     notes = remarks(
         {
             "left_out": prepared.reasons,
@@ -195,7 +196,8 @@ def evaluate_speech(loaded: LoadedAcousticModel, source: str, data: Path, config
             "notes": [*corpus.notes, *prepared.notes],
         }
     )
-    used = [one for one in corpus.utterances if one.split in splits and one.name not in prepared.left_out]
+    names_used = set(prepared.names)
+    used = [one for one in corpus.utterances if one.split in splits and one.name in names_used]
     notes += note_recordings(used, config, data)
     if unknown:
         notes.append(

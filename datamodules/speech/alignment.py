@@ -74,8 +74,8 @@ def fitted(states: Sequence[str], frames: int, reason: str, most: float = FRAMES
     return [*states, *[states[-1]] * (frames - len(states))][:frames]
 
 
-def read_labels(path: Path, frames: int) -> list[str]:
-    """A label file: the state of each 10 ms frame, separated by white space.
+def read_labels(path: Path, frames: int) -> tuple[list[str], bool]:
+    """A label file: the state of each 10 ms frame, separated by white space, and whether they had to be fitted.
 
     Raises:
         LeftOut: it is missing, or its length does not match the audio: it is off by FRAMES_OFF or SHARE_OFF.
@@ -84,7 +84,8 @@ def read_labels(path: Path, frames: int) -> list[str]:
         states = " ".join(read_text(path)).split()
     except DataError as error:
         raise LeftOut("label file cannot be read", str(error)) from error
-    return fitted(states, frames, "label file does not match its audio", min(FRAMES_OFF, SHARE_OFF * frames))
+    most = min(FRAMES_OFF, SHARE_OFF * frames)
+    return fitted(states, frames, "label file does not match its audio", most), len(states) != frames
 
 
 class Aligner(ABC):

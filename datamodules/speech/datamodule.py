@@ -16,7 +16,8 @@ from datamodules.errors import DataError
 from datamodules.order import EpochSampler, added, mix, permutation
 from datamodules.sources import SPLITS
 from datamodules.speech.alignment import require_aligner
-from datamodules.speech.preparation import Prepared, labels_of, majority, prepare, require_splits
+from datamodules.speech.notes import note_unknown_states
+from datamodules.speech.preparation import Prepared, labels_of, majority, prepare, require_splits, require_states
 from datamodules.speech.recorded import open_corpus
 
 POOL = 16
@@ -156,6 +157,7 @@ class SpeechData(TaskData):
             require_aligner(self.aligner)
             ready = prepare(self.corpus, self.aligner, self.sample_rate, self.data, self.source)
             require_splits(ready, self.source, self.corpus)
+            require_states(ready, self.source)
             self.prepared, self.sha256 = ready, ready.sha256
 
     @property
@@ -184,14 +186,13 @@ class SpeechData(TaskData):
         """Utterances and frames used and left out, phrases that splits share, and what the majority class scores."""
         ready = self.ready
         accuracy = majority(ready)
-        read = {
-            split: {"utterances": ready.splits.count(split), "frames": len(labels_of(ready, split))} for split in SPLITS
-        }
+        labels = {split: labels_of(ready, split) for split in SPLITS}
+        read = {split: {"utterances": ready.splits.count(split), "frames": len(labels[split])} for split in SPLITS}
         return {
             "read": read,
-            "notes": [*self.corpus.notes, *ready.notes],
+            "notes": [*self.corpus.notes, *ready.notes, *note_unknown_states(labels, ready.states)],
             "utterances": {split: ready.splits.count(split) for split in SPLITS},
-            "frames": {split: len(labels_of(ready, split)) for split in SPLITS},
+            "frames": {split: len(labels[split]) for split in SPLITS},
             "states": len(ready.states),
             "shared_phrases": ready.shared_phrases,
             "left_out": ready.reasons,

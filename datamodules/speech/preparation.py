@@ -22,6 +22,7 @@ from datamodules.speech.alignment import Aligner, aligner_identity, make_aligner
 from datamodules.speech.corpus import SpeechCorpus, Utterance
 from datamodules.speech.features import FEATURES, Audio, LeftOut, log_mel, read_audio, statistics
 from datamodules.speech.features import VERSION as FEATURES_VERSION
+from datamodules.speech.notes import notes_on, remarks_on
 from datamodules.speech.splits import shared_phrases
 from datamodules.text import read_json
 
@@ -59,7 +60,9 @@ class Prepared:
     sha256: str
     """Checksum of audio, labels, splits and of how features are made."""
     notes: list[str] = field(default_factory=list)
-    """Whatever was not taken as it stands, and recordings that are in several splits."""
+    """Whatever was not taken as it stands, and recordings and speakers that are in several splits."""
+    names: list[str] = field(default_factory=list)
+    """Name of each utterance."""
 
 
 def prepare(corpus: SpeechCorpus, aligner: str, rate: int, data: Path, name: str = "the source") -> Prepared:
@@ -111,6 +114,20 @@ def require_splits(prepared: Prepared, name: str, corpus: SpeechCorpus | None = 
             raise DataError(f"{name}: no {split} utterance can be used, of {every} in all; {first(left_out)}")
 
 
+def require_states(prepared: Prepared, name: str) -> None:
+    """Refuse training frames that all have one state, which every model would name rightly without a look at them.
+
+    Raises:
+        DataError: they have.
+    """
+    labels = labels_of(prepared, "train")
+    if (labels == labels[0]).all():
+        state = prepared.states[labels[0]]
+        raise DataError(
+            f"{name}: every training frame has the state {state}; labels name one of several for each 10 ms"
+        )
+
+
 def load(folder: Path) -> Prepared:
     """Prepared data from its folder.
 
@@ -130,8 +147,8 @@ def compute(utterances: list[Utterance], aligner: str, rate: int, folder: Path, 
     ids: dict[str, int] = {}
     left_out: dict[str, str] = {}
     reasons: Counter[str] = Counter()
-    recordings: dict[str, list[Utterance]] = {}
-    clamped = 0
+    checksums: list[str] = []
+    remarks: Counter[str] = Counter()
     digest = hashlib.sha256(repr((FEATURES_VERSION, rate)).encode())
     with (folder / "raw").open("wb") as raw:
         for utterance, result in zip(utterances, _each(utterances, aligner, rate), strict=True):
@@ -141,9 +158,9 @@ def compute(utterances: list[Utterance], aligner: str, rate: int, folder: Path, 
                 if len(left_out) <= SHOWN:
                     logger.warning("%s: left out: %s", utterance.name, result)
                 continue
-            features, states, checksum, is_clamped = result
-            clamped += is_clamped
-            recordings.setdefault(checksum, []).append(utterance)
+            features, states, checksum, own_remarks = result
+            remarks.update(own_remarks)
+            checksums.append(checksum)
             raw.write(features.numpy().tobytes())
             labels.append(np.array([ids.setdefault(state, len(ids)) for state in states], np.int32))
             used.append(utterance)
@@ -169,21 +186,10 @@ def compute(utterances: list[Utterance], aligner: str, rate: int, folder: Path, 
         "reasons": dict(reasons),
         "shared_phrases": shared_phrases((utterance.transcript, utterance.split) for utterance in used),
         "sha256": digest.hexdigest(),
-        "notes": _notes(recordings, clamped),
+        "notes": notes_on(used, checksums, remarks),
+        "names": [utterance.name for utterance in used],
     }
     (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
-
-
-def _notes(recordings: dict[str, list[Utterance]], clamped: int) -> list[str]:
-    """Notes on recordings that were too loud, or that are in several splits; recordings by their checksums."""
-    notes = []
-    if clamped:
-        notes.append(counted(clamped, "recording", "has", "have") + " samples beyond full scale, which were clamped")
-    shared = [used for used in recordings.values() if len({utterance.split for utterance in used}) > 1]
-    if shared:
-        names = " and ".join(utterance.name for utterance in shared[0])
-        notes.append(f"{counted(len(shared), 'recording', 'is', 'are')} in several splits, such as {names}")
-    return notes
 
 
 def _write_normalized(raw: np.ndarray, utterances: list[Utterance], lengths: list[int], path: Path) -> None:
@@ -213,8 +219,8 @@ def first(left_out: dict[str, str]) -> str:
     return next((f"{name}: {reason}" for name, reason in left_out.items()), "the manifest has none")
 
 
-Result = tuple[Tensor, list[str], str, bool]
-"""Features [frames, values], the state of each frame, a checksum of the audio, and whether samples were clamped."""
+Result = tuple[Tensor, list[str], str, tuple[str, ...]]
+"""Features [frames, values], the state of each frame, a checksum of the audio, and kinds of remarks on it."""
 
 
 def _each(utterances: list[Utterance], aligner: str, rate: int) -> Iterator[Result | LeftOut]:
@@ -248,14 +254,15 @@ class Worker:
         audio = utterance.audio if isinstance(utterance.audio, Audio) else read_audio(utterance.audio)
         checksum = hashlib.sha256(repr(audio.rate).encode() + audio.samples.tobytes()).hexdigest()
         features = log_mel(audio, self.rate, utterance.snr, noise_seed=int(checksum[:8], 16))
+        fitted = False
         if utterance.phones is not None:
             states = states_of(utterance.phones, len(features))
         elif utterance.labels is not None:
-            states = read_labels(utterance.labels, len(features))
+            states, fitted = read_labels(utterance.labels, len(features))
         else:
             assert self.aligner is not None
             states = self.aligner.align(audio, utterance.transcript, len(features))
-        return features, states, checksum, audio.clamped
+        return features, states, checksum, remarks_on(audio, self.rate, fitted)
 
 
 _worker: Worker

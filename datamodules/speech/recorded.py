@@ -79,7 +79,7 @@ class FolderCorpus(SpeechCorpus):
         """See SpeechCorpus.read_utterances."""
         path = self.folder / "transcripts.tsv"
         files, labels = NamedFiles(self.folder), NamedFiles(self.folder / "labels")
-        has_labels = labels.folder.is_dir()
+        has_labels = _is_there(labels.folder)
         found: list[Utterance] = []
         unsplit: list[int] = []
         places: dict[Path, tuple[int, str]] = {}
@@ -112,6 +112,17 @@ class FolderCorpus(SpeechCorpus):
             self.states_from = "labels/"
         self.has_splits = not unsplit
         return _split(found, self.has_splits, path)
+
+
+def _is_there(labels: Path) -> bool:
+    """Whether a folder has label files; without them its transcripts are aligned.
+
+    Raises:
+        DataError: there is something of that name that is no folder, such as a link that leads nowhere.
+    """
+    if not labels.is_dir() and (labels.is_symlink() or labels.exists()):
+        raise DataError(f"{labels} is not a folder; it holds the label file of each recording, or is not there at all")
+    return labels.is_dir()
 
 
 def _require_columns(utterances: Sequence[Utterance], unsplit: Sequence[int], path: Path) -> None:

@@ -39,6 +39,7 @@ def test_sentence_pairs_pictures_and_recordings_are_scored_by_item(trained, rnnr
     assert code == 0, err
     items = list(csv.DictReader((tmp_path / "items.tsv").open(), delimiter="\t"))
     assert {item["split"] for item in items} == {"test"}
+    assert [item["utterance"] for item in items] == ["9.wav", "10.wav"]
     assert "training set" not in err
     right, frames = (sum(int(item[name]) for item in items) for name in ("right", "frames"))
     accuracy = trained.records["speech"].metrics["test_frame_accuracy"]

@@ -93,7 +93,7 @@ def write_corpus(folder: Path, labels: bool, train: int = 6, validation: int = 3
     for index, split in enumerate(splits):
         text = "".join(generator.choices(list(TONES), k=generator.randint(3, 7)))
         soundfile.write(folder / f"{index}.wav", spoken(text, seed=index), RATE)
-        lines.append(f"{index}.wav\t{text}\tme\t{split}\n")
+        lines.append(f"{index}.wav\t{text}\t\t{split}\n")
         if labels:
             frames = len(log_mel(Audio(spoken(text), RATE), RATE))
             (folder / "labels").mkdir(exist_ok=True)

@@ -1,0 +1,90 @@
+"""Notes on speech: what of it was not taken as it stands, and what its splits do or do not share."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+
+from datamodules.errors import counted
+from datamodules.sources import SPLITS, Split
+from datamodules.speech.alignment import FRAMES_OFF
+from datamodules.speech.corpus import Utterance
+from datamodules.speech.features import Audio
+
+CLAMPED, SILENT, LOW_RATE, FITTED = "clamped", "silent", "low rate", "fitted"
+"""Kinds of what is remarked on an utterance."""
+REMARKS = {
+    CLAMPED: ("recording", "has", "have", "samples beyond full scale, which were clamped"),
+    SILENT: ("recording", "is", "are", "digital silence"),
+    LOW_RATE: (
+        "recording",
+        "has",
+        "have",
+        "a lower sample rate than the analysis, so that the highest bands are empty",
+    ),
+    FITTED: (
+        "label file",
+        "has",
+        "have",
+        f"up to {FRAMES_OFF} labels too many or too few; the last one is repeated, or what is too many left out",
+    ),
+}
+"""What is said of each kind: a noun, its verb for one and for several, and the rest of the sentence."""
+
+
+def remarks_on(audio: Audio, rate: int, fitted: bool) -> tuple[str, ...]:
+    """The kinds of remarks on a recording that is analyzed at a rate, and on whether its labels had to be fitted."""
+    found = {
+        CLAMPED: audio.clamped,
+        SILENT: not np.ptp(audio.samples),
+        LOW_RATE: audio.rate < rate,
+        FITTED: fitted,
+    }
+    return tuple(kind for kind, holds in found.items() if holds)
+
+
+def notes_on(used: Sequence[Utterance], checksums: Sequence[str], remarks: Mapping[str, int]) -> list[str]:
+    """A note for each kind of remark, and on recordings and speakers that are in several splits.
+
+    Args:
+        used: the utterances that are used.
+        checksums: the checksum of the recording of each.
+        remarks: the number of utterances by the kind of remark.
+    """
+    notes = []
+    for kind, (noun, verb, plural, rest) in REMARKS.items():
+        if remarks.get(kind):
+            notes.append(f"{counted(remarks[kind], noun, verb, plural)} {rest}")
+    recordings = _in_several_splits(zip(checksums, used, strict=True))
+    notes += _note_shared("recording", recordings, lambda group: " and ".join(each.name for each in group))
+    speakers = _in_several_splits((each.speaker, each) for each in used if each.speaker)
+    return [*notes, *_note_shared("speaker", speakers, lambda group: group[0].speaker)]
+
+
+def _in_several_splits(items: Iterable[tuple[str, Utterance]]) -> list[list[Utterance]]:
+    """The utterances of each key that is in several splits."""
+    groups: dict[str, list[Utterance]] = {}
+    for key, utterance in items:
+        groups.setdefault(key, []).append(utterance)
+    return [group for group in groups.values() if len({each.split for each in group}) > 1]
+
+
+def _note_shared(noun: str, groups: Sequence[list[Utterance]], name: Callable[[list[Utterance]], str]) -> list[str]:
+    """A note on what is in several splits; none for nothing."""
+    shared = counted(len(groups), noun, "is", "are")
+    return [f"{shared} in several splits, such as {name(groups[0])}"] if groups else []
+
+
+def note_unknown_states(labels: Mapping[Split, np.ndarray], states: Sequence[str]) -> list[str]:
+    """Notes on held-out frames whose state no training frame has, so that no model can name them rightly.
+
+    Args:
+        labels: indices into states, of each split.
+        states: names of the states.
+    """
+    notes = []
+    for split in SPLITS[1:]:
+        unknown = labels[split][~np.isin(labels[split], labels["train"])]
+        if len(unknown):
+            frames = f"{len(unknown):,} of {counted(len(labels[split]), 'frame', 'has', 'have')}"
+            notes.append(f"{split}: {frames} a state that no training frame has, such as {states[unknown[0]]}")
+    return notes
