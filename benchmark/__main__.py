@@ -2,11 +2,12 @@
 
 import sys
 
-from benchmark.training.endings import Interrupted, signals_raised
+from benchmark.training.endings import Interrupted, open_streams, signals_raised
 
 
 def main() -> int:
     """Import the command line and call it; a signal in between is one line too."""
+    open_streams()
     try:
         with signals_raised():
             from benchmark import cli

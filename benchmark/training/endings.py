@@ -5,6 +5,7 @@ import getpass
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -134,6 +135,21 @@ def interrupted(lock: "RunLock", number: int = signal.SIGINT) -> Interrupted:
     epoch = int(fraction * epochs + 1e-9) + 1
     where = f"in epoch {epoch} of {epochs}" if epoch <= epochs else "in the final evaluation"
     return Interrupted(f"interrupted {where}; its state is kept; rerun the same command to resume", number)
+
+
+def open_streams() -> None:
+    """Give a process that was started without a standard stream, as by `>&-`, one that leads nowhere.
+
+    Or the next file that is opened would take its number, and whatever is printed would be written into it. Standard
+    input stays closed for who asks, since nothing to read is another thing than an empty text.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it takes the lowest number that is free
+            if number:
+                setattr(sys, name, os.fdopen(number, "w", encoding="utf-8"))
 
 
 def complete_environment() -> None:

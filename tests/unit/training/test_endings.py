@@ -4,6 +4,8 @@ import os
 import pickle
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,3 +69,18 @@ def test_a_user_without_a_name_or_a_home_gets_both(monkeypatch) -> None:
     assert Path(os.environ["HOME"]).is_dir()
     shutil.rmtree(os.environ["HOME"])
     assert os.environ["LOGNAME"] == str(os.getuid())
+
+
+def test_a_closed_stream_leads_nowhere_and_no_file_takes_its_place(tmp_path: Path) -> None:
+    """Else what is printed would be written into the first files that are opened."""
+    code = (
+        "import sys; from benchmark.training.endings import open_streams; open_streams()\n"
+        "with open(sys.argv[1], 'w') as file:\n"
+        "    print('out', flush=True); print('err', file=sys.stderr, flush=True); file.write('own')\n"
+        "    sys.exit(file.fileno() if sys.stdin is None else 0)"
+    )
+    path = tmp_path / "file"
+    words = ["sh", "-c", 'exec "$0" -c "$1" "$2" <&- >&- 2>&-', sys.executable, code, str(path)]
+    done = subprocess.run(words, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (3, b"", b"")
+    assert path.read_text() == "own"
