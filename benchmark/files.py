@@ -38,6 +38,28 @@ def replacing(path: Path, *, lasting: bool = True) -> Iterator[Path]:
         scratch.unlink(missing_ok=True)
 
 
+@contextmanager
+def asked_for(path: Path) -> Iterator[Path]:
+    """Write a file that a user names to the path given: as a whole or not at all, in a folder that is made if need be.
+
+    What is written to a link goes to the file that it leads to. A pipe or a device, such as /dev/stdout, stays what it
+    is, and takes what is written as it comes.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    if path.is_fifo() or path.is_char_device():
+        try:
+            yield path
+        except OSError as error:
+            raise unwritable(path, error) from error
+        return
+    path = path.resolve() if path.is_symlink() else path
+    writable(path.parent)
+    with replacing(path) as scratch:
+        yield scratch
+
+
 def _sync(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -65,13 +87,12 @@ def writable(folder: Path) -> Path:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole file or none, in a folder that is made if it is not there.
+    """Write a text to a file that a user names; see `asked_for`.
 
     Raises:
         UserError: it cannot be written.
     """
-    writable(path.parent)
-    with replacing(path) as scratch:
+    with asked_for(path) as scratch:
         scratch.write_text(text, encoding="utf-8")
 
 

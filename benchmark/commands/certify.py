@@ -4,6 +4,7 @@ from pathlib import Path
 
 from benchmark.analysis.results import gather, read_store
 from benchmark.commands.outputs import refuse_lost
+from benchmark.files import write_text
 from benchmark.tasks import registry
 from benchmark.tasks.base import Profile
 from benchmark.training.options import STORE
@@ -32,7 +33,6 @@ def certify(
 
     from benchmark.audit.certificate import certify as make
     from benchmark.audit.certificate import summary
-    from benchmark.reports.comparison import write
     from benchmark.store.records import COMMITTED, Store
 
     refuse_lost("--output", output)
@@ -43,7 +43,7 @@ def certify(
     data = {results.row.config.data_key: run.data_sha256 for results in own for run in results.records}
     committed = read_store(rows, against or COMMITTED, here=lambda row: data.get(row.config.data_key))
     certificate = make(own, committed)
-    write(output, json.dumps(certificate, indent=1, ensure_ascii=False) + "\n")
+    write_text(output, json.dumps(certificate, indent=1, ensure_ascii=False) + "\n")
     print(summary(certificate["rnnreg"]))
     print(f"written: {output}")
     return 0

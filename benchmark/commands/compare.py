@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from benchmark.commands.outputs import refuse_lost
+from benchmark.files import write_text
 from benchmark.tasks import registry
 from benchmark.training.options import DATA, STORE
 from datamodules.errors import UserError
@@ -52,7 +53,7 @@ def compare(
     found = [compare_sides(one, other, rows, history, references, data) for one, other in pairs]
     print("\n\n".join(shown.as_text(one) for one in found))
     if markdown:
-        shown.write(markdown, "\n".join(shown.as_markdown(one) for one in found))
+        write_text(markdown, "\n".join(shown.as_markdown(one) for one in found))
     if page:
-        shown.write(page, shown.as_page(found, page))
+        write_text(page, shown.as_page(found, page))
     return 0

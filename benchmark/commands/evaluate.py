@@ -11,6 +11,7 @@ from jsonargparse.typing import NonNegativeInt
 
 from benchmark.commands.arguments import RowName
 from benchmark.commands.outputs import refuse_lost
+from benchmark.files import asked_for
 from benchmark.formatting import print_columns, print_left_out
 from benchmark.sharing.options import Inputs, Settings
 from benchmark.tasks import registry
@@ -216,9 +217,6 @@ def _show_means(found: Sequence[Mapping[str, float]]) -> None:
 
 
 def _write_items(evaluation: "Outcome", path: Path) -> None:
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file, delimiter="\t", lineterminator="\n").writerows(evaluation.items)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    with asked_for(path) as scratch, scratch.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter="\t", lineterminator="\n").writerows(evaluation.items)
     print(f"written: {path}, {len(evaluation.items) - 1} lines")

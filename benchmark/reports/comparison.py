@@ -163,16 +163,3 @@ def _curve(axis: Axes, side: Side, name: str, label: str, color: str) -> None:
     values = [side.at_epoch(name, epoch) for epoch in epochs]
     axis.plot(epochs, [sum(of_epoch) / len(of_epoch) for of_epoch in values], ".-", color=color, label=label)
     axis.fill_between(epochs, list(map(min, values)), list(map(max, values)), color=color, alpha=0.15, linewidth=0)
-
-
-def write(path: Path, content: str) -> None:
-    """Write a file that was asked for.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error

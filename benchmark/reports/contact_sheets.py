@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from benchmark.files import asked_for
 from datamodules.errors import UserError
 
 SIDE = 140
@@ -89,8 +90,8 @@ def save(sheet: Image.Image, path: Path) -> None:
     Raises:
         UserError: the name has no known format, or the file cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(path, optimize=True)
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot write {path}: {error}; the format is that of the name, as in captions.png") from error
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    if kind not in Image.SAVE:
+        raise UserError(f"cannot write {path}: no such format; the format is that of the name, as in captions.png")
+    with asked_for(path) as scratch:
+        sheet.save(scratch, kind, optimize=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from benchmark.files import write_text
 from datamodules.errors import UserError
 
 
@@ -54,10 +55,9 @@ def publish(heading: str, text: str, xml: str = "", path: Path | None = None) ->
         UserError: a file cannot be written.
     """
     print(text)
+    if path:
+        write_text(path, xml)
     try:
-        if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(xml, encoding="utf-8")
         if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
             with Path(summary).open("a", encoding="utf-8") as file:
                 file.write(f"## {heading}\n\n{text}")

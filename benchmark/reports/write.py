@@ -121,5 +121,5 @@ def write(files: Mapping[Path, str]) -> list[Path]:
     """
     changed = stale(files)
     for path in changed:
-        write_text(path.resolve() if path.is_symlink() else path, files[path])
+        write_text(path, files[path])
     return changed
