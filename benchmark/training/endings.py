@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -155,11 +155,13 @@ def open_streams() -> None:
 def complete_environment() -> None:
     """Give libraries the home folder and the user's name that they ask for, where a container has neither.
 
-    The folder is a scratch folder, which is removed at the end.
+    The folder is a scratch folder, which is removed at the end. Where nothing can be written there is none, and
+    whatever needs one will say so.
     """
     if not Path(os.path.expanduser("~")).is_dir():  # noqa: PTH111  Path raises an error instead
-        os.environ["HOME"] = tempfile.mkdtemp(prefix=PREFIX)
-        atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
+        with suppress(OSError):
+            os.environ["HOME"] = tempfile.mkdtemp(prefix=PREFIX)
+            atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
     try:
         getpass.getuser()
     except (KeyError, OSError):

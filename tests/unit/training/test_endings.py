@@ -71,6 +71,16 @@ def test_a_user_without_a_name_or_a_home_gets_both(monkeypatch) -> None:
     assert os.environ["LOGNAME"] == str(os.getuid())
 
 
+def test_a_machine_on_which_nothing_can_be_written_has_no_home_and_no_traceback(monkeypatch) -> None:
+    def unwritable(*_, **__):
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setenv("HOME", "/nowhere")
+    monkeypatch.setattr("tempfile.mkdtemp", unwritable)
+    complete_environment()
+    assert os.environ["HOME"] == "/nowhere"
+
+
 def test_a_closed_stream_leads_nowhere_and_no_file_takes_its_place(tmp_path: Path) -> None:
     """Else what is printed would be written into the first files that are opened."""
     code = (
