@@ -17,7 +17,7 @@ from benchmark.commands import COMMANDS
 from benchmark.commands.arguments import Group, add_arguments, collect, docstring, options_given, refuse_empty
 from benchmark.commands.config_files import files_first, require_decimal
 from benchmark.files import ADVICE
-from benchmark.training.endings import KEPT, Interrupted, complete_environment, signals_raised
+from benchmark.training.endings import Interrupted, complete_environment, signals_raised
 from datamodules.errors import UserError, shortened
 
 MISUSED = 2
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         return _fail(str(error), error.exit_code)
     except (Interrupted, KeyboardInterrupt) as stop:
-        return _fail(str(stop) or KEPT, Interrupted.exit_code_of(stop))
+        return _fail(str(stop) or "interrupted", Interrupted.exit_code_of(stop))
     except Exception as error:  # whatever nobody has foreseen is one line too
         if isinstance(error, BrokenPipeError) and _reader_left():
             _give_up_output()

@@ -106,5 +106,5 @@ def collect(store: Path = STORE, into: Path = Path("results/records")) -> int:
         print(f"{count(len(outcome.evaluations), 'evaluation')} copied")
     print(f"{count(len(outcome.copied), 'record')} copied to {into}; `make table` shows them")
     if untrusted := len(corrupt) + len(outcome.corrupt):
-        raise UserError(f"{untrusted} files of {store} cannot be trusted, so that they were left out; see above")
+        raise UserError(f"{count(untrusted, 'file')} of {store} cannot be trusted, left out; see above")
     return 0

@@ -24,7 +24,7 @@ from benchmark.store.records import COMMITTED, Record, Store, in_other_precision
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
 from benchmark.tracking.logger import finish
-from benchmark.training.endings import Interrupted
+from benchmark.training.endings import Interrupted, runs_kept
 from benchmark.training.options import Options
 from benchmark.training.train import say_what_was_read, train
 from datamodules.base import TaskData
@@ -46,6 +46,7 @@ class Outcome:
     """Whether it failed for a reason that is no known mistake of the user, so that trying again may help."""
 
 
+@runs_kept()
 def run_grid(
     grid: Sequence[Run], launcher: Launcher, retries: int = 0, rows_file: Path | None = None
 ) -> dict[str, int]:
@@ -66,7 +67,7 @@ def run_grid(
     Raises:
         UserError: nothing can run at all, such as with an unusable output folder.
         DataError: there is no data for any run.
-        KeyboardInterrupt, Interrupted: a signal stopped the grid; finished runs and the state of the others are kept.
+        Interrupted: a signal stopped the grid; finished runs and the state of the others are kept.
     """
     options = launcher.options
     abort = True

@@ -116,7 +116,7 @@ def on_devices(devices: int, function: Callable[..., Result], *arguments: object
         except ChildFailedError as error:
             raise cause(error, kept_errors(errors), devices) from error
         except SignalException as error:
-            raise Interrupted(number=error.sigval) from error
+            raise Interrupted("interrupted; rerun the same command to resume", error.sigval) from error
         finally:
             if threading.current_thread() is threading.main_thread():
                 for number, handler in handlers.items():

@@ -23,15 +23,16 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that ask a process to end: Ctrl-C, `kill` and job schedulers, and the end of a terminal."""
 
 KEPT = "interrupted; finished runs and the state of the others are kept; rerun the same command to resume"
+"""What is said of a grid that a signal ends; of a command that trains nothing it would not be true."""
 
 
 class Interrupted(BaseException):
-    """A signal has asked the process to end; the message says what is kept.
+    """A signal has asked the process to end; where runs are trained the message says what is kept.
 
     Like KeyboardInterrupt it is no Exception, so that code which handles errors lets it pass.
     """
 
-    def __init__(self, message: str = KEPT, number: int = signal.SIGINT) -> None:
+    def __init__(self, message: str = "interrupted", number: int = signal.SIGINT) -> None:
         super().__init__(message)
         self.number = number
 
@@ -112,6 +113,15 @@ def noted(*, insist: bool = True) -> Iterator[Request]:
         yield request
     finally:
         request.release()
+
+
+@contextmanager
+def runs_kept() -> Iterator[None]:
+    """Say what is kept when a signal, or KeyboardInterrupt, ends a grid."""
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt) as stop:
+        raise Interrupted(KEPT, Interrupted.exit_code_of(stop) - 128) from stop
 
 
 @contextmanager

@@ -140,7 +140,7 @@ def test_slurm_without_its_commands_or_with_unknown_parameters_is_said_in_one_li
     ("error", "failure"),
     [
         (SystemExit(0), "SystemExit: 0"),
-        (Interrupted(number=signal.SIGTERM), "Interrupted: interrupted; finished runs"),
+        (Interrupted(number=signal.SIGTERM), "Interrupted: interrupted"),
         (WorkerDied("its process was killed"), "its process was killed"),
         (ValueError(), "ValueError"),
     ],

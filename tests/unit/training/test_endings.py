@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.training.endings import Interrupted, complete_environment, noted, signals_raised
+from benchmark.training.endings import Interrupted, complete_environment, noted, runs_kept, signals_raised
 
 
 @pytest.fixture(autouse=True)
@@ -94,3 +94,11 @@ def test_a_closed_stream_leads_nowhere_and_no_file_takes_its_place(tmp_path: Pat
     done = subprocess.run(words, capture_output=True)
     assert (done.returncode, done.stdout, done.stderr) == (3, b"", b"")
     assert path.read_text() == "own"
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), Interrupted(number=signal.SIGTERM)])
+def test_a_grid_that_a_signal_ends_says_what_is_kept_and_keeps_the_exit_code(stop: BaseException) -> None:
+    with pytest.raises(Interrupted, match="finished runs and the state of the others are kept") as stopped, runs_kept():
+        raise stop
+    assert stopped.value.exit_code == Interrupted.exit_code_of(stop)
+    assert str(Interrupted(number=signal.SIGTERM)) == "interrupted"  # of a command that trains nothing
