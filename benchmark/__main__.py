@@ -15,7 +15,7 @@ def main() -> int:
             return cli.main()
     except (Interrupted, KeyboardInterrupt) as stop:
         print("rnnreg: error: interrupted", file=sys.stderr)
-        return Interrupted.exit_code_of(stop)
+        return Interrupted.of(stop).exit_code
 
 
 if __name__ == "__main__":

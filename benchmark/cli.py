@@ -66,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         return _fail(str(error), error.exit_code)
     except (Interrupted, KeyboardInterrupt) as stop:
-        return _fail(str(stop) or "interrupted", Interrupted.exit_code_of(stop))
+        ending = Interrupted.of(stop)
+        return _fail(str(ending), ending.exit_code)
     except Exception as error:  # whatever nobody has foreseen is one line too
         if isinstance(error, BrokenPipeError) and _reader_left():
             _give_up_output()

@@ -132,6 +132,17 @@ def note_shared(split: str, shared: int, total: int, items: str, other: str) -> 
     return [f"{split}: {shared:,} of {total:,} {items} are in the {other} text too"] if shared else []
 
 
+def note_several_splits(noun: str, names: Sequence[str]) -> list[str]:
+    """A note on things, such as recordings, that are in several splits; none for nothing.
+
+    Args:
+        noun: what they are.
+        names: the name of each, or the names if it has several.
+    """
+    shared = counted(len(names), noun, "is", "are")
+    return [f"{shared} in several splits, such as {names[0]}"] if names else []
+
+
 def invisible(text: str) -> Counter[str]:
     """Invisible characters, such as zero-width spaces, by the number of words between white space that have them."""
     if not _INVISIBLE.search(text):

@@ -128,6 +128,7 @@ def measure(
     """
     peaks: dict[str, float] = {}
     measurements: list[Measurement] = []
+    name, commit = name_of_device(torch.device(device)), describe_commit()
     with open_lanes(device) as lanes:
         lanes.start(dict.fromkeys(case.contender for group in groups for case in group))
         for group in groups:
@@ -136,9 +137,9 @@ def measure(
             for one in found:
                 say(_line(one))
             yield Speeds(
-                device=name_of_device(torch.device(device)),
+                device=name,
                 versions=lanes.call(OURS, 1, environment)[0],
-                commit=describe_commit(),
+                commit=commit,
                 finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                 command=shlex.join(command),
                 peaks=dict(peaks),

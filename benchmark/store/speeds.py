@@ -7,9 +7,9 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
-from benchmark.files import replacing
+from benchmark.files import write_text
 from benchmark.formatting import count
-from datamodules.errors import UserError, damaged
+from datamodules.errors import damaged
 
 OURS, OURS_RECURRENT = "rnnreg", "rnnreg, recurrent dropout"
 PLAIN, CELLS, LIGHTNING = "plain loop", "LSTMCell loop", "Lightning"
@@ -105,12 +105,7 @@ def write(speeds: Speeds, path: Path) -> None:
     Raises:
         UserError: it cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as scratch:
-            scratch.write_text(json.dumps(asdict(speeds), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    write_text(path, json.dumps(asdict(speeds), indent=1, allow_nan=False) + "\n")
 
 
 def read(path: Path) -> Speeds:

@@ -41,10 +41,10 @@ class Interrupted(BaseException):
         """Exit code of a command that it ends, as shells give it: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
         return 128 + self.number
 
-    @staticmethod
-    def exit_code_of(stop: BaseException) -> int:
-        """Exit code of a command that this or a KeyboardInterrupt ends."""
-        return (stop if isinstance(stop, Interrupted) else Interrupted()).exit_code
+    @classmethod
+    def of(cls, stop: BaseException) -> "Interrupted":
+        """This, or what a KeyboardInterrupt is the same as: an interruption by Ctrl-C."""
+        return stop if isinstance(stop, cls) else cls()
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
@@ -121,7 +121,7 @@ def runs_kept() -> Iterator[None]:
     try:
         yield
     except (Interrupted, KeyboardInterrupt) as stop:
-        raise Interrupted(KEPT, Interrupted.exit_code_of(stop) - 128) from stop
+        raise Interrupted(KEPT, Interrupted.of(stop).number) from stop
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from datamodules.captioning.images import Picture
-from datamodules.errors import counted
 from datamodules.text import without_entities
+from datamodules.vocabulary import note_several_splits
 from datamodules.words import words_of
 
 HELD_OUT = 0.1
@@ -92,5 +92,4 @@ def of_one_content(splits: Mapping[str, Sequence[Example]]) -> list[list[tuple[s
 def note_in_several_splits(alike: Sequence[Sequence[tuple[str, Example]]]) -> list[str]:
     """A note on those pictures under several names, see of_one_content, that are in several splits; none for none."""
     shared = [pairs for pairs in alike if len({split for split, _ in pairs}) > 1]
-    names = " and ".join(example.picture.id for _, example in shared[0][:2]) if shared else ""
-    return [f"{counted(len(shared), 'picture', 'is', 'are')} in several splits, such as {names}"] if shared else []
+    return note_several_splits("picture", [" and ".join(one.picture.id for _, one in two[:2]) for two in shared])

@@ -1,6 +1,6 @@
 """Notes on speech: what of it was not taken as it stands, and what its splits do or do not share."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from datamodules.sources import SPLITS, Split
 from datamodules.speech.alignment import FRAMES_OFF
 from datamodules.speech.corpus import Utterance
 from datamodules.speech.features import Audio
+from datamodules.vocabulary import note_several_splits
 
 CLAMPED, SILENT, LOW_RATE, FITTED = "clamped", "silent", "low rate", "fitted"
 """Kinds of what is remarked on an utterance."""
@@ -55,9 +56,9 @@ def notes_on(used: Sequence[Utterance], checksums: Sequence[str], remarks: Mappi
         if remarks.get(kind):
             notes.append(f"{counted(remarks[kind], noun, verb, plural)} {rest}")
     recordings = _in_several_splits(zip(checksums, used, strict=True))
-    notes += _note_shared("recording", recordings, lambda group: " and ".join(each.name for each in group))
+    notes += note_several_splits("recording", [" and ".join(each.name for each in group) for group in recordings])
     speakers = _in_several_splits((each.speaker, each) for each in used if each.speaker)
-    return [*notes, *_note_shared("speaker", speakers, lambda group: group[0].speaker)]
+    return notes + note_several_splits("speaker", [group[0].speaker for group in speakers])
 
 
 def _in_several_splits(items: Iterable[tuple[str, Utterance]]) -> list[list[Utterance]]:
@@ -66,12 +67,6 @@ def _in_several_splits(items: Iterable[tuple[str, Utterance]]) -> list[list[Utte
     for key, utterance in items:
         groups.setdefault(key, []).append(utterance)
     return [group for group in groups.values() if len({each.split for each in group}) > 1]
-
-
-def _note_shared(noun: str, groups: Sequence[list[Utterance]], name: Callable[[list[Utterance]], str]) -> list[str]:
-    """A note on what is in several splits; none for nothing."""
-    shared = counted(len(groups), noun, "is", "are")
-    return [f"{shared} in several splits, such as {name(groups[0])}"] if groups else []
 
 
 def note_unknown_states(labels: Mapping[Split, np.ndarray], states: Sequence[str]) -> list[str]:

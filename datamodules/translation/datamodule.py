@@ -93,7 +93,7 @@ class TranslationData(TaskData):
         self.source_vocabulary = Vocabulary(survey.source_words)
         self.target_vocabulary = Vocabulary(survey.target_words)
         self.notes = notes_on_pairs(survey, survey.same, survey.pairs, "train: ")
-        digest, before = hashlib.sha256(survey.sha256.encode()), list[Words]()
+        digest, before = hashlib.sha256(survey.sha256.encode()), marks_of([])
         for split in ("validation", "test"):
             stripped = WithoutEos(text.splits[split], f"{text.name}, {split}")
             pairs = list(stripped)
@@ -101,9 +101,10 @@ class TranslationData(TaskData):
             words = words_of_pairs(pairs, self.languages, f"{text.name}: {split}")
             same, count = sum(source == target for source, target in words), len(words)
             self.notes += notes_on_pairs(stripped, same, count, f"{split}: ")
-            self.notes += notes_on_shared(split, shared(words, self.training.marks()), count, "training")
-            self.notes += notes_on_shared(split, shared(words, [marks_of(before)]), count, "validation")
-            before = words
+            marks = marks_of(words)
+            self.notes += notes_on_shared(split, shared(marks, self.training.marks()), count, "training")
+            self.notes += notes_on_shared(split, shared(marks, [before]), count, "validation")
+            before = marks
             self.sentences[split] = [
                 (self.source_vocabulary.encode(source), self.target_vocabulary.encode(target))
                 for source, target in words

@@ -34,9 +34,8 @@ def _mark(words: list[str]) -> int:
     return int.from_bytes(hashlib.blake2b(" ".join(words).encode(), digest_size=8).digest(), sys.byteorder)
 
 
-def shared(pairs: Iterable[Words], others: Iterable[Marks]) -> Shared:
-    """How many of some pairs are among others, of which the marks are given in blocks."""
-    wanted = marks_of(pairs)
+def shared(wanted: Marks, others: Iterable[Marks]) -> Shared:
+    """How many of some pairs are among others, by the marks of both; those of the others are given in blocks."""
     found = np.zeros(wanted.shape, bool)
     for block in others:
         for column in range(2):

@@ -16,6 +16,7 @@ from benchmark.store.provenance import describe_versions
 from benchmark.store.speeds import Case, Measurement, Speeds
 from benchmark.tasks.methods import METHODS
 from benchmark.training.first_steps import FirstSteps
+from datamodules.errors import UserError
 from models.products import lacks_bfloat16
 
 
@@ -76,7 +77,7 @@ def test_methods_are_measured_beside_the_papers_dropout(tiny, tmp_path, capfd) -
 def test_what_was_measured_before_a_stop_is_kept(tmp_path, monkeypatch, capfd) -> None:
     def measured(group: list[Case], *arguments: object) -> list[Measurement]:
         if group[0].size == "medium":
-            raise speeds.UserError("plain loop: its process was killed (out of memory?)")
+            raise UserError("plain loop: its process was killed (out of memory?)")
         return [Measurement(case, [1.0], 10, 60.0, 0.0) for case in group]
 
     monkeypatch.setattr(measure, "_measure_group", measured)
@@ -151,7 +152,7 @@ def test_ratios_pair_the_rounds(tmp_path) -> None:
 @pytest.mark.parametrize("content", ["", "{}", json.dumps({"measurements": [{"case": {}}]})])
 def test_a_file_that_is_no_outcome_is_named(content, tmp_path) -> None:
     (tmp_path / "benchmark-cpu.json").write_text(content)
-    with pytest.raises(speeds.UserError, match=r"benchmark-cpu\.json"):
+    with pytest.raises(UserError, match=r"benchmark-cpu\.json"):
         speeds.read(tmp_path / "benchmark-cpu.json")
 
 

@@ -100,5 +100,5 @@ def test_a_closed_stream_leads_nowhere_and_no_file_takes_its_place(tmp_path: Pat
 def test_a_grid_that_a_signal_ends_says_what_is_kept_and_keeps_the_exit_code(stop: BaseException) -> None:
     with pytest.raises(Interrupted, match="finished runs and the state of the others are kept") as stopped, runs_kept():
         raise stop
-    assert stopped.value.exit_code == Interrupted.exit_code_of(stop)
+    assert stopped.value.exit_code == Interrupted.of(stop).exit_code
     assert str(Interrupted(number=signal.SIGTERM)) == "interrupted"  # of a command that trains nothing
