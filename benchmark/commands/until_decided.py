@@ -50,6 +50,9 @@ def run_until_decided(
 
     Returns:
         The runs that failed, as `run_grid` does.
+
+    Raises:
+        UserError: a run that was made does not count, so that it would be asked for again and again.
     """
     from benchmark.analysis import sequential
     from benchmark.grid.grid import Run, data_at_hand, run_grid
@@ -57,6 +60,7 @@ def run_until_decided(
 
     lost: dict[str, int] = {}
     told: set[tuple[str, str]] = set()
+    made: set[str] = set()
     here = data_at_hand(options.data)
     while True:
         comparisons = sequential.compare(_at_hand(rows, options.store, here), max_seeds)
@@ -77,7 +81,13 @@ def run_until_decided(
             Run(registry.find(name, rows), seed, rebuild_command(name, seed, rows_file))
             for name, seed in sorted(cheapest.missing, key=lambda run: run[1])
         ]
+        if again := sorted({run.label for run in grid} & made):
+            raise UserError(
+                f"{again[0]} has been made and does not count: its data are others than {options.data} holds; "
+                "name the folder of its data by --data"
+            )
         failures = run_grid(grid, make_launcher(len(grid)), retries, rows_file)
+        made |= {run.label for run in grid if not any(tells_of(line, run.label) for line in failures)}
         if others_than_diverged(failures, grid) or failures.keys() & lost.keys():
             return lost | failures
         lost |= failures

@@ -1,4 +1,4 @@
-"""Seeds until claims are decided: what a run that fails or diverges ends."""
+"""Seeds until claims are decided: what a run that fails, diverges or does not count ends."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from benchmark.commands.until_decided import run_until_decided
 from benchmark.store.records import Store
 from benchmark.tasks import registry
 from benchmark.training.options import Options
+from datamodules.errors import UserError
 
 ROWS = [registry.find(f"sotu-{name}") for name in ("medium", "medium-dropout", "large-dropout")]
 MEANS = dict(zip((row.name for row in ROWS), (140.0, 110.0, 100.0), strict=True))
@@ -37,7 +38,8 @@ def asked(tmp_path: Path, monkeypatch) -> list[list[str]]:
 
 
 def until_decided(store: Path, reason: str) -> dict[str, int]:
-    return run_until_decided(ROWS, Options(store=store), 20, lambda _: reason, 0, None)
+    options = Options(store=store, data=store / "no data")  # not what a user has downloaded
+    return run_until_decided(ROWS, options, 20, lambda _: reason, 0, None)
 
 
 def test_a_run_that_diverges_ends_its_own_comparison_only(tmp_path: Path, asked, capsys) -> None:
@@ -53,3 +55,10 @@ def test_a_run_that_diverges_ends_its_own_comparison_only(tmp_path: Path, asked,
 
 def test_a_run_that_fails_otherwise_ends_the_procedure(tmp_path: Path, asked) -> None:
     assert until_decided(tmp_path, "its process died") == {"sotu-large-dropout seed 2: its process died": 1}
+
+
+def test_a_run_that_does_not_count_ends_the_procedure(tmp_path: Path, asked, monkeypatch) -> None:
+    monkeypatch.setattr("benchmark.grid.grid.data_at_hand", lambda folder: lambda row: "of other data")
+    with pytest.raises(UserError, match=r"sotu-.* seed 1 has been made and does not count: its data are others than"):
+        until_decided(tmp_path, "")
+    assert len(asked) == 1
