@@ -192,17 +192,25 @@ def effect_table(group: Sequence[RowResults]) -> Table:
     for pair, effect in sorted(effects, key=lambda found: sizes(group).index(found[0].size)):
         name = (pair.regularized and pair.regularized.row.label) or pair.size
         digits = effect.metric.digits
-        cells = (effect.before.show(digits), effect.after.show(digits), effect.show(), _share(effect))
+        cells = (effect.before.show(digits), effect.after.show(digits), effect.show(), _outcome(effect))
         wide = effect.show_interval(effect.interval_with_items) or ABSENT
         body.append((name, effect.metric.label, *cells, wide, effect.runs))
     return Table(header, tuple(body))
 
 
-def _share(effect: Effect) -> str:
-    """An effect as a percentage of the metric without dropout; empty if that is 0."""
-    won = (effect.change < 0) == (effect.metric.better == "lower")
-    before = effect.before.mean
-    return f"{'better' if won else 'worse'} by {abs(effect.change) / before:.0%}" if before else ""
+def _outcome(effect: Effect) -> str:
+    """What the interval over seeds says of an effect, with its size as a percentage of the metric without dropout.
+
+    It is empty where there is no interval, or the metric is 0 without dropout.
+    """
+    gain, before = effect.gain(effect.interval), effect.before.mean
+    if not gain or not before:
+        return ""
+    if effect.is_at_floor:
+        return "too low to tell"
+    if gain[0] <= 0 <= gain[1]:
+        return "no difference shown"
+    return f"{'better' if gain[0] > 0 else 'worse'} by {abs(effect.change) / before:.0%}"
 
 
 def claims(table: Sequence[RowResults]) -> str:

@@ -27,6 +27,9 @@ FEATURES = 3 * MELS
 WINDOW_MS, HOP_MS = 25.0, 10.0
 """Length of a frame and the step from one to the next."""
 
+UNKNOWN_FRAMES = 2**63 - 1
+"""The length that libsndfile gives a file whose header does not name it."""
+
 
 class LeftOut(DataError):
     """An utterance that cannot be used; the rest of its corpus can.
@@ -119,6 +122,8 @@ def _decoded(path: Path) -> tuple[np.ndarray, int]:
                 raise DataError(
                     f"{path}: nothing tells whether a file of {file.format} is whole; save it as FLAC or WAV"
                 )
+            if file.frames == UNKNOWN_FRAMES:
+                raise DataError(f"{path}: its header does not name its length, as in a stream; save it as a file")
             AUDIO_SECONDS.check(file.frames / file.samplerate, path)
             samples, rate = file.read(dtype="float32", always_2d=True), file.samplerate
             content = without_tags(path.read_bytes())

@@ -94,6 +94,15 @@ def test_flac_whose_samples_are_not_those_of_its_checksum_is_left_out(tmp_path: 
         read_audio(path)
 
 
+def test_flac_of_a_stream_whose_length_is_not_named_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.flac"
+    soundfile.write(path, NOISE, 8000)
+    content = path.read_bytes()
+    path.write_bytes(content[:21] + bytes([content[21] & 0xF0, 0, 0, 0, 0]) + content[26:])
+    with pytest.raises(LeftOut, match=r"audio cannot be read: .*a.flac: its header does not name its length"):
+        read_audio(path)
+
+
 @pytest.mark.parametrize("subtype", ["PCM_16", "ULAW"])
 def test_a_file_of_nist_is_compared_with_its_header(tmp_path: Path, subtype: str) -> None:
     path = tmp_path / "a.wav"  # as TIMIT's are named

@@ -49,7 +49,36 @@ def test_effect_of_dropout_compares_rows_that_differ_in_it_alone() -> None:
     records = measured(MEDIUM_WITHOUT, 120.0, 130.0) + measured(MEDIUM, 90.0, 110.0) + measured(everything[2], 200.0)
     text = tables.markdown(gather(everything, records))
     means = "| medium | test perplexity | 125.0 ± 7.1 | 100.0 ± 14.1 |"
-    assert f"{means} -25.0 (-94.2 to +44.2) | better by 20% | – | 2 runs each |" in text
+    assert f"{means} -25.0 (-94.2 to +44.2) | no difference shown | – | 2 runs each |" in text
+
+
+@pytest.mark.parametrize(
+    ("without", "regularized", "outcome"),
+    [
+        ((124.0, 126.0, 125.0), (99.0, 101.0, 100.0), "better by 20%"),
+        ((99.0, 101.0, 100.0), (124.0, 126.0, 125.0), "worse by 25%"),
+        ((99.0, 101.0, 100.0), (98.0, 100.0, 99.0), "no difference shown"),  # -1.0 (-3.3 to +1.3)
+        ((100.0,), (50.0,), ""),
+    ],
+)
+def test_an_effect_is_put_into_words_only_where_its_interval_shows_it(without, regularized, outcome) -> None:
+    records = measured(MEDIUM_WITHOUT, *without) + measured(MEDIUM, *regularized)
+    text = tables.markdown(gather([MEDIUM_WITHOUT, MEDIUM], records))
+    line = next(line for line in text.splitlines() if line.startswith("| medium | test perplexity |"))
+    assert line.split(" | ")[5] == outcome
+
+
+def test_a_metric_below_its_floor_is_not_put_into_words() -> None:
+    rows = [registry.find("multi30k-large"), registry.find("multi30k-large-dropout")]
+    scores = ((0.6, 0.7, 0.8), (1.6, 1.7, 1.8))
+    records = [
+        make_record(row, seed, metrics={"test_bleu": score, "test_perplexity": 30.0 + score})
+        for row, of_row in zip(rows, scores, strict=True)
+        for seed, score in enumerate(of_row, 1)
+    ]
+    line = next(line for line in tables.markdown(gather(rows, records)).splitlines() if "+1.0 (" in line)
+    assert line.startswith("| large | test BLEU |")
+    assert "| too low to tell |" in line
 
 
 def test_only_a_rows_own_records_count() -> None:
