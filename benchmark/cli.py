@@ -14,7 +14,15 @@ from pathlib import Path
 from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 
 from benchmark.commands import COMMANDS
-from benchmark.commands.arguments import Group, add_arguments, collect, docstring, options_given, refuse_empty
+from benchmark.commands.arguments import (
+    Group,
+    HelpFormatter,
+    add_arguments,
+    collect,
+    docstring,
+    options_given,
+    refuse_empty,
+)
 from benchmark.commands.config_files import files_first, require_decimal
 from benchmark.files import ADVICE
 from benchmark.training.endings import Interrupted, complete_environment, signals_raised
@@ -152,13 +160,14 @@ def _parser(words: Sequence[str]) -> tuple[ArgumentParser, dict[str, Group]]:
         description="Recurrent Neural Network Regularization (arXiv:1409.2329), reproduced.",
         exit_on_error=False,
         allow_abbrev=False,
+        formatter_class=HelpFormatter,
     )
     printing_completion = words[:1] and words[0].startswith("--print_completion")
     subcommands = parser.add_subcommands(dest="command", metavar="COMMAND")
     groups: dict[str, Group] = {}
     for name, command in COMMANDS.items():
         text = docstring(command)
-        sub = ArgumentParser(exit_on_error=False, description=text.description)
+        sub = ArgumentParser(exit_on_error=False, description=text.description, formatter_class=HelpFormatter)
         if words[:1] == [name]:  # making a parser of each command takes longer than most commands
             groups = add_arguments(sub, command, words[1:])
         elif printing_completion:

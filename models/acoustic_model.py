@@ -26,7 +26,7 @@ class Collected(NamedTuple):
     log_probabilities: Tensor
     """Natural log-probabilities [frames] of the true states, utterance by utterance."""
     frames: Tensor
-    """For each utterance, its frames that are named right and all its frames [utterances, 2]."""
+    """For each utterance, its frames that are classified correctly and all its frames [utterances, 2]."""
 
 
 class AcousticModel(TaskModel):

@@ -42,12 +42,12 @@ class RegularizedLSTM(nn.Module):
         hidden_size: units of each layer.
         layers: number of layers stacked; with none, the outputs are the inputs after D.
         dropout: probability with which D zeroes a unit; the others are scaled by 1 / (1 - dropout).
-        recurrent_dropout: the same probability for h[l, t-1], which the paper argues against.
+        recurrent_dropout: probability with which units of h[l, t-1] are zeroed, which the paper argues against.
         cell: "lstm" for equations 4 to 6 of the paper, "rnn" for s_t = tanh(U x_t + W s_{t-1}) (section 3).
         dropout_mask: "step" for masks drawn at each time step, "window" for masks drawn at each call, the same at all
             its steps (variational dropout, Gal & Ghahramani 2016), on the recurrent connections too.
-        input_dropout: the probability for the first layer's input, if it is not dropout's.
-        output_dropout: the probability for the last layer's output, if it is not dropout's.
+        input_dropout: the probability for the first layer's input; that of dropout if None.
+        output_dropout: the probability for the last layer's output; that of dropout if None.
         update_dropout: the probability for the update of an LSTM's cell (Semeniuta et al. 2016).
         zoneout_cell: probability that a unit of the cell keeps its value (zoneout, Krueger et al. 2017).
         zoneout_hidden: the same for h.
@@ -156,7 +156,7 @@ class RegularizedLSTM(nn.Module):
 
 
 def _rename_cells(backbone: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Read checkpoints of rows with recurrent dropout from when those had layers of their own, each around a cell."""
+    """Rename parameters in old checkpoints, in which rows with recurrent dropout had layers wrapped around a cell."""
     for name in [name for name in state_dict if name.startswith(f"{prefix}layers.") and ".cell." in name]:
         state_dict[name.replace(".cell.", ".") + "_l0"] = state_dict.pop(name)
 
@@ -178,7 +178,7 @@ def load_backbone(class_path: str) -> type[nn.Module]:
 
 
 def sources(kind: type) -> dict[str, Any]:
-    """The source code of a class, and what it uses by name of its own file or package, as a fingerprint covers them.
+    """The source code of a class and of everything in its file or package that it refers to by name, for a fingerprint.
 
     These are functions, classes, numbers and strings, and whatever they use in turn.
 

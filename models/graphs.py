@@ -24,7 +24,7 @@ EAGER = 3
 """Steps that are taken kernel by kernel first, in which libraries choose their kernels and get their memory."""
 
 
-class Apart:
+class SideStream:
     """A CUDA stream on which work is done, and captured as a graph.
 
     Autograd ties gradients to the stream that they were first computed on, so that what is captured on a stream has to
@@ -34,7 +34,7 @@ class Apart:
     def __init__(self) -> None:
         self.stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
-    def do(self, work: Callable[[], Result]) -> Result:
+    def run(self, work: Callable[[], Result]) -> Result:
         """Do work after what has been given to the current stream, and before what will be."""
         current = torch.cuda.current_stream()
         self.stream.wait_stream(current)
@@ -67,7 +67,7 @@ class GraphedPasses:
 
     def __init__(self, passes: Passes, parameters: Sequence[nn.Parameter]) -> None:
         self.passes, self.parameters = passes, [one for one in parameters if one.requires_grad]
-        self._eager, self._apart = EAGER, Apart()
+        self._eager, self._side = EAGER, SideStream()
         self._launch: Callable[[], None] | None = None
 
     def __call__(self, batch: Batch, state: State | None) -> tuple[Tensor, Tensor, State]:
@@ -83,7 +83,7 @@ class GraphedPasses:
             self._launch = self._capture(batch, state)
         if self._launch is None or any(one.shape != kept.shape for one, kept in zip(batch, self._batch, strict=True)):
             self._eager -= 1
-            return self._apart.do(lambda: self.passes(batch, state))
+            return self._side.run(lambda: self.passes(batch, state))
         _write(batch, self._batch)
         if state is None:
             apply_to_collection(self._state, Tensor, Tensor.zero_)
@@ -109,7 +109,7 @@ class GraphedPasses:
             _write(new_state, self._state)
 
         try:
-            return self._apart.capture(work)
+            return self._side.capture(work)
         except RuntimeError as error:
             reason = str(error).partition("\n")[0]
             raise UserError(f"a training step is no CUDA graph here ({reason}); give --no-cuda_graphs") from error

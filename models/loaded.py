@@ -182,7 +182,7 @@ class LoadedCaptioner(Loaded):
 
     model: Captioner
     data: Path = Path("data")
-    """Folder of the data, which takes the weights of the network that looks at photographs."""
+    """Folder of the data, to which the weights of the image encoder for photographs are downloaded."""
 
     def tokenize(self, text: str) -> list[str]:
         """The words of a caption, without an `<eos>` at its end."""

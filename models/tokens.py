@@ -81,8 +81,8 @@ class TokenDecoder(nn.Module):
 class Shelf:
     """Keeps many small tensors in a few large ones.
 
-    Each by itself would lie in memory between the logits of its batch, which are large and gone in a moment, and no
-    later logits would fit in what they leave: evaluating the Penn Treebank then takes 6 GB rather than 1.
+    Kept one by one, they would fragment memory: each would lie between large, short-lived logits, and later logits
+    would not fit into the gaps. Evaluating the Penn Treebank would then take 6 GB rather than 1.
     """
 
     BLOCK = 1 << 16

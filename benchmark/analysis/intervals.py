@@ -172,7 +172,7 @@ def rate_influences(right: np.ndarray, counted: np.ndarray) -> np.ndarray:
     """The amount by which each group, such as an utterance, moves a rate of successes; they sum to zero.
 
     Args:
-        right: successes of each group [groups], such as its frames named right.
+        right: successes of each group [groups], such as its frames classified correctly.
         counted: trials of each group [groups], such as its frames.
 
     Returns:

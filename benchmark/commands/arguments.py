@@ -15,6 +15,7 @@ A command is a function whose annotations, defaults and docstring are all that i
 Every command has besides `--config FILE` and `--print_config`, see benchmark/commands/config_files.py.
 """
 
+import argparse
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from functools import cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from docstring_parser import Docstring, DocstringStyle, google, parse_from_object
-from jsonargparse import ActionYesNo, ArgumentParser, set_parsing_settings
+from jsonargparse import ActionYesNo, ArgumentParser, DefaultHelpFormatter, set_parsing_settings
 
 from benchmark.commands.config_files import PRINT, ConfigFile, ReadAsText, config_files
 from benchmark.tasks import registry
@@ -87,6 +88,16 @@ class Group:
     """Makes the argument, from the options' values by name."""
     names: tuple[str, ...]
     """Names of the options."""
+
+
+class HelpFormatter(DefaultHelpFormatter):
+    """Help texts with their defaults, where there are any, and without types of Python."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        if isinstance(action, argparse._HelpAction):
+            return "Show this help message and exit."
+        has_default = action.option_strings and action.default not in (None, argparse.SUPPRESS, {})
+        return f"{action.help or ''}{' (default: %(default)s)' if has_default else ''}"
 
 
 def add_arguments(

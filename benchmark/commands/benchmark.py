@@ -27,7 +27,7 @@ def benchmark(
     quick: bool = False,
     output: Path = STORE / "benchmark",
 ) -> int:
-    """Measure how fast language models train, beside the loops that one would write without this suite.
+    """Measure how fast language models train, compared with loops written without this suite.
 
     Whole training steps are timed: data, forward, backward, clipping and update. Contenders take turns round by round,
     each in a process of its own that is kept to its cores. The suite and the plain loop are also measured with two
@@ -39,7 +39,7 @@ def benchmark(
 
     Args:
         sizes: The paper's sizes to train, separated by commas.
-        precision: Arithmetic of products to train in, separated by commas.
+        precision: Precisions of matrix multiplication to train in, separated by commas.
         accelerator: Device kind; auto takes a GPU if there is one.
         rounds: Rounds of each contender, of which the median counts.
         seconds: Time of a round.

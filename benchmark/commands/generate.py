@@ -27,7 +27,7 @@ def sample(
     temperature: PositiveFloat = 1.0,
     top_k: PositiveInt | None = None,
     exclude: Annotated[str, MAY_BE_EMPTY] = "<unk>,N,$",
-    draw: NonNegativeInt = 0,
+    draw_seed: NonNegativeInt = 0,
     rows_file: Path | None = None,
 ) -> int:
     """Continue a text with a trained language model, word by word (paper figure 4).
@@ -41,7 +41,7 @@ def sample(
         temperature: A temperature below 1 makes likely words likelier.
         top_k: Draw from so many of the likeliest words only.
         exclude: Words that are never drawn, separated by commas; the default is the paper's.
-        draw: Seed of the drawing; another seed gives another text.
+        draw_seed: Seed of the random draws; another seed gives another text.
         rows_file: Python file with rows of your own.
     """
     from models.loaded import LoadedLanguageModel
@@ -53,7 +53,7 @@ def sample(
         raise UserError("--prompt is empty; give at least one word")
     _name_unknown(dict.fromkeys(loaded.unknown(tokens)))
     never = listed("--exclude", exclude) if exclude else []
-    for piece in loaded.stream(prompt, words, temperature, top_k, never, draw):
+    for piece in loaded.stream(prompt, words, temperature, top_k, never, draw_seed):
         print(piece, end="", flush=True)
     print()
     return 0
@@ -115,7 +115,7 @@ def caption(
         seed: Seed of the run; the run with the best validation metric if not given.
         store: Folder that holds the runs.
         features: File (.npz) of the pictures' vectors by file name, for a run that was trained on such a file.
-        data: Folder of the data, which takes the weights of the network that looks at photographs.
+        data: Folder of the data, to which the weights of the image encoder for photographs are downloaded.
         draw: File to which the pictures are drawn with their captions under them.
         rows_file: Python file with rows of your own.
     """

@@ -22,8 +22,8 @@ ABOUT = (
     "`rnnreg benchmark`. Contenders take turns, each in a process of its own; figures are medians over rounds. "
     "The plain loop around nn.LSTM, the loop around nn.LSTMCell and Lightning with default logging are those of "
     "`benchmark/speed/plain.py`. Ratios are to the plain loop beside it, and to the plain loop in precision 32. "
-    "The share of the peak is that of the products of matrices in the whole step. On a GPU, precision 32 means TF32 "
-    "for all products of the suite, and PyTorch's defaults for the loops, by which only those of the LSTM are in TF32."
+    "The share of the peak is that of the matrix multiplications in the whole step. On a GPU, precision 32 means TF32 "
+    "for all of them in the suite, and PyTorch's defaults for the loops, by which only those of the LSTM are in TF32."
 )
 ABOUT_METHODS = (
     "The suite with each method of the atlas in the place of the paper's dropout, with the settings of the method's "
@@ -192,6 +192,6 @@ def environment(speeds: Speeds) -> str:
     peaks = ", ".join(f"{name}: {peak / 1e9:,.0f}" for name, peak in speeds.peaks.items())
     versions = ", ".join(f"{name} {version}" for name, version in speeds.versions.items())
     return (
-        f"Peak of products of matrices in the same call, in units of 10^9 operations per second: {peaks}. "
+        f"Peak rate of matrix multiplication in the same call, in units of 10^9 operations per second: {peaks}. "
         f"{versions}. Commit {speeds.commit}, {speeds.finished[:10]}, `{speeds.command}`."
     )

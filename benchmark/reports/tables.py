@@ -61,8 +61,7 @@ def summary(table: Sequence[RowResults]) -> str:
             name = ""
     caption = (
         "Mean ± standard deviation over seeds; change with its 95 % interval over seeds, on this test set. Only the "
-        "Penn Treebank is the paper's data set; the others are not the paper's data, and each is shown with its "
-        "largest model."
+        "Penn Treebank is the paper's data; every other data set is shown with its largest model."
     )
     return f"{Table(header, tuple(body)).markdown()}\n\n{caption}"
 
@@ -184,8 +183,8 @@ def _number(results: RowResults, metrics: Sequence[Metric]) -> tuple[str, str]:
 def effect_table(group: Sequence[RowResults]) -> Table:
     """The effect of dropout at each size that has been run without it and with it."""
     header = (
-        "effect of dropout", "metric", "without", "with", "change (95 % interval over seeds)", "",
-        "over seeds and test items", "runs",
+        "effect of dropout", "metric", "without", "with", "change (95 % interval over seeds)",
+        "in words", "over seeds and test items", "runs",
     )  # fmt: skip
     body = []
     effects = [*dropout_effects(group), *dropout_effects(group, known_words(group))]

@@ -75,7 +75,7 @@ class Record:
     log_probabilities_sha256: str
     """Checksum of the arrays in log_probabilities.npz."""
     precision: str = FLOAT32
-    """Arithmetic of products, by Lightning's names: 32 or bf16-mixed."""
+    """Precision of matrix multiplications, as Lightning names it: 32 or bf16-mixed."""
     items_sha256: str = ""
     """Checksum of the arrays in items.npz; empty if there are none."""
     sittings: list[dict[str, Any]] = field(default_factory=list)

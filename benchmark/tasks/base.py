@@ -81,9 +81,9 @@ class Config(ABC):
     dropout_mask: Literal["step", "window"] = "step"
     """Masks drawn at each time step, as in the paper, or once a window (variational dropout, Gal & Ghahramani 2016)."""
     input_dropout: float | None = None
-    """Probability of dropping a unit of the stack's input, if it is not dropout's."""
+    """Probability of dropping a unit of the first layer's input; that of dropout if not given."""
     output_dropout: float | None = None
-    """Probability of dropping a unit of the stack's output, if it is not dropout's."""
+    """Probability of dropping a unit of the last layer's output; that of dropout if not given."""
     update_dropout: float = 0.0
     """Probability of dropping a unit of an LSTM's update (without memory loss, Semeniuta et al. 2016)."""
     zoneout_cell: float = 0.0
@@ -119,7 +119,7 @@ class Config(ABC):
     averaging: Literal["none", "triggered", "exponential"] = "none"
     """Evaluate averaged weights: of all steps since validation got worse (NT-ASGD, Merity et al. 2018), or decaying."""
     averaging_patience: int = 5
-    """With triggered averaging, last epochs that are left out of the best metric which validation is worse than."""
+    """With triggered averaging, validation is compared with the best epoch so far but for so many most recent ones."""
     averaging_decay: float = 0.999
     """With exponential averaging, factor of the average at each step."""
     epochs: int
@@ -176,7 +176,10 @@ class Config(ABC):
 
     @property
     def data_key(self) -> tuple[Any, ...]:
-        """What tells the data from others before they are read: with the same of it, other data are changed data."""
+        """Settings that identify the data before it is read.
+
+        If two runs share them but not the checksum, the data was changed.
+        """
         return (self.task, self.protocol, *(getattr(self, name) for name in self.of_data))
 
     def taken_by(self, model: "type[TaskModel]") -> dict[str, Any]:
@@ -188,7 +191,10 @@ class Config(ABC):
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name in taken}
 
     def evaluate_ensemble(self, models: "Sequence[TaskModel]", datamodule: Any) -> "Evaluation":
-        """Findings that the saved log-probabilities of the members do not give; these are on the device to use."""
+        """Metrics of an ensemble, such as BLEU, that need its models and not only saved log-probabilities.
+
+        The models are on the device to use.
+        """
         raise NotImplementedError
 
     @classmethod

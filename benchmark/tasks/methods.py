@@ -27,8 +27,8 @@ AWD_WEIGHT_DECAY = 1.2e-6
 class Method:
     """A method of the atlas.
 
-    Dropout beside a method is what its source has beside it. Averages of weights are of steps at one learning rate,
-    which does not fall in any number of epochs that is tuned.
+    A method is combined with dropout only where its source does so. Methods that average weights keep the learning rate
+    constant in every trial.
     """
 
     label: str

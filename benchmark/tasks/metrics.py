@@ -31,7 +31,7 @@ class Metric:
     primary: bool = False
     """Whether rows are compared by it: effects, claims and ensembles use primary metrics only."""
     as_published: str = ""
-    """Name of the figure that is measured as the paper's is, if that is another one than this."""
+    """Name of the metric to compare with the paper's figure, if not this one."""
     floor: float | None = None
     """Value below which it says nothing of a model, so that it decides nothing."""
 

@@ -42,7 +42,7 @@ class Options:
     devices: PositiveInt = 1
     """Devices of one run on each machine: GPUs, or processes on a CPU, which share its batches."""
     precision: Precision = "32"
-    """Arithmetic of products, by Lightning's names: 32, or bf16-mixed (weights, cell states and losses stay in 32)."""
+    """Precision of matrix multiplications, 32 or bf16-mixed in Lightning's names; weights and losses stay in float32."""
     cuda_graphs: bool = True
     """Launch a language model's training step on one GPU as a CUDA graph; backbones of your own never are."""
     checkpoint_minutes: PositiveFloat = 10.0
@@ -52,7 +52,7 @@ class Options:
     validate_every: PositiveInt = 1
     """Epochs from one measurement of the validation set to the next; the final evaluation has one in any case."""
     wandb: Literal["auto", "online", "offline", "off"] = "auto"
-    """Weights & Biases: auto (online when logged in, else offline), online, offline or off."""
+    """Weights & Biases: auto (WANDB_MODE if set, else online when logged in, else offline), online, offline or off."""
     wandb_model: bool = False
     """Log the model of a finished run to Weights & Biases too, as an artifact."""
 

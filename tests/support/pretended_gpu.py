@@ -84,10 +84,10 @@ class Calls(TorchFunctionMode):
         return self.marks.put(moved) if asked[0].type == "cuda" else moved
 
 
-class NotApart:
+class NoSideStream:
     """In the place of a stream, on which nothing is captured: a launch does all anew."""
 
-    def do(self, work: Callable[[], Any]) -> Any:
+    def run(self, work: Callable[[], Any]) -> Any:
         return work()
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
@@ -116,7 +116,7 @@ def pretended_gpu() -> Iterator[None]:
                             ("setup_device", None), ("setup", None), ("teardown", None)):  # fmt: skip
             patch.setattr(CUDAAccelerator, name, gives(value))
         patch.setattr(torch, "set_float32_matmul_precision", gives(None))  # it would be the CPU's
-        patch.setattr(graphs, "Apart", NotApart)
+        patch.setattr(graphs, "SideStream", NoSideStream)
         patch.setattr(torch.backends.cudnn, "is_acceptable", gives(False))  # there is no cuDNN to lay weights out for
         with Calls(marks), Operations(marks):
             yield

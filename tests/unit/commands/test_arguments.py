@@ -12,6 +12,7 @@ from benchmark.commands import COMMANDS
 from benchmark.commands.arguments import (
     POSITIONAL,
     FieldsOf,
+    HelpFormatter,
     add_arguments,
     collect,
     docstring,
@@ -133,15 +134,14 @@ def test_a_list_that_is_given_again_does_not_take_the_place_of_the_first_in_sile
 
 
 def test_help_shows_the_docstring_and_no_field_with_a_default_as_required() -> None:
-    parser = ArgumentParser()
+    parser = ArgumentParser(formatter_class=HelpFormatter)
     add_arguments(parser, cook, ["soup"])
     text = " ".join(parser.format_help().split())
-    for part in (
-        "Name of the dish. (required",
-        "Grams of salt. (type: float, default: 2",
-        "Number of cooks. (type: int",
-    ):
+    for part in ("Name of the dish. ", "Grams of salt. (default: 2", "Number of cooks. "):
         assert part in text
+    assert "type:" not in text
+    assert "required" not in text
+    assert "None" not in text
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from support.pretended_gpu import NotApart
+from support.pretended_gpu import NoSideStream
 from torch import Tensor, nn
 
 from datamodules.errors import UserError
@@ -51,7 +51,7 @@ def train(model: Carrying, passes: object, windows: list[Tensor], begins: tuple[
 @pytest.mark.parametrize("begins", [(0,), (0, EAGER), (0, EAGER + 3)])
 def test_steps_of_a_graph_are_those_without_one(begins, monkeypatch) -> None:
     """With state carried, begun anew at any step, a shorter last window, and masks from the same random numbers."""
-    monkeypatch.setattr(graphs, "Apart", NotApart)
+    monkeypatch.setattr(graphs, "SideStream", NoSideStream)
     torch.manual_seed(0)
     plain, graphed = Carrying(), Carrying()
     graphed.load_state_dict(plain.state_dict())
@@ -65,12 +65,12 @@ def test_steps_of_a_graph_are_those_without_one(begins, monkeypatch) -> None:
 def test_the_first_steps_are_taken_without_a_graph_and_one_is_captured_once(monkeypatch) -> None:
     captures = []
 
-    class Counting(NotApart):
+    class Counting(NoSideStream):
         def capture(self, work: Callable[[], None]) -> Callable[[], None]:
             captures.append(work)
             return work
 
-    monkeypatch.setattr(graphs, "Apart", Counting)
+    monkeypatch.setattr(graphs, "SideStream", Counting)
     model = Carrying()
     passes = GraphedPasses(model.passes, list(model.parameters()))
     state, histories = None, []
@@ -82,11 +82,11 @@ def test_the_first_steps_are_taken_without_a_graph_and_one_is_captured_once(monk
 
 
 def test_what_cannot_be_captured_says_what_to_do(monkeypatch) -> None:
-    class Failing(NotApart):
+    class Failing(NoSideStream):
         def capture(self, work: Callable[[], None]) -> Callable[[], None]:
             raise RuntimeError("operation not permitted when stream is capturing\nCompile with ...")
 
-    monkeypatch.setattr(graphs, "Apart", Failing)
+    monkeypatch.setattr(graphs, "SideStream", Failing)
     model = Carrying()
     with pytest.raises(UserError, match=r"no CUDA graph here \(.* is capturing\); give --no-cuda_graphs$"):
         train(model, GraphedPasses(model.passes, list(model.parameters())), [*torch.randn(EAGER + 1, 4, 2, 3)], (0,))
