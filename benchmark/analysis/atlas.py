@@ -11,7 +11,8 @@ from benchmark.analysis.effects import Effect, compare
 from benchmark.analysis.findings import of_interest
 from benchmark.analysis.intervals import CONFIDENCE, Component, seeds_and_items
 from benchmark.analysis.names import short_names
-from benchmark.analysis.results import RowResults, Sample, by_source, data_set, plain, sizes
+from benchmark.analysis.results import RowResults, by_source, data_set, plain, sizes
+from benchmark.analysis.samples import Sample
 from benchmark.analysis.tuning import Tuned, read_tuned
 from benchmark.analysis.verdicts import holm, p_of_difference, p_of_equivalence
 from benchmark.store.tunings import TUNING

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -19,10 +20,13 @@ from benchmark.analysis.intervals import (
     seeds,
     seeds_and_items,
 )
-from benchmark.analysis.results import RowResults, Sample, plain, sizes
+from benchmark.analysis.results import RowResults, plain, sizes
 from benchmark.analysis.same_data import differences
+from benchmark.analysis.samples import Sample
 from benchmark.formatting import count, with_diverged
 from benchmark.tasks.base import Metric, Size
+
+Outcome = Literal["better", "worse", "no difference shown", "too low to tell", "no interval"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,18 @@ class Effect:
         """Whether both sides are so low that the metric says nothing of them."""
         floor = self.metric.floor
         return floor is not None and max(self.before.mean, self.after.mean) < floor
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the interval over seeds says of the change."""
+        gain = self.gain(self.interval)
+        if gain is None:
+            return "no interval"
+        if self.is_at_floor:
+            return "too low to tell"
+        if gain[0] <= 0 <= gain[1]:
+            return "no difference shown"
+        return "better" if gain[0] > 0 else "worse"
 
     @property
     def diverged(self) -> int:

@@ -2,20 +2,28 @@
 
 from collections.abc import Iterator
 
-from benchmark.analysis.findings import RELATIVE_INTEREST, Finding, Group, not_compared, test_perplexity
+from benchmark.analysis.findings import (
+    RELATIVE_INTEREST,
+    Finding,
+    Group,
+    below_floor,
+    not_compared,
+    other_size,
+    test_perplexity,
+)
 from benchmark.analysis.intervals import Interval
 from benchmark.analysis.names import model_name
-from benchmark.analysis.results import NOT_RUN, RowResults, plain
+from benchmark.analysis.results import NOT_RUN, RowResults, plain, sizes
 from benchmark.analysis.same_data import differences
 from benchmark.analysis.shares import share_of_the_way
-from benchmark.analysis.subsets import EnsembleGain, ensemble_gain
-from benchmark.analysis.verdicts import Verdict, decide
+from benchmark.analysis.subsets import EnsembleGain
+from benchmark.analysis.verdicts import decide_at_least
 from benchmark.tasks import registry
 from benchmark.tasks.base import Metric
 
 
 def ensembles_gain(group: Group, confidence: float) -> Iterator[Finding]:
-    """An ensemble takes as large a part of one model's test perplexity away as in the paper (Table 1)."""
+    """An ensemble takes at least half as large a part of one model's test perplexity away as in the paper (Table 1)."""
     metric = test_perplexity(group)
     for results in group:
         if results.row.ensemble_of:
@@ -30,7 +38,9 @@ def one_is_as_good_as_ten(group: Group, confidence: float) -> Iterator[Finding]:
         regularized = single and plain(group, single.row.size, regularized=True)
         if single and regularized:
             for metric in ensemble.row.config.primary_metrics():
-                yield from _share_of_ten(single, regularized, ensemble, metric, confidence)
+                about = f"{single.row.size}, {metric.label}" if len(sizes(group)) > 1 else metric.label
+                other = other_size(group, single.row.size)
+                yield from _share_of_ten(single, regularized, ensemble, metric, confidence, about, other)
 
 
 def _ensemble(single: RowResults, ensemble: RowResults, metric: Metric, confidence: float) -> Finding:
@@ -38,20 +48,21 @@ def _ensemble(single: RowResults, ensemble: RowResults, metric: Metric, confiden
     names, members = (single.row.name, ensemble.row.name), ensemble.row.members
     dropout = "with dropout" if single.row.config.dropout else "without dropout"
     comparison = f"one {model_name(single.row)} model → {members}, {dropout}, {metric.label}"
-    arrays = single.log_probabilities(metric.split)
-    if len(arrays) < members:
+    gain, papers = single.ensemble_gain(members, metric.split), papers_ensemble_gain(single, members)
+    if gain is None:
         return Finding(comparison, NOT_RUN, "undecided", names)
-    gain, papers = ensemble_gain(arrays, members), papers_ensemble_gain(single, members)
     smallest = papers / 2 if papers else RELATIVE_INTEREST
+    shown_only = "" if papers else "Table 1 has no such ensemble"
     ends, wide = gain.interval(confidence), gain.interval_with_items(confidence)
     if single.diverged:  # the others are a choice of the better ones
         ends = wide = None
     return Finding(
         comparison,
         _ensemble_figures(gain, papers, ends, wide) + (f"; {len(single.diverged)} diverged" if single.diverged else ""),
-        decide(ends, smallest),
+        decide_at_least(ends, smallest),
         names,
-        decide(wide, smallest) if wide else None,
+        decide_at_least(wide, smallest) if wide else None,
+        shown_only,
     )
 
 
@@ -79,7 +90,13 @@ def _ensemble_figures(gain: EnsembleGain, papers: float | None, ends: Interval |
 
 
 def _share_of_ten(
-    single: RowResults, regularized: RowResults, ensemble: RowResults, metric: Metric, confidence: float
+    single: RowResults,
+    regularized: RowResults,
+    ensemble: RowResults,
+    metric: Metric,
+    confidence: float,
+    about: str,
+    shown_only: str,
 ) -> Iterator[Finding]:
     """The finding for one metric; none without the paper's figures for all three rows."""
     rows = (single, regularized, ensemble)
@@ -88,12 +105,14 @@ def _share_of_ten(
         return
     names = tuple(results.row.name for results in rows)
     if why := differences(single.row.config, regularized.row.config):
-        yield not_compared(metric.label, why, names)
+        yield not_compared(about, why, names)
         return
     one, ours, ten = (results.sample(metric.name) for results in rows)
     if not (one and ours and ten and ensemble.is_complete_ensemble):
-        yield Finding(metric.label, NOT_RUN, "undecided", names)
+        yield Finding(about, NOT_RUN, "undecided", names, shown_only=shown_only)
         return
+    if metric.floor is not None and max(one.mean, ours.mean, ten.mean) < metric.floor:
+        shown_only = below_floor(metric)
     papers_share = (papers[1] - papers[0]) / (papers[2] - papers[0])
     figures = (
         f"one without {one.mean:.{metric.digits}f}, ensemble {ten.mean:.{metric.digits}f}, one with "
@@ -101,7 +120,8 @@ def _share_of_ten(
     )
     share = share_of_the_way(*rows, metric)
     if share is None:
-        yield Finding(metric.label, f"{figures}: the ensemble is no better than one model", "undecided", names)
+        figures += ": the ensemble is no better than one model"
+        yield Finding(about, figures, "undecided", names, shown_only=shown_only)
         return
     figures += f": {share.value:.0%} of the way, the paper's {papers_share:.0%}"
     ends, wide = share.interval(confidence), share.interval_with_items(confidence)
@@ -115,14 +135,6 @@ def _share_of_ten(
         figures += f", over seeds and test items {wide[0]:.0%} to {wide[1]:.0%}"
     elif ends and share.over_items:
         figures += ", none over seeds and test items, where the ensemble may be no better than one model"
-    narrow, wider = (_share_verdict(one, papers_share) for one in (ends, wide))
-    yield Finding(metric.label, figures, narrow, names, wider if share.over_seeds and share.over_items else None)
-
-
-def _share_verdict(ends: Interval | None, papers: float) -> Verdict:
-    """Whether a share of the way is, or is not, at least half of the paper's."""
-    if ends is None:
-        return "undecided"
-    if ends[0] > papers / 2:
-        return "reproduced"
-    return "contradicted" if ends[1] < papers / 2 else "undecided"
+    narrow, wider = (decide_at_least(one, papers_share / 2) for one in (ends, wide))
+    with_items = wider if share.over_seeds and share.over_items else None
+    yield Finding(about, figures, narrow, names, with_items, shown_only)

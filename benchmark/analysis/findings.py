@@ -95,7 +95,7 @@ def training_falls_validation_rises(group: Group, confidence: float) -> Iterator
     config = group[0].row.config
     for pair in pairs(group):
         without, regularized = pair.without, pair.regularized
-        about, other = f"{pair.size}, with → without dropout", _other_size(group, pair.size)
+        about, other = f"{pair.size}, with → without dropout", other_size(group, pair.size)
         papers = (SPEECH[1], SPEECH[0])
         dropout_off, as_trained = config.training_without_dropout(), other
         if all(results and results.sample(dropout_off.name) for results in (without, regularized)):
@@ -120,13 +120,18 @@ def captions_improve(group: Group, confidence: float) -> Iterator[Finding]:
 def _every_metric(group: Group, confidence: float, papers: PaperRows) -> Iterator[Finding]:
     for pair in pairs(group):
         for metric in group[0].row.config.primary_metrics():
-            other = _other_size(group, pair.size)
+            other = other_size(group, pair.size)
             yield from _better(pair.size, pair.without, pair.regularized, metric, confidence, papers, other)
 
 
-def _other_size(group: Group, size: str) -> str:
+def other_size(group: Group, size: str) -> str:
     """The reason why a size decides nothing: Tables 2 to 4 have one model, which our largest stands for."""
     return "" if size == largest(group) else "not the paper's size"
+
+
+def below_floor(metric: Metric) -> str:
+    """The reason why a metric that is below its floor decides nothing."""
+    return f"{metric.label} below {metric.floor:g}"
 
 
 def test_perplexity(group: Group) -> Metric:
@@ -159,7 +164,7 @@ def _better(
     change = papers_change(metric, papers, effect.before.mean)
     smallest = change / 2 if change else of_interest(metric, effect.before.mean)
     if effect.is_at_floor:
-        shown_only = f"{metric.label} below {metric.floor:g}"
+        shown_only = below_floor(metric)
     yield Finding(
         comparison,
         _figures(effect, smallest),

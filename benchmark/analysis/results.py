@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import statistics
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, get_args
 
 from benchmark.analysis import same_data
-from benchmark.formatting import count, rounded
+from benchmark.analysis.samples import Sample
+from benchmark.analysis.subsets import EnsembleGain, ensemble_gain
+from benchmark.formatting import count
 from benchmark.store.diverged import read_diverged
 from benchmark.tasks.base import DataSet, Metric, Row, Size
 from benchmark.tasks.registry import DATA_SETS
@@ -28,43 +30,6 @@ NOT_RUN = "not run yet"
 
 
 @dataclass(frozen=True)
-class Sample:
-    """The values of one metric over the seeds of a row."""
-
-    values: tuple[float, ...]
-    seeds: tuple[int, ...]
-    """The seed of each value."""
-    diverged: int = 0
-    """Further runs of the row that diverged; these are a choice of the better ones, then."""
-
-    @classmethod
-    def of(cls, by_seed: Mapping[int, float], diverged: int = 0) -> Sample:
-        """The sample of values by their seeds, in the order of the seeds."""
-        seeds = tuple(sorted(by_seed))
-        return cls(tuple(by_seed[seed] for seed in seeds), seeds, diverged)
-
-    @property
-    def mean(self) -> float:
-        """Mean over seeds."""
-        return statistics.fmean(self.values)
-
-    @property
-    def sd(self) -> float | None:
-        """Standard deviation over seeds (n - 1), None for a single run."""
-        return statistics.stdev(self.values) if len(self.values) > 1 else None
-
-    @property
-    def spread(self) -> float | None:
-        """The standard deviation where it tells of other seeds: runs all alike, or not all of them, tell nothing."""
-        return None if self.diverged else self.sd or None
-
-    def show(self, digits: int) -> str:
-        """Mean and standard deviation for a table cell."""
-        spread = "" if self.sd is None else f" ± {rounded(self.sd, digits)}"
-        return f"{rounded(self.mean, digits)}{spread}"
-
-
-@dataclass(frozen=True)
 class RowResults:
     """A row and the records of its runs."""
 
@@ -75,6 +40,8 @@ class RowResults:
     """The store of the records; None if only the records are known."""
     diverged: tuple[int, ...] = ()
     """Seeds of its runs that diverged, which have no record."""
+    single: RowResults | None = None
+    """The row of an ensemble's members; None for a row that is trained, or if it is not known."""
 
     @property
     def is_lost(self) -> bool:
@@ -131,7 +98,7 @@ class RowResults:
         for metric in metrics:
             name = metric.as_published or metric.name
             if self.records and metric.name in paper and name in self.comparable:
-                yield metric, self.sample(name), self.comparable[name]
+                yield metric, self.shown(name), self.comparable[name]
 
     def log_probabilities(self, split: str) -> list[np.ndarray]:
         """Log-probabilities of the true tokens of a split [tokens], of each run that the store has them of.
@@ -143,6 +110,38 @@ class RowResults:
             return []
         kept = [self.store.log_probabilities(one) for one in self.records if self.store.has_log_probabilities(one)]
         return [arrays[split] for arrays in kept if split in arrays]
+
+    @cached_property
+    def _gains(self) -> dict[tuple[int, str], EnsembleGain]:
+        return {}
+
+    def ensemble_gain(self, members: int, split: str) -> EnsembleGain | None:
+        """Ensembles of every choice of so many of the runs; None if fewer have kept their log-probabilities.
+
+        Raises:
+            CorruptRecord: these are damaged.
+        """
+        if (members, split) not in self._gains:
+            arrays = self.log_probabilities(split)
+            if len(arrays) < members:
+                return None
+            self._gains[members, split] = ensemble_gain(arrays, members)
+        return self._gains[members, split]
+
+    def over_choices(self, split: str) -> EnsembleGain | None:
+        """An ensemble's perplexity over all choices of its members among the runs; None if there is but one."""
+        members = max((len(record.members) for record in self.records), default=0)
+        gain = self.single.ensemble_gain(members, split) if self.single and members > 1 else None
+        return gain if gain and len(gain.ensembles) > 1 else None
+
+    def shown(self, name: str) -> Sample | None:
+        """What tables and figures show of a metric: its sample or, of an ensemble's perplexity, all choices of members.
+
+        An ensemble's record is that of the first seeds, which are one choice among many.
+        """
+        split = name.removesuffix("_perplexity")
+        gain = self.over_choices(split) if name in ("validation_perplexity", "test_perplexity") else None
+        return Sample(gain.ensembles, tuple(range(len(gain.ensembles)))) if gain else self.sample(name)
 
     def items(self, name: str) -> list[np.ndarray]:
         """Counts of each test item [items, counts] that a metric is made of, of each run that has kept them.
@@ -200,7 +199,8 @@ def gather(
         kept = {record.seed: record for record in found if record.data_sha256 == data}
         diverged = same_data.seeds_of(row, lost, data) if lost else ()
         table.append(RowResults(row, tuple(kept[seed] for seed in sorted(kept)), store, diverged))
-    return table
+    trained = {results.row.name: results for results in table}
+    return [replace(one, single=trained.get(one.row.ensemble_of)) if one.row.ensemble_of else one for one in table]
 
 
 def read_store(

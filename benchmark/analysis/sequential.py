@@ -9,11 +9,13 @@ and a stopped procedure resumes, with more seeds than before if that is asked fo
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from benchmark.analysis.claims import Judgment, judge
 from benchmark.analysis.findings import Finding
 from benchmark.analysis.results import RowResults
 from benchmark.analysis.verdicts import Verdict
+from benchmark.store.looks import most_seeds
 
 LOOKS = (3, 5, 8, 12, 20)
 """Numbers of seeds of each row at which comparisons are judged; there are no others."""
@@ -36,6 +38,11 @@ class Comparison:
     """Row and seed of the runs that the next look needs; none if the procedure is through with it."""
     diverged: bool = False
     """Whether runs of the look diverged, which the others decide nothing beside; it ends there."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What tells it from all other comparisons."""
+        return _key(self.judgment, self.finding)
 
     @property
     def is_open(self) -> bool:
@@ -63,12 +70,12 @@ def compare(table: Sequence[RowResults], most: int) -> list[Comparison]:
         most: most runs of a row.
     """
     seeds = {results.row.name: {record.seed for record in results.records} for results in table}
-    found: dict[tuple[str, str, str], Comparison] = {}
+    found: dict[tuple[str, ...], Comparison] = {}
     for look in looks(most):
         first = [_first(results, look) for results in table]
         lost = {results.row.name for results in first if results.diverged}
         for judgment, finding in _deciding(judge(first, 1 - ERROR / len(LOOKS))):
-            key = (judgment.claim.statement, judgment.source, finding.comparison)
+            key = _key(judgment, finding)
             if key in found and found[key].is_settled:
                 continue
             diverged = bool(lost & set(finding.rows))
@@ -77,6 +84,45 @@ def compare(table: Sequence[RowResults], most: int) -> list[Comparison]:
             verdict: Verdict = "undecided" if missing else finding.verdict
             found[key] = Comparison(judgment, finding, verdict, look, tuple(missing), diverged)
     return list(found.values())
+
+
+def judged(table: Sequence[RowResults], store: Path) -> list[Judgment]:
+    """Every claim, judged as the runs of a store were made: by looks where looks decided how many there are.
+
+    An interval at 95 % after as many runs as it took to decide is wrong more often than 5 % of the time.
+
+    Args:
+        table: the rows with their runs.
+        store: the store of these runs, which knows whether `rnnreg reproduce --until_decided` has added to them.
+
+    Raises:
+        DataError: what the store says of it is damaged.
+    """
+    judgments, most = judge(table), most_seeds(store)
+    if most is None:
+        return judgments
+    by_looks = {one.key: one for one in compare(table, most)}
+    return [
+        replace(one, findings=tuple(_by_looks(finding, by_looks.get(_key(one, finding))) for finding in one.findings))
+        for one in judgments
+    ]
+
+
+def _by_looks(finding: Finding, comparison: Comparison | None) -> Finding:
+    """A finding with the verdict of its looks, if it has any."""
+    if comparison is None:
+        return finding
+    where = f"{comparison.verdict} with {comparison.look} seeds" if not comparison.is_open else "a look is to come"
+    return replace(
+        finding,
+        figures=f"{finding.figures}; by looks at 99 %: {where}",
+        verdict=comparison.verdict,
+        with_items=comparison.finding.with_items if comparison.verdict != "undecided" else None,
+    )
+
+
+def _key(judgment: Judgment, finding: Finding) -> tuple[str, ...]:
+    return judgment.claim.statement, judgment.source, finding.comparison, *finding.rows
 
 
 def _first(results: RowResults, seeds: int) -> RowResults:

@@ -1,5 +1,6 @@
 """The share of the way from one model to an ensemble that one regularized model goes (paper Table 4)."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -9,8 +10,9 @@ from scipy import optimize
 
 from benchmark.analysis.effects import item_influences, over_items
 from benchmark.analysis.intervals import Component, Interval, difference, jackknife, seeds, seeds_and_items
-from benchmark.analysis.results import RowResults, Sample
-from benchmark.analysis.subsets import EnsembleGain, ensemble_gain
+from benchmark.analysis.results import RowResults
+from benchmark.analysis.samples import Sample
+from benchmark.analysis.subsets import EnsembleGain
 from benchmark.tasks.base import Metric
 
 Weights = tuple[float, float, float]
@@ -94,9 +96,8 @@ def share_of_the_way(single: RowResults, regularized: RowResults, ensemble: RowR
         return None
     gain, way, moved = one.mean - ours.mean, one.mean - ten.mean, [item_influences(row, metric) for row in rows]
     known, of_ends = one.spread and ours.spread, _of_means(one)
-    arrays = single.log_probabilities(metric.split)
-    if metric.name == f"{metric.split}_perplexity" and len(arrays) >= ensemble.row.members:
-        found = ensemble_gain(arrays, ensemble.row.members)
+    of_perplexity = metric.name == f"{metric.split}_perplexity"
+    if of_perplexity and (found := single.ensemble_gain(ensemble.row.members, metric.split)):
         gain, way = found.single - ours.mean, found.single - found.mean
         moved = [found.influences[0][None], moved[1], found.influences[1][None]]
         known, of_ends = ours.spread and not one.diverged, _of_members(found)
@@ -109,10 +110,12 @@ def share_of_the_way(single: RowResults, regularized: RowResults, ensemble: RowR
 def _of_means(one: Sample) -> ErrorOf:
     """The error of both ends of the way by the spread of one model.
 
-    An ensemble is one value: over seeds it is taken to move as much as the mean of its members, and both ends of the
-    way in the direction that moves the sum more, so that the interval is rather too wide than too narrow.
+    An ensemble is one value. Over seeds it is taken to move as much as a single model, which is more than an average of
+    models does, and both ends of the way in the direction that moves the sum more: the interval is rather too wide than
+    too narrow.
     """
-    return lambda weights: _scaled(seeds(one.values), abs(weights[0]) + abs(weights[2]))
+    models = math.sqrt(len(one.values))
+    return lambda weights: _scaled(seeds(one.values), abs(weights[0]) + models * abs(weights[2]))
 
 
 def _of_members(gain: EnsembleGain) -> ErrorOf:

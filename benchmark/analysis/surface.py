@@ -16,7 +16,7 @@ from scipy import stats
 
 from benchmark.analysis.findings import RELATIVE_INTEREST
 from benchmark.analysis.intervals import CONFIDENCE, Component, Interval, interval
-from benchmark.analysis.results import Sample
+from benchmark.analysis.samples import Sample
 from benchmark.analysis.verdicts import decide
 from benchmark.formatting import count
 from benchmark.store.diverged import DivergedRun

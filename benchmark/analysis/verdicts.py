@@ -41,6 +41,25 @@ def decide(gain: Interval | None, smallest: float) -> Verdict:
     return "reproduced" if low > 0 else "undecided"
 
 
+def decide_at_least(ends: Interval | None, least: float) -> Verdict:
+    """The verdict on a claim that an effect is at least so large, where all know that it is above zero.
+
+    An ensemble is better than one of its models by Jensen's inequality, so that only its size is in question.
+
+    Args:
+        ends: interval of the effect; None where there is none yet.
+        least: the least that the claim allows.
+
+    Returns:
+        "reproduced" where the whole interval is above it, "contradicted" where all of it is below, else "undecided".
+    """
+    if ends is None:
+        return "undecided"
+    if ends[0] > least:
+        return "reproduced"
+    return "contradicted" if ends[1] < least else "undecided"
+
+
 def p_of_difference(change: float, error: Component) -> float:
     """The smallest error at which a two-sided interval of a change leaves out zero (Student's test)."""
     return error.p_beyond(change) if change else 1.0

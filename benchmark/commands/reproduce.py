@@ -256,11 +256,12 @@ def _show_results(chosen: Sequence[Row], every: Sequence[Row], store: Path, here
     Where the store has runs of other data too, those of the data at hand are shown.
     """
     from benchmark.analysis.results import read_store
+    from benchmark.analysis.sequential import judged
     from benchmark.reports import tables, write
 
     shown = {row.name for row in (*chosen, *_trained(chosen, every))}
     results = read_store([row for row in every if row.name in shown], store, here=here)
     write.write(write.everything(results, store, store))
     print(tables.markdown(results))
-    print(tables.claims_summary(results))
+    print(tables.claims_summary(judged(results, store)))
     print(f"\ntables: {store}/table.md, table.csv, claims.md; report: {store}/report.html")

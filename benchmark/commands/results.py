@@ -65,9 +65,9 @@ def claims(store: Path = STORE, profile: Profile | None = None, rows_file: Path 
         profile: Show only the data of this profile.
         rows_file: Python file with rows of your own.
     """
-    from benchmark.analysis.claims import judge
+    from benchmark.analysis.sequential import judged
 
-    for judgment in judge(read_store(registry.load(rows_file), store, every_row=True)):
+    for judgment in judged(read_store(registry.load(rows_file), store, every_row=True), store):
         if profile is None or profile in judgment.profiles:
             verdict = judgment.verdict if judgment.is_decided_here else "not decided on this data"
             print(f"{verdict.upper()}: {judgment.claim.statement} ({judgment.claim.place})")

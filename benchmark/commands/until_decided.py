@@ -56,19 +56,22 @@ def run_until_decided(
     """
     from benchmark.analysis import sequential
     from benchmark.grid.grid import Run, data_at_hand, run_grid
+    from benchmark.store.looks import note_looks
     from benchmark.store.provenance import rebuild_command
 
     lost: dict[str, int] = {}
-    told: set[tuple[str, str]] = set()
+    told: set[tuple[str, ...]] = set()
     made: set[str] = set()
     here = data_at_hand(options.data)
+    note_looks(options.store, max_seeds)
     while True:
         comparisons = sequential.compare(_at_hand(rows, options.store, here), max_seeds)
         for one in comparisons:
-            if not one.is_open and (key := (one.judgment.source, one.finding.comparison)) not in told:
-                told.add(key)
+            if not one.is_open and one.key not in told:
+                told.add(one.key)
                 why = ", as runs diverged" if one.diverged else ""
-                print(f"{one.verdict} with {one.look} seeds{why}: {Path(key[0]).name}, {key[1]}", flush=True)
+                about = f"{Path(one.judgment.source).name}, {one.finding.comparison}"
+                print(f"{one.verdict} with {one.look} seeds{why}: {about}", flush=True)
         waiting = [one for one in comparisons if one.is_open]
         if not waiting:
             return lost

@@ -22,6 +22,8 @@ matplotlib.use("Agg")
 
 WITHOUT, WITH = "#b5482a", "#2a6fb5"
 """Colors of runs without and with dropout; labels tell them apart too."""
+NEITHER = "#808080"
+"""Color of an effect that is not shown to be one."""
 INK, PAPER = "#1a1a1a", "#ffffff"
 """Colors of text and background, which a page may replace by its own."""
 
@@ -145,7 +147,7 @@ def effects_of_dropout(table: Sequence[RowResults]) -> Figure | None:
     )
     for axis, several in zip(axes[:, 0], panels.values(), strict=True):
         _effect_panel(axis, several)
-    key = "(blue: better on average, red: worse; open: one run; arrow: wider)"
+    key = "(blue: better, red: worse, gray: neither is shown; open: no interval; arrow: wider)"
     figure.suptitle(f"Effect of dropout, mean over seeds with 95 % interval\n{key}")
     return figure
 
@@ -159,7 +161,7 @@ def _effect_panel(axis: Axes, several: Sequence[tuple[str, Effect]]) -> None:
     reach = 2 * max(map(abs, changes)) or 1.0  # an interval of two runs may be far wider than anything else
     ends = [0.0, *changes]
     for place, ((_, effect), scale, change) in enumerate(zip(several, scales, changes, strict=True)):
-        color = WITH if (change < 0) == lower else WITHOUT
+        color = {"better": WITH, "worse": WITHOUT}.get(effect.outcome, NEITHER)
         if effect.interval:
             ends += _interval(axis, place, [end * scale for end in effect.interval], reach, color)
         face = color if effect.interval else PAPER
@@ -213,7 +215,7 @@ def _family(axis: Axes, family: Sequence[RowResults], metric: Metric, color: str
     """The line of one family: its single models and its ensembles, ours and the paper's."""
     single = family[0].row
     label = f"{model_name(single)}, {'dropout' if single.config.dropout else 'no dropout'}"
-    samples = [sample for results in family if (sample := results.sample(metric.name))]
+    samples = [sample for results in family if (sample := results.shown(metric.name))]
     members = [results.row.members for results in family]
     axis.plot(members, [sample.mean for sample in samples], "o-", color=color, label=label)
     axis.vlines(1, min(samples[0].values), max(samples[0].values), color=color, alpha=0.4, linewidth=4)
@@ -250,7 +252,7 @@ def against_the_paper(table: Sequence[RowResults]) -> Figure | None:
     axis.set_yticks(range(len(found)), [name for name, *_ in found])
     axis.set_ylim(len(found) - 0.4, -0.8)
     axis.grid(axis="x", alpha=0.25, linewidth=0.5)
-    axis.set_xlabel("difference from the paper's figure, % (bar: sd over seeds)")
+    axis.set_xlabel("difference from the paper's figure, % (bar: sd over seeds or choices of members)")
     return figure
 
 

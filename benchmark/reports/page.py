@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from benchmark.analysis.claims import judge
+from benchmark.analysis.claims import Judgment
 from benchmark.analysis.names import short_names
 from benchmark.analysis.results import RowResults, by_source, data_set, sizes
 from benchmark.reports import tables
@@ -21,11 +21,17 @@ from benchmark.store.records import Record
 SAMPLES_SHOWN = 5
 
 
-def page(table: Sequence[RowResults], drawn: Mapping[str, str], pictures: Mapping[str, bytes]) -> str:
+def page(
+    table: Sequence[RowResults],
+    judgments: Sequence[Judgment],
+    drawn: Mapping[str, str],
+    pictures: Mapping[str, bytes],
+) -> str:
     """The report as HTML.
 
     Args:
         table: the rows with their records.
+        judgments: the paper's claims, judged by these.
         drawn: figures as SVG by name, from figures.draw.
         pictures: PNG files of captions, by name: the short one of the source and "-captions".
     """
@@ -33,7 +39,7 @@ def page(table: Sequence[RowResults], drawn: Mapping[str, str], pictures: Mappin
     every = by_source(table)
     names = short_names(every)
     groups = {source: group for source, group in every.items() if any(results.records for results in group)}
-    judged = [one for one in judge(table) if one.is_run]
+    judged = [one for one in judgments if one.is_run]
     records = [record for results in table for record in results.records]
     return template("report.html.j2").render(
         effects=svg.get("effects"),

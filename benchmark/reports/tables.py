@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from benchmark.analysis.claims import HOW_TO_READ, Judgment, judge
+from benchmark.analysis.claims import HOW_TO_READ, Judgment
 from benchmark.analysis.effects import Effect, Pair, dropout_effects, known_words, pairs
 from benchmark.analysis.findings import Finding
 from benchmark.analysis.intervals import prediction
@@ -60,8 +60,8 @@ def summary(table: Sequence[RowResults]) -> str:
             body.append((name, size, metric.label, *_summary_cells(pair, metric)))
             name = ""
     caption = (
-        "Mean ± standard deviation over seeds; change with its 95 % interval over seeds, on this test set. Only the "
-        "Penn Treebank is the paper's data; every other data set is shown with its largest model."
+        "Mean ± standard deviation over seeds (number of runs); change with its 95 % interval over seeds, on this test "
+        "set. Only the Penn Treebank is the paper's data; every other data set is shown with its largest model."
     )
     return f"{Table(header, tuple(body)).markdown()}\n\n{caption}"
 
@@ -72,7 +72,11 @@ def _summary_cells(pair: Pair, metric: Metric) -> tuple[str, ...]:
     effect = pair.effect(metric)
     return (
         *(
-            sample.show(metric.digits) if sample else results.without_figures if results else NOT_RUN
+            f"{sample.show(metric.digits)} ({len(sample.values)})"
+            if sample
+            else results.without_figures
+            if results
+            else NOT_RUN
             for results, sample in zip(rows, samples, strict=True)
         ),
         effect.show() if effect else ABSENT,
@@ -111,7 +115,7 @@ def results_table(group: Sequence[RowResults]) -> Table:
             cells.append(_published(results, compared))
             if not others_data:
                 cells += [_difference(results, compared), *_number(results, compared)]
-        body.append((*cells, results.row.note))
+        body.append((*cells, _note(results)))
     return Table(tuple(header), tuple(body))
 
 
@@ -124,9 +128,10 @@ def _shown(group: Sequence[RowResults]) -> tuple[Metric, ...]:
 
 
 def _means(results: RowResults, metrics: Sequence[Metric]) -> list[str]:
-    samples = [(metric, results.sample(metric.name)) for metric in metrics]
+    samples = [(metric, results.shown(metric.name)) for metric in metrics]
     missing = ABSENT if results.records else results.without_figures
-    return [sample.show(metric.digits) if sample else missing for metric, sample in samples]
+    runs = None if results.row.ensemble_of else len(results.records)
+    return [sample.show(metric.digits, runs) if sample else missing for metric, sample in samples]
 
 
 def distinct_labels(metrics: Sequence[Metric]) -> list[str]:
@@ -139,6 +144,13 @@ def distinct_labels(metrics: Sequence[Metric]) -> list[str]:
             for words in labels:
                 del words[end]
     return [" ".join(words) for words in labels]
+
+
+def _note(results: RowResults) -> str:
+    """The note of a row; of an ensemble also what its perplexities are the means of."""
+    gain = results.over_choices("test")
+    choices = f"perplexity over {len(gain.ensembles)} choices of members" if gain else ""
+    return ", ".join(filter(None, (results.row.note, choices)))
 
 
 def _seeds(results: RowResults) -> str:
@@ -170,6 +182,8 @@ def _difference(results: RowResults, metrics: Sequence[Metric]) -> str:
 def _number(results: RowResults, metrics: Sequence[Metric]) -> tuple[str, str]:
     """Where 95 % of single runs lie, and whether the paper's number, which is that of one run, is among them."""
     ranges, inside = [], []
+    if results.row.ensemble_of:
+        return ABSENT, ABSENT
     for metric, sample, paper in results.like_for_like(metrics):
         low, high = prediction(sample.values) if sample and sample.spread else (math.nan, math.nan)
         known = not math.isnan(low)
@@ -198,24 +212,21 @@ def effect_table(group: Sequence[RowResults]) -> Table:
 
 
 def _outcome(effect: Effect) -> str:
-    """What the interval over seeds says of an effect, with its size as a percentage of the metric without dropout.
+    """What the interval over seeds says, with the change as a percentage of the metric without dropout if it is not 0.
 
-    It is empty where there is no interval, or the metric is 0 without dropout.
+    It is empty where there is no interval.
     """
-    gain, before = effect.gain(effect.interval), effect.before.mean
-    if not gain or not before:
+    if effect.outcome == "no interval":
         return ""
-    if effect.is_at_floor:
-        return "too low to tell"
-    if gain[0] <= 0 <= gain[1]:
-        return "no difference shown"
-    return f"{'better' if gain[0] > 0 else 'worse'} by {abs(effect.change) / before:.0%}"
+    before = effect.before.mean
+    share = f" by {abs(effect.change) / before:.0%}" if effect.outcome in ("better", "worse") and before else ""
+    return f"{effect.outcome}{share}"
 
 
-def claims(table: Sequence[RowResults]) -> str:
+def claims(judgments: Sequence[Judgment]) -> str:
     """Every claim of the paper with its test and its findings on each source that has runs."""
     parts = ["# The paper's claims, and whether these runs reproduce them", HOW_TO_READ]
-    judged = [judgment for judgment in judge(table) if judgment.is_run]
+    judged = [judgment for judgment in judgments if judgment.is_run]
     for claim in dict.fromkeys(judgment.claim for judgment in judged):
         parts += [f"## {claim.statement}", f"{claim.place}. Test: {claim.test}."]
         body = [
@@ -236,9 +247,8 @@ def _verdicts(judgment: Judgment, finding: Finding) -> tuple[str, str]:
     return verdict, finding.with_items or ABSENT
 
 
-def claims_summary(table: Sequence[RowResults]) -> str:
+def claims_summary(judgments: Sequence[Judgment]) -> str:
     """Each claim with its verdicts on the data of the quick profile and on other data."""
-    judgments = judge(table)
     judged = [judgment for judgment in judgments if judgment.is_run]
     body = []
     for claim in dict.fromkeys(judgment.claim for judgment in judgments):
@@ -258,7 +268,7 @@ def as_csv(table: Sequence[RowResults]) -> str:
     names = sorted({name for results in table for record in results.records for name in record.metrics})
     names += sorted({results.row.config.training.name for results in table})
     header = ["row", "task", "source", "size", "cell", "dropout", "recurrent_dropout", "note", "seeds"]
-    header += [f"{name}_{part}" for name in names for part in ("mean", "sd", "paper", "difference")]
+    header += [f"{name}_{part}" for name in names for part in ("mean", "sd", "values", "paper", "difference")]
     header += ["parameters", "throughput", "unit", "device"]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -268,15 +278,16 @@ def as_csv(table: Sequence[RowResults]) -> str:
         cells = [results.row.name, config.task, config.data_set_name, results.row.size, config.cell]
         cells += [f"{config.dropout:g}", f"{config.recurrent_dropout:g}", results.row.note, str(len(records))]
         for name in names:
-            sample = results.sample(name)
+            sample = results.shown(name)
             paper = results.papers_figures.get(name)
             numbers = (
                 sample and sample.mean,
                 sample and sample.sd,
+                sample and len(sample.values),
                 paper,
                 sample.mean - results.comparable[name] if sample and name in results.comparable else None,
             )
-            cells += ["" if number is None else f"{number:.4f}" for number in numbers]
+            cells += ["" if one is None else str(one) if isinstance(one, int) else f"{one:.4f}" for one in numbers]
         throughput = statistics.median(record.throughput for record in records) if records else 0.0
         cells += [str(records[0].parameters), f"{throughput:.0f}"] if records else ["", ""]
         writer.writerow([*cells, config.unit, " + ".join(sorted({record.device for record in records}))])

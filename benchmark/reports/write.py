@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmark.analysis.atlas import Atlas, atlases, lost, not_run
+from benchmark.analysis.claims import Judgment
 from benchmark.analysis.evaluations import by_method
 from benchmark.analysis.precision import all_diverged, comparisons
 from benchmark.analysis.results import RowResults
+from benchmark.analysis.sequential import judged
 from benchmark.files import write_text
 from benchmark.reports import atlas, atlas_figures, figures, precision, speed, surface, tables
 from benchmark.reports import evaluations as evaluation_table
@@ -32,22 +34,30 @@ def tables_and_figures(table: Sequence[RowResults], store: Path, folder: Path) -
     Raises:
         CorruptRecord: an evaluation or a record cannot be trusted.
     """
+    return _tables_and_figures(table, judged(table, store), store, folder)
+
+
+def _tables_and_figures(
+    table: Sequence[RowResults], judgments: Sequence[Judgment], store: Path, folder: Path
+) -> dict[Path, str]:
     found = atlases(table)
-    tables = _tables(table, found, folder)
+    tables = _tables(table, judgments, found, folder)
     others = {**evaluations(store, folder), **surface.files(store, folder), **_of_precision(table, store, folder)}
     return {**tables, **_figures(_draw(table, found, folder), folder), **others}
 
 
 def everything(table: Sequence[RowResults], store: Path, folder: Path) -> dict[Path, str]:
     """The tables, the figures and the page of a folder, by path; each figure is drawn once."""
-    files = tables_and_figures(table, store, folder)
+    judgments = judged(table, store)
+    files = _tables_and_figures(table, judgments, store, folder)
     drawn = {path.stem: text for path, text in files.items() if path.suffix == ".svg"}
-    return {**files, **_page(table, drawn, folder)}
+    return {**files, **_page(table, judgments, drawn, folder)}
 
 
 def page_alone(table: Sequence[RowResults], store: Path, folder: Path) -> dict[Path, str]:
     """The page of a folder, by path; it shows the folder's pictures of captions, *-captions.png."""
-    return _page(table, {**_draw(table, atlases(table), folder), **surface.figures_of(store)}, folder)
+    drawn = {**_draw(table, atlases(table), folder), **surface.figures_of(store)}
+    return _page(table, judged(table, store), drawn, folder)
 
 
 def of_speed(folder: Path) -> dict[Path, str]:
@@ -72,13 +82,15 @@ def _draw(table: Sequence[RowResults], found: Sequence[Atlas], folder: Path) -> 
     return {**figures.draw(table), **atlas_figures.draw(found), **speed.draw(folder)}
 
 
-def _tables(table: Sequence[RowResults], found: Sequence[Atlas], folder: Path) -> dict[Path, str]:
+def _tables(
+    table: Sequence[RowResults], judgments: Sequence[Judgment], found: Sequence[Atlas], folder: Path
+) -> dict[Path, str]:
     of_methods = atlas.markdown(found, not_run(table), lost(table))
     return {
         **({folder / "atlas.md": of_methods} if of_methods else {}),
         folder / "table.md": tables.markdown(table),
         folder / "table.csv": tables.as_csv(table),
-        folder / "claims.md": tables.claims(table),
+        folder / "claims.md": tables.claims(judgments),
         **speed.tables(folder),
     }
 
@@ -87,9 +99,11 @@ def _figures(drawn: Mapping[str, str], folder: Path) -> dict[Path, str]:
     return {folder / f"{name}.svg": svg for name, svg in drawn.items()}
 
 
-def _page(table: Sequence[RowResults], drawn: Mapping[str, str], folder: Path) -> dict[Path, str]:
+def _page(
+    table: Sequence[RowResults], judgments: Sequence[Judgment], drawn: Mapping[str, str], folder: Path
+) -> dict[Path, str]:
     pictures = {path.stem: path.read_bytes() for path in sorted(folder.glob("*-captions.png"))}
-    return {folder / PAGE: page(table, drawn, pictures)}
+    return {folder / PAGE: page(table, judgments, drawn, pictures)}
 
 
 def readme(table: Sequence[RowResults], path: Path) -> dict[Path, str]:

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from benchmark.analysis.intervals import interval, seeds
-from benchmark.analysis.results import Sample
+from benchmark.analysis.samples import Sample
 from benchmark.formatting import Table, count, with_diverged
 from benchmark.store.diverged import DivergedRun, read_diverged
 from benchmark.store.records import RECORD, Record, Store

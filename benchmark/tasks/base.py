@@ -176,10 +176,7 @@ class Config(ABC):
 
     @property
     def data_key(self) -> tuple[Any, ...]:
-        """Settings that identify the data before it is read.
-
-        If two runs share them but not the checksum, the data was changed.
-        """
+        """Settings that identify the data before it is read; if runs share these, but no checksum, it was changed."""
         return (self.task, self.protocol, *(getattr(self, name) for name in self.of_data))
 
     def taken_by(self, model: "type[TaskModel]") -> dict[str, Any]:
@@ -191,10 +188,7 @@ class Config(ABC):
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name in taken}
 
     def evaluate_ensemble(self, models: "Sequence[TaskModel]", datamodule: Any) -> "Evaluation":
-        """Metrics of an ensemble, such as BLEU, that need its models and not only saved log-probabilities.
-
-        The models are on the device to use.
-        """
+        """Metrics of an ensemble that need its models, which are on the device to use, such as BLEU."""
         raise NotImplementedError
 
     @classmethod

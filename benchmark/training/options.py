@@ -42,7 +42,7 @@ class Options:
     devices: PositiveInt = 1
     """Devices of one run on each machine: GPUs, or processes on a CPU, which share its batches."""
     precision: Precision = "32"
-    """Precision of matrix multiplications, 32 or bf16-mixed in Lightning's names; weights and losses stay in float32."""
+    """Precision of matrix products, in Lightning's names: 32 or bf16-mixed; weights and losses are in float32."""
     cuda_graphs: bool = True
     """Launch a language model's training step on one GPU as a CUDA graph; backbones of your own never are."""
     checkpoint_minutes: PositiveFloat = 10.0

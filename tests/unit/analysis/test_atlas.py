@@ -8,6 +8,7 @@ from scipy import stats
 from support.factories import make_record
 
 from benchmark.analysis.atlas import atlases, lost, not_run
+from benchmark.analysis.claims import judge
 from benchmark.analysis.intervals import Component, difference, interval, seeds
 from benchmark.analysis.results import RowResults, gather
 from benchmark.analysis.verdicts import holm, p_of_difference, p_of_equivalence
@@ -161,7 +162,7 @@ def test_sources_whose_folders_have_one_name_have_their_own_figures() -> None:
     text = report.markdown(found, [])
     assert len(drawn) == 2
     assert all(f"({name}.svg)" in text for name in drawn)
-    shown = page(table, drawn, {})
+    shown = page(table, judge(table), drawn, {})
     assert all(f'id="{identifier(name)}-' in shown for name in drawn)
 
 

@@ -13,7 +13,8 @@ from support.factories import make_record
 from benchmark.analysis.effects import compare
 from benchmark.analysis.ensemble_findings import one_is_as_good_as_ten
 from benchmark.analysis.intervals import bleu_influences, difference, interval, items, seeds, seeds_and_items
-from benchmark.analysis.results import RowResults, Sample, gather
+from benchmark.analysis.results import RowResults, gather
+from benchmark.analysis.samples import Sample
 from benchmark.analysis.shares import share_of_the_way
 from benchmark.store.records import Store, checksum_arrays
 from benchmark.tasks import registry
@@ -165,20 +166,21 @@ def of_bleu(row: Row, *values: float, **changes) -> RowResults:
 
 
 def test_fiellers_interval_of_a_share_by_hand() -> None:
-    """One model 20, its mean with variance 1/3; the regularized one 22, with 1/3; the ensemble 32.
+    """One model 20, its mean with variance 1/3; the regularized one 22, with 1/3; the ensemble 32, with 1.
 
-    Below 1 the ends of the way move by at most 1 together, so that (2 - 12 share)^2 = t^2 (1/3 + 1/3) of 4 degrees; the
-    lower end is below 0, where they move by 1 - 2 share.
+    The ends of the way move by |1 - share| / sqrt(3) and by |share| together, so that at either end of the interval
+    (2 - 12 share)^2 = t^2 (that^2 + 1/3), with Welch's degrees of freedom.
     """
     rows = (of_bleu(PLAIN, 19, 20, 21), of_bleu(REGULARIZED, 21, 22, 23), of_bleu(AVERAGE, 32))
     share = share_of_the_way(*rows, BLEU_METRIC)
     assert share is not None
     found = share.interval(0.95)
     assert found is not None
-    assert found[1] == pytest.approx((2 + 2.7764 * math.sqrt(2 / 3)) / 12, rel=1e-4)
-    wide = (1 - 2 * found[0]) ** 2 / 3
-    degrees = (wide + 1 / 3) ** 2 / (wide**2 / 2 + 1 / 9 / 2)
-    assert 2 - 12 * found[0] == pytest.approx(stats.t.ppf(0.975, degrees) * math.sqrt(wide + 1 / 3), rel=1e-6)
+    for end in found:
+        moved = (abs(1 - end) / math.sqrt(3) + abs(end)) ** 2
+        degrees = (moved + 1 / 3) ** 2 / (moved**2 / 2 + 1 / 9 / 2)
+        assert abs(2 - 12 * end) == pytest.approx(stats.t.ppf(0.975, degrees) * math.sqrt(moved + 1 / 3), rel=1e-6)
+    assert found[0] < 2 / 12 < found[1]
 
 
 @pytest.mark.parametrize("ensemble", [19.9, 20.1])

@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from support.factories import make_record, results_of_two_rows
 from support.intervals import welch
 
-from benchmark.analysis.sequential import ERROR, LOOKS, Comparison, compare, looks
+from benchmark.analysis.findings import Finding
+from benchmark.analysis.sequential import ERROR, LOOKS, Comparison, compare, judged, looks
 from benchmark.analysis.verdicts import Verdict, decide
+from benchmark.store.looks import LOOKS_FILE, most_seeds, note_looks
 from benchmark.tasks import registry
+from datamodules.errors import DataError
 
 WITHOUT, WITH = registry.find("sotu-medium"), registry.find("sotu-medium-dropout")
 
@@ -94,3 +98,27 @@ def test_without_an_effect_the_whole_procedure_is_wrong_in_at_most_5_percent(spr
         wrong += verdict in ("reproduced", "contradicted")
     assert wrong / repetitions <= 0.05
     assert wrong > 0  # a procedure that never decides would pass as well
+
+
+def test_a_store_whose_runs_were_made_by_looks_is_judged_by_them(tmp_path: Path) -> None:
+    table = results_of_two_rows((WITHOUT, WITH), [100.0, 104.0, 102.0], [95.0, 97.0, 93.0])
+
+    def found() -> Finding:
+        claim = next(one for one in judged(table, tmp_path) if one.claim.statement.startswith("Dropout on the non-rec"))
+        return next(one for one in claim.findings if one.rows == (WITHOUT.name, WITH.name))
+
+    assert found().verdict == "reproduced"
+    note_looks(tmp_path, 3)
+    assert found().verdict == "undecided"
+    assert found().figures.endswith("; by looks at 99 %: undecided with 3 seeds")
+    note_looks(tmp_path, 20)
+    assert found().figures.endswith("; by looks at 99 %: a look is to come")
+    note_looks(tmp_path, 3)  # a later procedure with fewer does not take back what an earlier one has looked at
+    assert most_seeds(tmp_path) == 20
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"max_seeds": "3"}', '{"max_seeds": 0}'])
+def test_a_damaged_note_of_looks_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / LOOKS_FILE).write_text(content)
+    with pytest.raises(DataError, match=r"until-decided.json.*remove it, and give --until_decided again"):
+        judged([], tmp_path)

@@ -8,7 +8,8 @@ import pytest
 from support.factories import diverge, make_record
 
 from benchmark.analysis.names import short_names
-from benchmark.analysis.results import Sample, gather
+from benchmark.analysis.results import gather
+from benchmark.analysis.samples import Sample
 from benchmark.analysis.surface import Point, Surface, as_text, surfaces
 from benchmark.grid.surface import runs_of
 from benchmark.reports import figures

@@ -5,7 +5,7 @@ import pytest
 from support.intervals import welch
 
 from benchmark.analysis.intervals import Interval
-from benchmark.analysis.verdicts import POWER, decide, detectable, power, runs_needed
+from benchmark.analysis.verdicts import POWER, decide, decide_at_least, detectable, power, runs_needed
 
 REPETITIONS = 4000
 
@@ -27,6 +27,19 @@ REPETITIONS = 4000
 )
 def test_the_verdict_follows_from_where_the_interval_lies(gain: Interval | None, verdict: str) -> None:
     assert decide(gain, smallest=1.0) == verdict
+
+
+@pytest.mark.parametrize(
+    ("ends", "verdict"),
+    [
+        (None, "undecided"),
+        ((0.001, 0.0806), "undecided"),  # its middle is far below half of the paper's 0.161
+        ((0.081, 0.3), "reproduced"),
+        ((0.001, 0.080), "contradicted"),
+    ],
+)
+def test_an_ensembles_gain_is_held_against_half_of_the_papers(ends: Interval | None, verdict: str) -> None:
+    assert decide_at_least(ends, 0.161 / 2) == verdict
 
 
 @pytest.mark.parametrize("spreads", [(1.0, 1.0), (1.0, 3.0)])

@@ -8,6 +8,7 @@ import pytest
 from support.factories import make_record
 
 from benchmark.analysis.atlas import Standing
+from benchmark.analysis.claims import judge
 from benchmark.analysis.names import short_names
 from benchmark.analysis.results import gather
 from benchmark.analysis.verdicts import Verdict
@@ -53,9 +54,9 @@ def test_captions_are_shown_under_their_own_source_only() -> None:
     rows = [plain.variant(name, source=f"/{name}/photos") for name in ("one", "other")]
     table = gather(rows, [make_record(row) for row in rows])
     written = base64.b64encode(b"picture").decode()
-    assert written not in page(table, {}, {"photos-captions": b"picture"})
+    assert written not in page(table, judge(table), {}, {"photos-captions": b"picture"})
     name = short_names([row.config.data_set_name for row in rows])[rows[0].config.data_set_name]
-    assert page(table, {}, {f"{name}-captions": b"picture"}).count(written) == 1
+    assert page(table, judge(table), {}, {f"{name}-captions": b"picture"}).count(written) == 1
 
 
 def test_tables_and_page_of_an_evil_folder_hold_no_markup_of_its() -> None:
@@ -64,7 +65,7 @@ def test_tables_and_page_of_an_evil_folder_hold_no_markup_of_its() -> None:
     record = make_record(row, details={"left_out": {EVIL: 3}, "samples": [{"text": EVIL}]})
     table = gather([row], [record])
     assert "<script" not in tables.markdown(table)
-    html = page(table, {}, {})
+    html = page(table, judge(table), {}, {})
     assert "<script" not in html
     assert 'href="javascript' not in html
 

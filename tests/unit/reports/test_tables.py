@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from support.factories import make_record
 
-from benchmark.analysis.results import NOT_RUN, Sample, gather, read_store
+from benchmark.analysis.results import NOT_RUN, gather, read_store
+from benchmark.analysis.samples import Sample
 from benchmark.reports import figures, tables, write
 from benchmark.store.records import Store
 from benchmark.tasks import language_modeling, registry
@@ -150,9 +151,9 @@ def test_the_summary_has_the_paper_s_sizes_and_the_largest_of_each_other_task() 
     assert len(lines) - 2 <= 12
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
     assert [line[1] for line in cells] == ["small", "medium", "large", "large", "large", "large", "–", "–"]
-    assert cells[0][2:] == ["test perplexity", "115.0 ± 1.4", NOT_RUN, "–", "114.5", "–"]
+    assert cells[0][2:] == ["test perplexity", "115.0 ± 1.4 (2)", NOT_RUN, "–", "114.5", "–"]
     assert cells[2][-2:] == ["–", "78.4"]
-    assert cells[4][3:] == ["30.0", "31.0", "+1.0", "–", "–"]
+    assert cells[4][3:] == ["30.0 (1)", "31.0 (1)", "+1.0", "–", "–"]
     assert [line[0].split(",")[0] for line in cells if line[0]][1:] == ["Speech", "Translation", "Image captions"]
 
 
