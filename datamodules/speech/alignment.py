@@ -1,4 +1,4 @@
-"""Frame labels: three states for each phone, from times that are known, a label file, or forced alignment."""
+"""Frame labels: three states for each phone, from times that are known or forced alignment."""
 
 import itertools
 import unicodedata
@@ -26,8 +26,6 @@ RATE = 16_000
 """Samples per second that both aligners listen at."""
 FRAMES_OFF = 3
 """Most frames by which labels and features may differ in length; their windows do not end at the same sample."""
-SHARE_OFF = 1 / 8
-"""Most of a recording's frames by which a label file may be off: labels of 20 or 12.5 ms frames are off by more."""
 PACKAGES = {"pocketsphinx": "pocketsphinx", MMS: "torchaudio"}
 """The package that an aligner is part of, by the aligner's name."""
 
@@ -74,20 +72,6 @@ def fitted(states: Sequence[str], frames: int, reason: str, most: float = FRAMES
     return [*states, *[states[-1]] * (frames - len(states))][:frames]
 
 
-def read_labels(path: Path, frames: int) -> tuple[list[str], bool]:
-    """A label file: the state of each 10 ms frame, separated by white space, and whether they had to be fitted.
-
-    Raises:
-        LeftOut: it is missing, or its length does not match the audio: it is off by FRAMES_OFF or SHARE_OFF.
-    """
-    try:
-        states = " ".join(read_text(path)).split()
-    except DataError as error:
-        raise LeftOut("label file cannot be read", str(error)) from error
-    most = min(FRAMES_OFF, SHARE_OFF * frames)
-    return fitted(states, frames, "label file does not match its audio", most), len(states) != frames
-
-
 class Aligner(ABC):
     """Finds when each part of a transcript was spoken."""
 
@@ -106,8 +90,11 @@ class Aligner(ABC):
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
-_SYMBOL = r"[[\p{S}*#@&%\u2030\xa7]--[`\xb4]]"
-"""Characters that are spoken, nobody knows how: all symbols but those that stand for quotation marks."""
+_SYMBOL = r"[[\p{S}*#@&%\u2030\xa7\[\]{}]--[`\xb4]]"
+"""Characters that are spoken, nobody knows how: all symbols but those that stand for quotation marks.
+
+Square and curly brackets are among them: what is in them, such as `[noise]`, is a tag and no word that is said.
+"""
 _LETTERS = r"[\p{L}\p{Nl}\p{No}][\p{L}\p{M}\p{Nl}\p{No}]*"
 _NUMBER = r"(?:(?<![\w.-])[-.])?\d+(?:[.,:/]\d+)*"
 _SPOKEN = regex.compile(rf"{_NUMBER}|{_LETTERS}(?:'{_LETTERS})*|{_SYMBOL}", regex.VERSION1)
@@ -117,8 +104,8 @@ _IS_SYMBOL = regex.compile(_SYMBOL, regex.VERSION1)
 def words_of(transcript: str) -> list[str]:
     """Words of an English transcript in lower case, single digits spelled out, punctuation dropped.
 
-    Other numbers, such as 10, 3.5, 1/2 and -5, whose reading is not certain, and symbols such as * stay as they
-    are: no dictionary has them.
+    Other numbers, such as 10, 3.5, 1/2 and -5, whose reading is not certain, and symbols such as * and [ stay as
+    they are: no dictionary has them.
     """
     found = _SPOKEN.findall(transcript.lower().replace("\u2019", "'"))
     return [_DIGITS[int(word)] if len(word) == 1 and word.isdecimal() else word for word in found]

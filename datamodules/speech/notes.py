@@ -11,7 +11,8 @@ from datamodules.speech.corpus import Utterance
 from datamodules.speech.features import Audio
 from datamodules.vocabulary import note_several_splits
 
-CLAMPED, SILENT, LOW_RATE, FITTED = "clamped", "silent", "low rate", "fitted"
+CLAMPED, SILENT, LOW_RATE = "clamped", "silent", "low rate"
+FITTED, BEGINS_ALONE, ROUND_BRACKETS = "fitted", "begins alone", "round brackets"
 """Kinds of what is remarked on an utterance."""
 REMARKS = {
     CLAMPED: ("recording", "has", "have", "samples beyond full scale, which were clamped"),
@@ -28,17 +29,28 @@ REMARKS = {
         "have",
         f"up to {FRAMES_OFF} labels too many or too few; the last one is repeated, or what is too many left out",
     ),
+    BEGINS_ALONE: (
+        "label file",
+        "begins",
+        "begin",
+        "with a state that no other frame has; if that is an id or a heading, all labels are a frame late",
+    ),
+    ROUND_BRACKETS: (
+        "transcript",
+        "has",
+        "have",
+        "words in round brackets, which are aligned as if they were spoken",
+    ),
 }
 """What is said of each kind: a noun, its verb for one and for several, and the rest of the sentence."""
 
 
-def remarks_on(audio: Audio, rate: int, fitted: bool) -> tuple[str, ...]:
-    """The kinds of remarks on a recording that is analyzed at a rate, and on whether its labels had to be fitted."""
+def remarks_on(audio: Audio, rate: int) -> tuple[str, ...]:
+    """The kinds of remarks on a recording that is analyzed at a rate."""
     found = {
         CLAMPED: audio.clamped,
         SILENT: not np.ptp(audio.samples),
         LOW_RATE: audio.rate < rate,
-        FITTED: fitted,
     }
     return tuple(kind for kind, holds in found.items() if holds)
 

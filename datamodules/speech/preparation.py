@@ -5,7 +5,7 @@ import json
 import logging
 import multiprocessing
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,20 +13,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from datamodules.cache import cores, prepared
 from datamodules.errors import DataError, counted, damaged
 from datamodules.sources import SPLITS
-from datamodules.speech.alignment import Aligner, aligner_identity, make_aligner, read_labels, states_of
+from datamodules.speech.alignment import aligner_identity, make_aligner
 from datamodules.speech.corpus import SpeechCorpus, Utterance
-from datamodules.speech.features import FEATURES, Audio, LeftOut, log_mel, read_audio, statistics
+from datamodules.speech.features import FEATURES, LeftOut, statistics
 from datamodules.speech.features import VERSION as FEATURES_VERSION
-from datamodules.speech.notes import notes_on, remarks_on
+from datamodules.speech.label_files import headed
+from datamodules.speech.notes import notes_on
 from datamodules.speech.splits import shared_phrases
+from datamodules.speech.worker import Result, Worker
 from datamodules.text import read_json
 
-VERSION = 11
+VERSION = 12
 """Version of the preparation, to be raised when code here, in alignment or in the sources alters its result."""
 SHOWN = 10
 """Most utterances left out that are named in warnings; records name up to KEPT_NAMES."""
@@ -219,59 +220,24 @@ def first(left_out: dict[str, str]) -> str:
     return next((f"{name}: {reason}" for name, reason in left_out.items()), "the manifest has none")
 
 
-Result = tuple[Tensor, list[str], str, tuple[str, ...]]
-"""Features [frames, values], the state of each frame, a checksum of the audio, and kinds of remarks on it."""
-
-
 def _each(utterances: list[Utterance], aligner: str, rate: int) -> Iterator[Result | LeftOut]:
     needed = any(utterance.phones is None and utterance.labels is None for utterance in utterances)
-    worker = Worker(make_aligner(aligner) if needed else None, rate)
+    worker = Worker(make_aligner(aligner) if needed else None, rate, headed(each.labels for each in utterances))
     if not (worker.aligner and worker.aligner.parallel and len(utterances) >= PARALLEL_FROM and cores() > 1):
         yield from map(worker, utterances)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(cores(), context, _start, (aligner, rate)) as pool:
+    with ProcessPoolExecutor(cores(), context, _start, (aligner, rate, worker.headings)) as pool:
         yield from pool.map(_work, utterances, chunksize=32)
-
-
-class Worker:
-    """Reads one utterance, computes its features and labels its frames."""
-
-    def __init__(self, aligner: Aligner | None, rate: int) -> None:
-        self.aligner, self.rate = aligner, rate
-
-    def __call__(self, utterance: Utterance) -> Result | LeftOut:
-        """The utterance's features and states, or why it is left out."""
-        try:
-            with damaged(utterance.name):
-                return self._work(utterance)
-        except LeftOut as problem:
-            return problem
-        except DataError as error:
-            return LeftOut("cannot be used", str(error))
-
-    def _work(self, utterance: Utterance) -> Result:
-        audio = utterance.audio if isinstance(utterance.audio, Audio) else read_audio(utterance.audio)
-        checksum = hashlib.sha256(repr(audio.rate).encode() + audio.samples.tobytes()).hexdigest()
-        features = log_mel(audio, self.rate, utterance.snr, noise_seed=int(checksum[:8], 16))
-        fitted = False
-        if utterance.phones is not None:
-            states = states_of(utterance.phones, len(features))
-        elif utterance.labels is not None:
-            states, fitted = read_labels(utterance.labels, len(features))
-        else:
-            assert self.aligner is not None
-            states = self.aligner.align(audio, utterance.transcript, len(features))
-        return features, states, checksum, remarks_on(audio, self.rate, fitted)
 
 
 _worker: Worker
 
 
-def _start(aligner: str, rate: int) -> None:
+def _start(aligner: str, rate: int, headings: Collection[str]) -> None:
     global _worker
     torch.set_num_threads(1)
-    _worker = Worker(make_aligner(aligner), rate)
+    _worker = Worker(make_aligner(aligner), rate, headings)
 
 
 def _work(utterance: Utterance) -> Result | LeftOut:

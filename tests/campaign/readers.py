@@ -24,8 +24,8 @@ from datamodules.captioning.openmoji import read_openmoji
 from datamodules.captioning.reading import read_captions
 from datamodules.errors import UserError
 from datamodules.language_modeling.datamodule import LanguageModelingData
-from datamodules.speech.alignment import read_labels
 from datamodules.speech.features import LeftOut, log_mel, read_audio
+from datamodules.speech.label_files import read_labels
 from datamodules.speech.preparation import compute
 from datamodules.speech.recorded import FolderCorpus, LibriSpeechCorpus, SamromurCorpus
 from datamodules.text import decode_lines

@@ -20,13 +20,13 @@ from datamodules.speech.alignment import (
     aligner_identity,
     fitted,
     make_aligner,
-    read_labels,
     require_aligner,
     states_of,
     words_of,
 )
 from datamodules.speech.espeak import Request, speak
 from datamodules.speech.features import HOP_MS, Audio, LeftOut, log_mel
+from datamodules.speech.label_files import read_labels
 from datamodules.speech.preparation import prepare
 from datamodules.speech.recorded import FolderCorpus, open_corpus
 from datamodules.speech.synthetic import phones_of
@@ -92,6 +92,8 @@ def test_words_of_a_transcript() -> None:
         ("\u00a35 or 3\u20ac", "\u00a3"),
         ("-5 degrees", "-5"),
         ("m\u0303 e\u0301", "m\u0303"),
+        ("hello [noise] world", "["),
+        ("so (um) {breath}", "}"),
     ],
 )
 def test_what_nobody_knows_how_to_say_stays_so_that_the_utterance_is_left_out(transcript: str, unknown: str) -> None:
@@ -208,8 +210,9 @@ def test_ctc_alignment_finds_the_tones(tones_model) -> None:
     names = [state.split(".")[0] for state in states]
     assert [x for x, y in zip(names, ["", *names], strict=False) if x not in (y, "sil")] == list("dabca")
     assert {state.split(".")[1] for state in states} == {"0", "1", "2"}
-    with pytest.raises(LeftOut, match="characters unknown to the aligner: z"):
-        aligner.align(audio, "zab", frames)
+    for transcript, unknown in (("zab", "z"), ("dab [a] ca", r"\["), ("dab {a} ca", "{")):
+        with pytest.raises(LeftOut, match=f"characters unknown to the aligner: {unknown}"):
+            aligner.align(audio, transcript, frames)
     with pytest.raises(LeftOut, match="transcript does not align"):
         aligner.align(Audio(spoken("a")[:800], RATE), "abcdabcd", 3)
 

@@ -34,7 +34,7 @@ def test_nothing_is_said_of_a_folder_in_order(folder: Path) -> None:
 
 
 def test_held_out_states_that_no_training_frame_has_are_counted(folder: Path) -> None:
-    change_labels(folder, 6, lambda states: ["A.0", *states[1:]])
+    change_labels(folder, 6, lambda states: [states[0], "A.0", *states[2:]])
     change_labels(folder, 10, lambda states: ["new.1", "new.1", *states[2:]])
     counts = [len((folder / "labels" / f"{number}.txt").read_text().split()) for number in range(11)]
     assert notes_of(folder) == [
