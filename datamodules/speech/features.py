@@ -112,9 +112,12 @@ def _decoded(path: Path) -> tuple[np.ndarray, int]:
     """All samples of a file, float32 [samples, channels], and how many of them are a second.
 
     Raises:
-        LeftOut: it cannot be read, or nothing tells that these are all of its samples as they were encoded.
+        LeftOut: it is missing, cannot be read, or nothing tells that these are all of its samples as they were encoded.
     """
     try:
+        with damaged(path):
+            if not path.exists():
+                raise LeftOut("audio is missing", str(path))
         with damaged(path), soundfile.SoundFile(path) as file:
             SAMPLE_RATE.check(file.samplerate, path)
             CHANNELS.check(file.channels, path)
@@ -128,6 +131,8 @@ def _decoded(path: Path) -> tuple[np.ndarray, int]:
             samples, rate = file.read(dtype="float32", always_2d=True), file.samplerate
             content = without_tags(path.read_bytes())
             missing, rest = missing_end(content, file.frames, len(samples)), unread_rest(content, file.frames)
+    except LeftOut:
+        raise
     except DataError as error:
         raise LeftOut("audio cannot be read", str(error)) from error
     if missing:

@@ -70,7 +70,27 @@ def notes_on(used: Sequence[Utterance], checksums: Sequence[str], remarks: Mappi
     recordings = _in_several_splits(zip(checksums, used, strict=True))
     notes += note_several_splits("recording", [" and ".join(each.name for each in group) for group in recordings])
     speakers = _in_several_splits((each.speaker, each) for each in used if each.speaker)
-    return notes + note_several_splits("speaker", [group[0].speaker for group in speakers])
+    notes += note_several_splits("speaker", [group[0].speaker for group in speakers])
+    return notes + _note_speakers([each.speaker for each in used])
+
+
+def _note_speakers(speakers: Sequence[str]) -> list[str]:
+    """Notes on utterances whose group of normalization may be another one than is meant.
+
+    Args:
+        speakers: the speaker of each utterance, or nothing.
+    """
+    notes = []
+    spellings: dict[str, set[str]] = {}
+    for speaker in speakers:
+        spellings.setdefault(speaker.casefold(), set()).add(speaker)
+    if alike := [sorted(group) for group in spellings.values() if len(group) > 1]:
+        names = counted(len(alike), "speaker", "is", "are")
+        notes.append(f"{names} named in several ways that differ in case only, such as {' and '.join(alike[0])}")
+    if 0 < (unnamed := speakers.count("")) < len(speakers):
+        recordings = counted(unnamed, "recording", "names", "name")
+        notes.append(f"{recordings} no speaker, unlike others; all without one are normalized together")
+    return notes
 
 
 def _in_several_splits(items: Iterable[tuple[str, Utterance]]) -> list[list[Utterance]]:

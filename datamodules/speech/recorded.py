@@ -1,20 +1,20 @@
-"""Recorded speech: a folder of audio with transcripts, LibriSpeech, Samrómur; and every source by its name."""
+"""Recorded speech in a folder of audio with transcripts; and every source of speech by its name."""
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from torchaudio.datasets import LIBRISPEECH
-
-from datamodules.errors import DataError, counted, damaged, require_file
+from datamodules.errors import DataError, counted, damaged
 from datamodules.lists import NamedFiles, header_fields, not_named
 from datamodules.sources import SPLITS, FolderSource, Split
 from datamodules.speech.corpus import SpeechCorpus, Utterance, hash_files
-from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, MMS, SAMROMUR, SUBSETS
+from datamodules.speech.published import LibriSpeechCorpus, SamromurCorpus
+from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, SAMROMUR
 from datamodules.speech.splits import halve, split_prompts
 from datamodules.speech.synthetic import EspeakCorpus
-from datamodules.text import cells, inside, note_lone_marks, read_lines
+from datamodules.text import cells, note_lone_marks, read_lines
 
 FIELDS = ("path", "text", "speaker", "split")
 """Columns of a list of recordings, in the order that they have without a header."""
@@ -30,6 +30,8 @@ SPLIT_NAMES = {*SPLITS, "training", "dev", "devel", "val", "valid", "testing", "
 
 AUDIO = {".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".w64", ".wav"}
 """Ends of names of recordings."""
+_NAME_AND_SPACE = re.compile(rf"(.*?(?:{'|'.join(map(re.escape, sorted(AUDIO)))}))\s", re.IGNORECASE)
+"""The name of a recording and the space after it."""
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +55,8 @@ class FolderCorpus(SpeechCorpus):
     A header that names these columns may come first, and then they stand in its order.
 
     Prompts without splits are split by their words, so that no phrase is in two splits (splits.split_prompts); a file
-    that has a split in some lines only is refused, since its prompts could share phrases with the others. Where
+    that has a split in some lines only is refused, since its prompts could share phrases with the others, and so is one
+    that has a speaker in some lines where others end with the text, since that could be text after a tab. Where
     the file names splits but no test set, half of its validation set is that, and a warning says so. Where the folder
     has a folder `labels`, frame labels are read from it (path with the suffix .txt: a state for each 10 ms frame)
     instead of aligned.
@@ -82,6 +85,7 @@ class FolderCorpus(SpeechCorpus):
         has_labels = _is_there(labels.folder)
         found: list[Utterance] = []
         unsplit: list[int] = []
+        speakers: dict[int, str | None] = {}
         places: dict[Path, tuple[int, str]] = {}
         lone_marks: list[int] = []
         fields: list[str] = []
@@ -96,16 +100,18 @@ class FolderCorpus(SpeechCorpus):
                     continue
             name, text, speaker, split = _values(row, fields, place, line)
             audio = files.find(name, place)
+            _require_tab(name, audio, place)
             label_file = _label_file(labels, name, place) if has_labels else None
             for file in filter(None, (audio, label_file)):
                 if (first := places.setdefault(file, (number, name)))[0] != number:
                     raise DataError(f"{place}: {_shared(name, file, *first, file == audio)}")
             lone_marks += [number] * lone
             unsplit += [] if split else [number]
+            speakers[number] = dict(zip(fields, row, strict=False)).get("speaker")
             found.append(Utterance(name, audio, text, speaker, split or "train", labels=label_file))  # type: ignore[arg-type]
         if not found:
             raise DataError(f"{path} is empty; expected lines of path, tab, text")
-        _require_columns(found, unsplit, path)
+        _require_columns(speakers, unsplit, path)
         self.notes += (*note_lone_marks(path, lone_marks), *_note_unnamed(path, places))
         if has_labels:
             self.notes += (*_note_labels(labels.folder, places),)
@@ -125,22 +131,37 @@ def _is_there(labels: Path) -> bool:
     return labels.is_dir()
 
 
-def _require_columns(utterances: Sequence[Utterance], unsplit: Sequence[int], path: Path) -> None:
-    """Refuse a list of which some lines only have a split, or whose splits stand in the column of speakers.
+def _require_columns(speakers: Mapping[int, str | None], unsplit: Sequence[int], path: Path) -> None:
+    """Refuse a list of which some lines only have a split or a speaker, or whose splits stand in the place of speakers.
 
     Args:
-        utterances: the utterances of all lines.
+        speakers: what each line, by its number, has in the column of speakers; None where it ends before that.
         unsplit: numbers of the lines without a split.
         path: the list.
     """
-    if 0 < len(unsplit) < len(utterances):
+    if 0 < len(unsplit) < len(speakers):
         raise DataError(f"{path}:{unsplit[0]}: no split, but other lines have one; give every line a split, or none")
-    speakers = {each.speaker for each in utterances} - {""}
-    if unsplit and speakers and {speaker.strip().lower() for speaker in speakers} <= SPLIT_NAMES:
+    named = {number: speaker for number, speaker in speakers.items() if speaker and speaker.strip()}
+    if unsplit and named and {speaker.strip().lower() for speaker in named.values()} <= SPLIT_NAMES:
         raise DataError(
-            f"{path}: {' and '.join(sorted(speakers))} are read as its speakers; write path, tab, text, tab, "
+            f"{path}: {' and '.join(sorted({*named.values()}))} are read as its speakers; write path, tab, text, tab, "
             "speaker or nothing, tab, split, or begin with a header: path, tab, text, tab, split"
         )
+    without = [number for number, speaker in speakers.items() if speaker is None]
+    if named and without:
+        number, speaker = next(iter(named.items()))
+        raise DataError(
+            f"{path}:{number}: {speaker!r} is read as the speaker, but line {without[0]} ends before that column; put "
+            "no tab in a text, and give every line a speaker (or a tab and nothing), or none"
+        )
+
+
+def _require_tab(name: str, audio: Path, place: str) -> None:
+    """Refuse a name of a recording that goes on with a space and more, where the tab before the text is missing."""
+    found = _NAME_AND_SPACE.match(name)
+    with damaged(place):
+        if found and PurePosixPath(name).suffix.lower() not in AUDIO and not audio.exists():
+            raise DataError(f"{place}: {name!r} is read as the name of a recording; write a tab after {found[1]}")
 
 
 def _split(utterances: list[Utterance], has_splits: bool, path: Path) -> list[Utterance]:
@@ -160,9 +181,11 @@ def _values(row: Sequence[str], fields: Sequence[str], place: str, line: str) ->
     values = dict(zip(fields, row, strict=False))
     if len(row) > len(fields) or "text" not in values or not values.get("path"):
         right = "path, tab, text (and speaker, split if wanted)" if [*fields] == [*FIELDS] else ", tab, ".join(fields)
-        raise DataError(f"{place}: expected {right}: {line!r}")
+        cause = "" if "\t" in line else ", which has no tab"
+        raise DataError(f"{place}: expected {right}: {line!r}{cause}")
     if (split := values.get("split", "")) not in ("", *SPLITS):
         raise DataError(f"{place}: the split is {split!r}, must be train, validation or test")
+    values["speaker"] = " ".join(values.get("speaker", "").split())
     return [values.get(field, "") for field in FIELDS]
 
 
@@ -203,73 +226,3 @@ def _with_splits(
     splits = divide([utterances[place].transcript for place in places])
     found = dict(zip(places, splits, strict=True))
     return [replace(each, split=found.get(place, each.split)) for place, each in enumerate(utterances)]
-
-
-class LibriSpeechCorpus(SpeechCorpus):
-    """LibriSpeech in its own layout, through torchaudio: train-clean-100, dev-clean and test-clean."""
-
-    def __init__(self, data: Path) -> None:
-        self.root = data / LIBRISPEECH_SOURCE.name
-
-    def fetch(self) -> None:
-        """See SpeechCorpus.fetch."""
-        LIBRISPEECH_SOURCE.fetch(self.root.parent)
-
-    def identity(self) -> str:
-        """See SpeechCorpus.identity."""
-        return hash_files(
-            [each.audio for each in self.utterances if isinstance(each.audio, Path)],
-            *(each.transcript for each in self.utterances),
-        )
-
-    def read_utterances(self) -> list[Utterance]:
-        """See SpeechCorpus.read_utterances."""
-        found = []
-        for split, subset in SUBSETS.items():
-            with damaged(self.root, wrong=f"{subset} is not in LibriSpeech's layout"):
-                corpus = LIBRISPEECH(self.root, subset)
-                for transcripts in (self.root / "LibriSpeech" / subset).glob("*/*/*.trans.txt"):
-                    require_file(transcripts)
-                for index in range(len(corpus)):
-                    path, _, transcript, speaker, *_ = corpus.get_metadata(index)
-                    audio = self.root / "LibriSpeech" / path
-                    found.append(Utterance(path, audio, transcript, f"{subset} {speaker}", split))
-        return found
-
-
-class SamromurCorpus(SpeechCorpus):
-    """Samrómur 21.05 in its published layout: metadata.tsv, and <train, dev or test>/<speaker>/<file>.flac."""
-
-    aligner = MMS
-    STATUS: dict[str, Split] = {"train": "train", "dev": "validation", "test": "test"}  # noqa: RUF012
-    COLUMNS = ("speaker_id", "filename", "sentence_norm", "status")
-
-    def __init__(self, data: Path) -> None:
-        self.root = data / SAMROMUR.name
-
-    def fetch(self) -> None:
-        """See SpeechCorpus.fetch."""
-        SAMROMUR.fetch(self.root.parent)
-
-    def identity(self) -> str:
-        """See SpeechCorpus.identity."""
-        return hash_files(self.files(self.root / "metadata.tsv"))
-
-    def read_utterances(self) -> list[Utterance]:
-        """See SpeechCorpus.read_utterances."""
-        path = self.root / "metadata.tsv"
-        lines = read_lines(path, SAMROMUR.instructions)
-        titles = next((line for _, line in lines), "").split("\t")
-        if missing := [column for column in self.COLUMNS if column not in titles]:
-            raise DataError(f"{path}: expected the columns of Samrómur 21.05; missing {', '.join(missing)}")
-        found = []
-        for number, line in lines:
-            row = dict(zip(titles, line.split("\t"), strict=False))
-            if len(row) < len(titles):
-                raise DataError(f"{path}:{number}: {len(row)} columns, expected {len(titles)}")
-            if split := self.STATUS.get(row["status"]):
-                file = row["filename"] if row["filename"].endswith(".flac") else f"{row['filename']}.flac"
-                name = f"{row['status']}/{row['speaker_id']}/{file}"
-                audio = inside(self.root, name, f"{path}:{number}")
-                found.append(Utterance(name, audio, row["sentence_norm"], row["speaker_id"], split))
-        return found

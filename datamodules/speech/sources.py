@@ -23,6 +23,8 @@ ASTERISK = FolderSource(
 )
 SUBSETS: dict[Split, str] = {"train": "train-clean-100", "validation": "dev-clean", "test": "test-clean"}
 """The subset of LibriSpeech that serves as each split."""
+RECORDINGS = {"train-clean-100": 28_539, "dev-clean": 2_703, "test-clean": 2_620}
+"""Recordings of each subset as published."""
 
 
 ARCHIVES = tuple(

@@ -27,7 +27,8 @@ from datamodules.language_modeling.datamodule import LanguageModelingData
 from datamodules.speech.features import LeftOut, log_mel, read_audio
 from datamodules.speech.label_files import read_labels
 from datamodules.speech.preparation import compute
-from datamodules.speech.recorded import FolderCorpus, LibriSpeechCorpus, SamromurCorpus
+from datamodules.speech.published import LibriSpeechCorpus, SamromurCorpus
+from datamodules.speech.recorded import FolderCorpus
 from datamodules.text import decode_lines
 from datamodules.translation.catalogs import read_catalogs
 from datamodules.translation.encoded_pairs import EncodedPairs, encode

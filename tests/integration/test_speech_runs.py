@@ -104,7 +104,7 @@ def test_a_record_has_the_accuracies_the_baseline_and_what_was_left_out(rnnreg, 
     assert "train_frame_accuracy" in record.curve[-1]
     assert record.unit == "frames"
     assert record.details["utterances"] == {"train": 6, "validation": 3, "test": 2}
-    assert record.details["left_out"] == {"audio cannot be read": 1}
+    assert record.details["left_out"] == {"audio is missing": 1}
     assert list(record.details["left_out_utterances"]) == ["gone.wav"]
     assert 0 < record.details["baselines"]["majority class"]["validation_frame_accuracy"] < 100
     arrays = Store(tmp_path / "runs").log_probabilities(record)

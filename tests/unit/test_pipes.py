@@ -19,7 +19,8 @@ from benchmark.tasks import registry
 from datamodules.captioning.features import read_feature_file
 from datamodules.errors import UserError
 from datamodules.speech.features import LeftOut, read_audio
-from datamodules.speech.recorded import FolderCorpus, LibriSpeechCorpus
+from datamodules.speech.published import LibriSpeechCorpus
+from datamodules.speech.recorded import FolderCorpus
 from datamodules.text import read_text
 from models.loading import read
 

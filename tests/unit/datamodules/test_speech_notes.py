@@ -9,6 +9,7 @@ from support.corpora import RATE, write_corpus
 
 from datamodules.errors import DataError
 from datamodules.speech.datamodule import SpeechData
+from datamodules.speech.recorded import FolderCorpus
 
 
 @pytest.fixture
@@ -63,7 +64,24 @@ def test_speakers_that_are_in_several_splits_are_counted(folder: Path) -> None:
     for line, speaker in zip(lines, ("ann", "ann", "bob", "", "", "", "ann", "cy", "", "bob", "dee"), strict=True):
         line[2] = speaker
     path.write_text("".join("\t".join(line) + "\n" for line in lines))
-    assert notes_of(folder) == ["2 speakers are in several splits, such as ann"]
+    assert notes_of(folder) == [
+        "2 speakers are in several splits, such as ann",
+        "4 recordings name no speaker, unlike others; all without one are normalized together",
+    ]
+
+
+def test_speakers_are_one_by_their_name_without_blanks_and_those_that_differ_in_case_are_said(folder: Path) -> None:
+    """Each is a group of normalization, and `Anna` and `anna` may or may not be one person."""
+    path = folder / "transcripts.tsv"
+    lines = [line.split("\t") for line in path.read_text().splitlines()]
+    for line, speaker in zip(
+        lines, ["anna", "anna ", " Anna", *["cy  dee", "cy dee", "cy dee"], *"bbbcc"], strict=True
+    ):
+        line[2] = speaker
+    path.write_text("".join("\t".join(line) + "\n" for line in lines))
+    assert notes_of(folder) == ["1 speaker is named in several ways that differ in case only, such as Anna and anna"]
+    speakers = [each.speaker for each in FolderCorpus(folder).read_utterances()]
+    assert speakers[:6] == ["anna", "anna", "Anna", "cy dee", "cy dee", "cy dee"]
 
 
 def test_silence_and_recordings_of_a_lower_rate_are_counted(folder: Path) -> None:

@@ -14,7 +14,8 @@ from datamodules.speech import alignment, preparation
 from datamodules.speech.datamodule import SpeechData
 from datamodules.speech.features import log_mel, read_audio
 from datamodules.speech.preparation import load, prepare
-from datamodules.speech.recorded import FolderCorpus, SamromurCorpus
+from datamodules.speech.published import SamromurCorpus
+from datamodules.speech.recorded import FolderCorpus
 
 
 def test_features_are_normalized_for_each_speaker_and_split(tmp_path) -> None:
@@ -52,7 +53,7 @@ def test_the_rest_of_a_corpus_is_usable_and_each_bad_file_named(tmp_path, caplog
     assert prepared.left_out["empty.wav"] == "audio is empty"
     assert prepared.left_out["short.wav"] == "shorter than a frame: 6 ms, a frame has 25"
     assert prepared.left_out["corrupt.wav"].startswith("audio cannot be read")
-    assert prepared.left_out["missing.wav"].startswith("audio cannot be read")
+    assert prepared.left_out["missing.wav"] == f"audio is missing: {folder / 'missing.wav'}"
     assert prepared.left_out["unmatched.wav"].startswith("label file does not match its audio: 2 labels for ")
     assert prepared.left_out["unlabeled.wav"].startswith("label file cannot be read")
     assert sum(prepared.reasons.values()) == len(bad)
@@ -68,7 +69,7 @@ def test_the_rest_of_a_corpus_is_usable_and_each_bad_file_named(tmp_path, caplog
 def test_a_corpus_without_a_usable_utterance_says_so_and_gives_an_example(tmp_path) -> None:
     (tmp_path / "transcripts.tsv").write_text("a.wav\tone\t\ttrain\n")
     (tmp_path / "labels").mkdir()
-    with pytest.raises(DataError, match=r"no utterance can be used, of 1 in all; a.wav: audio cannot be read"):
+    with pytest.raises(DataError, match=r"no utterance can be used, of 1 in all; a.wav: audio is missing: /.*/a.wav$"):
         prepare(FolderCorpus(tmp_path), "", RATE, tmp_path)
     assert not list((tmp_path / "prepared").iterdir())
 

@@ -1,15 +1,9 @@
-"""Manifests of recorded speech: folders, LibriSpeech, and splits."""
-
-import urllib.error
-from pathlib import Path
+"""Manifests of recorded speech: folders, and splits."""
 
 import pytest
-import soundfile
-from support.corpora import RATE, spoken
 
-from datamodules import download
 from datamodules.errors import DataError
-from datamodules.speech.recorded import FolderCorpus, LibriSpeechCorpus, open_corpus
+from datamodules.speech.recorded import FolderCorpus, open_corpus
 from datamodules.speech.splits import halve, phrases, shared_phrases, split_prompts, words_of
 
 
@@ -30,6 +24,17 @@ from datamodules.speech.splits import halve, phrases, shared_phrases, split_prom
             "transcripts.tsv:3: no split, but other lines have one; give every line a split, or none",
         ),
         (b"path\ttext\tsplit\na.wav\tone\t\nb.wav\ttwo\ttrain\n", "transcripts.tsv:2: no split, but other lines"),
+        (
+            b"0.wav\thello\n1.wav\tgood\tmorning\n2.wav\tbye\n",
+            "transcripts.tsv:2: 'morning' is read as the speaker, but line 1 ends before that column; put no tab in a",
+        ),
+        (b"path\ttext\tspeaker\n0.wav\thello\tann\n1.wav\tbye\n", "tsv:2: 'ann' is read .* line 3 ends before"),
+        (b"a.wav hello\n", r"transcripts.tsv:1: expected path, tab, text .*: 'a.wav hello', which has no tab"),
+        (
+            b"b.wav\ttwo\t\ttest\na.wav hello\ttrain\n",
+            "transcripts.tsv:2: 'a.wav hello' is read as the name of a recording; write a tab after a.wav",
+        ),
+        (b"a.FLAC  hello\t\ttrain\n", "transcripts.tsv:1: 'a.FLAC  hello' is .*; write a tab after a.FLAC"),
         (b"a.wav\t\xe9\n", "transcripts.tsv, line 1: not UTF-8"),
     ],
 )
@@ -143,28 +148,13 @@ def test_label_files_of_no_recording_are_counted(tmp_path) -> None:
         assert corpus.notes == notes
 
 
-def test_librispeech_in_its_layout(tmp_path) -> None:
-    for subset, speaker in (("train-clean-100", 19), ("dev-clean", 84), ("test-clean", 61)):
-        folder = tmp_path / "librispeech" / "LibriSpeech" / subset / str(speaker) / "121"
-        folder.mkdir(parents=True)
-        soundfile.write(folder / f"{speaker}-121-0000.flac", spoken("abc"), RATE)
-        (folder / f"{speaker}-121.trans.txt").write_text(f"{speaker}-121-0000 THANK YOU\n")
-    corpus = LibriSpeechCorpus(tmp_path)
-    corpus.fetch()
-    train, validation, test = corpus.utterances
-    assert (train.split, train.transcript, train.speaker) == ("train", "THANK YOU", "train-clean-100 19")
-    assert isinstance(train.audio, Path)
-    assert train.audio.is_file()
-    assert (validation.split, test.split) == ("validation", "test")
+def test_a_speaker_may_be_named_in_some_lines_if_the_others_say_that_they_name_none(tmp_path) -> None:
+    (tmp_path / "transcripts.tsv").write_text("0.wav\thello\tann\n1.wav\tgood morning\t\n")
+    assert [each.speaker for each in FolderCorpus(tmp_path).read_utterances()] == ["ann", ""]
 
 
-def test_librispeech_that_cannot_be_had_is_one_line(tmp_path, monkeypatch) -> None:
-    def offline(*_, **__):
-        raise urllib.error.URLError("name resolution failed")
-
-    monkeypatch.setattr(download, "open_url", offline)
-    with pytest.raises(
-        DataError, match=r"train-clean-100: is missing and cannot be downloaded .*name resolution failed"
-    ) as e:
-        open_corpus("librispeech", tmp_path).fetch()
-    assert "\n" not in str(e.value)
+def test_names_of_recordings_may_have_spaces(tmp_path) -> None:
+    (tmp_path / "a.wav old").touch()
+    (tmp_path / "transcripts.tsv").write_text("a.wav old\tone\na.wav copy.wav\ttwo\nb wav\tthree\n")
+    found = FolderCorpus(tmp_path).read_utterances()
+    assert [each.name for each in found] == ["a.wav old", "a.wav copy.wav", "b wav"]
