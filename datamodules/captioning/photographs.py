@@ -1,6 +1,6 @@
-"""Folders of captioned photographs, in the layout of Flickr8k or with a JSON file of Karpathy & Fei-Fei's."""
+"""Folders of captioned photographs in the layout of Flickr8k."""
 
-import unicodedata
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,10 +21,10 @@ from datamodules.captioning.examples import (
     words,
 )
 from datamodules.captioning.images import picture_file
-from datamodules.errors import DataError, counted, damaged
+from datamodules.errors import DataError, counted
 from datamodules.lists import NamedFiles, header_fields, not_named, only_one
 from datamodules.sources import SPLITS
-from datamodules.text import cells, note_lone_marks, read_json, read_lines
+from datamodules.text import cells, note_lone_marks, read_lines
 from datamodules.vocabulary import invisible, note_ends, note_invisible, without_eos
 
 # Flickr8k, as its authors publish it and as it is passed on.
@@ -42,6 +42,9 @@ _TITLES = {
     **dict.fromkeys(("comment_number", "caption_number"), "number"),
 }
 """The column that a title in the header of captions.txt means, in the layout of Flickr30k as well."""
+_QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+_LIST = re.compile(rf"\s*\[\s*{_QUOTED}(?:[\s,]*{_QUOTED})*[\s,]*\]\s*")
+"""Several strings as Python, JSON and NumPy write them."""
 
 
 def read_flickr(folder: Path, limit: int | None = None) -> CaptionSet:
@@ -72,6 +75,7 @@ def read_flickr(folder: Path, limit: int | None = None) -> CaptionSet:
     for place, written, caption in _caption_lines(path, notes):
         if not written or not caption.strip():
             raise DataError(f"{place}: expected image,caption, has no {'caption' if written else 'image'}")
+        require_one(caption, place, "give each caption a line of its own, with the name of the picture")
         name = str(PurePosixPath(written))
         if name not in files:
             files[name] = there.find(written, place)
@@ -89,7 +93,22 @@ def read_flickr(folder: Path, limit: int | None = None) -> CaptionSet:
     }
     named: dict[str, list[str]] = {} if limit else _without_captions(pictures, set(files.values()))
     named |= {name: captions[name] for name in chosen}
-    return replace(_caption_set(path, named, where, files, details), has_splits=bool(usual))
+    return replace(caption_set(path, named, where, files, details), has_splits=bool(usual))
+
+
+def require_one(caption: str, place: str, right: str) -> None:
+    """Refuse a list of captions where one is expected, as tables that pandas writes have it.
+
+    Args:
+        caption: what stands there.
+        place: the line or entry, in messages.
+        right: what would be right, in a few words.
+
+    Raises:
+        DataError: it is a list.
+    """
+    if _LIST.fullmatch(caption):
+        raise DataError(f"{place}: the caption is a list, {caption.strip():.60}; {right}")
 
 
 def caption_files(folder: Path) -> list[Path]:
@@ -174,68 +193,25 @@ def _usual_splits(folder: Path, pictures: NamedFiles) -> dict[str, str]:
     return found
 
 
-# Karpathy's JSON files of MSCOCO, Flickr8k and Flickr30k.
-_KARPATHY_SPLITS = {"train": "train", "restval": "train", "val": "validation", "test": "test"}
-
-
-def read_karpathy(path: Path) -> CaptionSet:
-    """Read captions and splits as Karpathy & Fei-Fei publish them; their split "restval" joins the training set.
-
-    A picture is known by its name or, where several folders have one of that name, by folder and name.
-
-    Args:
-        path: dataset_*.json; the pictures lie beside it, in the folders that it names, or in Images.
-
-    Raises:
-        DataError: the file is not of this format, names a picture twice, or a picture is not there.
-    """
-    captions: dict[str, list[str]] = {}
-    where: dict[str, str] = {}
-    files: dict[str, Path] = {}
-    there = NamedFiles(path.parent)
-    with damaged(path, wrong="not a file of captions as Karpathy's"):
-        entries = read_json(path)["images"]
-        uses = Counter(entry["filename"] for entry in entries)
-        seen: set[Path] = set()
-        for entry in entries:
-            place = PurePosixPath(entry.get("filepath", "Images"), entry["filename"])
-            name = unicodedata.normalize("NFC", entry["filename"] if uses[entry["filename"]] == 1 else str(place))
-            file = there.find(str(place), str(path))
-            if name in files or file in seen:
-                raise DataError(f"{path} names {place} twice; give each picture one entry with all its captions")
-            seen.add(file)
-            if entry["split"] not in _KARPATHY_SPLITS:
-                known = ", ".join(_KARPATHY_SPLITS)
-                raise DataError(f"{path}: the split of {name} is {entry['split']!r}, must be one of {known}")
-            captions[name] = [_raw(sentence["raw"], f"{path}, {name}") for sentence in entry["sentences"]]
-            where[name] = _KARPATHY_SPLITS[entry["split"]]
-            files[name] = file
-        missing = [file for file in files.values() if not file.is_file()]
-    if missing:
-        raise DataError(f"{path} names {missing[0]}, which is not there ({len(missing)} of {len(files)} missing)")
-    details: dict[str, Any] = {"split": f"as in {path.name}", "notes": []}
-    return _caption_set(path, captions, where, files, details)
-
-
-def _raw(caption: Any, place: str) -> str:
-    """A caption of a JSON file in normal form C, which escapes may have hidden from the reader of the text.
-
-    Raises:
-        DataError: it is no text.
-    """
-    if not isinstance(caption, str):
-        raise DataError(f"{place}: a caption is {caption!r}, must be a string")
-    return unicodedata.normalize("NFC", caption)
-
-
-def _caption_set(
+def caption_set(
     path: Path,
     captions: Mapping[str, Sequence[str]],
     where: Mapping[str, str],
     files: Mapping[str, Path],
     details: dict[str, Any],
 ) -> CaptionSet:
-    """Put pictures into their splits; whatever has no word, no split or no caption is counted, and named."""
+    """Put pictures into their splits; whatever has no word, no split or no caption is counted, and named.
+
+    Args:
+        path: the file of the captions, for messages.
+        captions: picture to its captions as they are written.
+        where: picture to its split.
+        files: picture to its file.
+        details: the way that the pictures were split, and notes; gets what was left out, and more notes.
+
+    Raises:
+        DataError: a picture cannot be read.
+    """
     left_out: Counter[str] = Counter()
     names: dict[str, str] = {}
     texts: dict[str, tuple[str, ...]] = {}

@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from datamodules.captioning.examples import CaptionSet
+from datamodules.captioning.karpathy import read_karpathy
 from datamodules.captioning.openmoji import read_openmoji
-from datamodules.captioning.photographs import caption_files, read_flickr, read_karpathy
+from datamodules.captioning.photographs import caption_files, read_flickr
 from datamodules.captioning.scenes import read_scenes
 from datamodules.captioning.sources import (
     FLICKR8K,

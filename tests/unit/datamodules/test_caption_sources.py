@@ -1,4 +1,4 @@
-"""Pictures and captions as data sets publish them: OpenMoji, Flickr8k, Karpathy's files."""
+"""Pictures and captions as data sets publish them: OpenMoji and Flickr8k."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ from support.corpora import draw_pictures
 from datamodules.captioning import reading
 from datamodules.captioning.examples import split_of, words
 from datamodules.captioning.openmoji import drawing_group, read_openmoji
-from datamodules.captioning.photographs import read_flickr, read_karpathy
+from datamodules.captioning.photographs import read_flickr
 from datamodules.captioning.reading import read_captions
 from datamodules.errors import DataError
 
@@ -207,84 +207,6 @@ def test_a_missing_source_says_where_it_is_looked_for(tmp_path: Path) -> None:
         read_captions("flickr8k", tmp_path)
     with pytest.raises(DataError, match="nowhere is missing; --source names one of scenes, openmoji, flickr8k"):
         read_captions("nowhere", tmp_path)
-
-
-@pytest.fixture
-def karpathy(picture_folder: Path) -> Path:
-    """Karpathy's file of MSCOCO, made up."""
-    (picture_folder / "Images").rename(picture_folder / "val2014")
-    (picture_folder / "captions.txt").unlink()
-    entries = [
-        {
-            "filepath": "val2014",
-            "filename": f"{number:03d}.png",
-            "split": ["train", "restval", "val", "test"][number % 4],
-            "sentences": [{"raw": f"Box number {number}."}, {"raw": "A box."}],
-        }
-        for number in range(40)
-    ]
-    path = picture_folder / "dataset_coco.json"
-    path.write_text(json.dumps({"images": entries, "dataset": "coco"}))
-    return path
-
-
-def test_karpathys_splits(karpathy: Path) -> None:
-    found = read_captions(str(karpathy.parent), karpathy.parent)
-    assert {split: len(examples) for split, examples in found.splits.items()} == {
-        "train": 20,
-        "validation": 10,
-        "test": 10,
-    }
-    assert found.splits["test"][0].captions == ("box number 3", "a box")
-    assert found.splits["test"][0].picture.read().size == (80, 60)
-
-
-def test_a_bad_file_of_karpathys_is_named(karpathy: Path) -> None:
-    (karpathy.parent / "val2014" / "007.png").unlink()
-    with pytest.raises(DataError, match=r"dataset_coco.json names .*007.png, which is not there \(1 of 40 missing\)"):
-        read_karpathy(karpathy)
-    karpathy.write_text('{"images": [{"filename": "x.png"}]}')
-    with pytest.raises(DataError, match="not a file of captions as Karpathy's"):
-        read_karpathy(karpathy)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"sentences": [{"raw": None}]}, r"dataset_coco.json, 000.png: a caption is None, must be a string"),
-        ({"sentences": [{"raw": ["a", "box"]}]}, r"000.png: a caption is .'a', 'box'., must be a string"),
-        ({"split": "dev"}, "the split of 000.png is 'dev', must be one of train, restval, val, test"),
-        ({"filename": "001.png", "filepath": "val2014/"}, r"dataset_coco.json names val2014/001.png twice"),
-    ],
-)
-def test_a_bad_entry_of_karpathys_is_named(karpathy: Path, change, message: str) -> None:
-    content = json.loads(karpathy.read_text())
-    content["images"][0] |= change
-    karpathy.write_text(json.dumps(content))
-    with pytest.raises(DataError, match=message):
-        read_karpathy(karpathy)
-
-
-def test_captions_of_karpathys_are_in_one_normal_form(karpathy: Path) -> None:
-    karpathy.write_text(karpathy.read_text().replace("Box number 3.", r"A cafe\u0301."))
-    assert read_karpathy(karpathy).splits["test"][0].captions[0] == "a caf\u00e9"
-
-
-def test_of_several_files_of_captions_none_is_taken_in_silence(karpathy: Path) -> None:
-    folder = karpathy.parent
-    (folder / "dataset_a.json").write_text(karpathy.read_text())
-    with pytest.raises(DataError, match=r"has captions in dataset_a.json and dataset_coco.json; leave there the one"):
-        read_captions(str(folder), folder.parent)
-    (folder / "captions.txt").write_text("000.png,A box\n")
-    (folder / "dataset_a.json").unlink()
-    with pytest.raises(DataError, match=r"has captions in dataset_coco.json and captions.txt; leave there"):
-        read_captions(str(folder), folder.parent)
-
-
-def test_the_archive_of_karpathys_files_may_be_unpacked_beside_mscoco(karpathy: Path) -> None:
-    (karpathy.parent / "dataset_a.json").write_text("{}")
-    karpathy.parent.rename(karpathy.parent.with_name("mscoco"))
-    assert "dataset_coco.json" in read_captions("mscoco", karpathy.parent.parent).details["split"]
 
 
 def test_of_two_folders_of_pictures_or_files_of_captions_none_is_taken(picture_folder: Path, tmp_path: Path) -> None:

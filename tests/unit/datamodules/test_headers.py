@@ -139,6 +139,27 @@ def test_columns_of_captions_that_are_not_known_are_refused(tmp_path: Path, text
         captioned(tmp_path, text, ["a.png"])
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "\"['a dog runs', 'the dog']\"",
+        '"[""it\'s a dog"", \'b\']"',
+        '"[""a dog"", ""b""]"',
+        "['a dog']",
+        "['a dog' 'b']",
+        "['a', 'b',]",
+    ],
+)
+def test_a_list_in_the_place_of_a_caption_is_refused(tmp_path: Path, cell: str) -> None:
+    with pytest.raises(DataError, match=r"captions.txt, line 2: the caption is a list, \[.*; give each caption a line"):
+        captioned(tmp_path, f"a.png,A box\na.png,{cell}\n", ["a.png"])
+
+
+@pytest.mark.parametrize("caption", ["[a dog] runs", "'a', 'b'", "[a, b]", "['" + "a' " * 40])
+def test_a_caption_in_brackets_is_no_list(tmp_path: Path, caption: str) -> None:
+    assert len(captioned(tmp_path, f"a.png,A box\na.png,{caption}\n", ["a.png"])["a.png"].captions) == 2
+
+
 def test_a_file_of_captions_without_a_line_has_none(tmp_path: Path) -> None:
     assert captioned(tmp_path, "image,caption\n", ["a.png"]) == {}
 

@@ -10,7 +10,8 @@ import soundfile
 from PIL import Image
 from support.corpora import RATE, draw_pictures, spoken, write_corpus
 
-from datamodules.captioning.photographs import read_flickr, read_karpathy
+from datamodules.captioning.karpathy import read_karpathy
+from datamodules.captioning.photographs import read_flickr
 from datamodules.errors import DataError
 from datamodules.speech.datamodule import SpeechData
 from datamodules.speech.features import LeftOut, log_mel, read_audio
@@ -176,7 +177,7 @@ def test_pictures_of_one_name_in_several_folders_are_several_pictures(tmp_path: 
         ([*entries, entries[0]], r"dataset.json names north/1.png twice"),
         ([{**entries[0], "filepath": "../x"}], "leads out of"),
         ([{**entries[0], "filename": "../../x.png"}], "leads out of"),
-        ([{**entries[0], "sentences": 5}], "not a file of captions as Karpathy's"),
+        ([{**entries[0], "sentences": 5}], r'entry 1 of images \(1.png\): "sentences" is 5, must be a list; as Karp'),
     ):
         path.write_text(json.dumps({"images": wrong}))
         with pytest.raises(DataError, match=message):
