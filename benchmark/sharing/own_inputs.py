@@ -25,10 +25,10 @@ from datamodules.speech.preparation import prepare, require_splits
 from datamodules.speech.recorded import open_corpus
 from datamodules.speech.sources import ASTERISK, ESPEAK, LIBRISPEECH_SOURCE, SAMROMUR
 from datamodules.translation.batches import PairBatches
-from datamodules.translation.datamodule import notes_on_pairs, words_of_pairs
+from datamodules.translation.datamodule import words_of_pairs
 from datamodules.translation.sources import AlignedFiles, Pairs, WithoutEos, read_parallel_text
 from datamodules.translation.tokenization import detokenize, note_not_joined
-from datamodules.vocabulary import EOS, Vocabulary
+from datamodules.vocabulary import EOS, Vocabulary, note_same
 from models.captioner import caption
 from models.inputs import picture_vectors
 from models.loaded import LoadedAcousticModel, LoadedCaptioner, LoadedTranslator
@@ -75,7 +75,7 @@ def evaluate_pairs(loaded: LoadedTranslator, pairs: Pairs, name: str) -> Outcome
         for place in order
     ]
     notes = [f"BLEU: {outcome.details['bleu_signature']}", *outcome.details.get("bleu_remarks", ())]
-    notes += notes_on_pairs(stripped, sum(source == target for source, target in words), len(words))
+    notes += stripped.notes() + note_same(sum(source == target for source, target in words), len(words))
     notes += note_not_joined([reference for _, reference in texts], second)
     for side, (vocabulary, language) in enumerate(zip(vocabularies, model.languages, strict=True)):
         own = [word for pair in words for word in pair[side]]

@@ -18,9 +18,10 @@ from datamodules.language_modeling.sources import (
     sentences,
     tokens_of,
 )
+from datamodules.oddities import Oddities, notes_on_lines
 from datamodules.text import composed, lines_of
 from datamodules.text import read_text as text_lines
-from datamodules.vocabulary import UNK, invisible, note_blank, note_ends, note_invisible, without_eos
+from datamodules.vocabulary import UNK, note_ends, without_eos
 from models.evaluation_methods import Method
 from models.loaded import LoadedLanguageModel
 
@@ -36,18 +37,19 @@ def read_text(path: Path, running: bool = False) -> tuple[str, list[str]]:
         running: whether it is running text, which is split into sentences of lower-case words.
 
     Raises:
-        UserError: it cannot be read, or holds no word.
+        UserError: it cannot be read, holds no word, or its lines begin or end with markers.
     """
     pairs = [without_eos(line, f"{path}, line {number}") for number, line in enumerate(text_lines(path), 1)]
     lines = [line for line, _ in pairs]
+    found = Oddities.of(lines)
+    found.refuse_markers(path)
     ended = sum(had for _, had in pairs)
     if running:
         lines = [" ".join(words) for words in sentences("\n".join(lines))]
     if not any(line.strip() for line in lines):
         raise UserError(f"{path} holds no word; expected one sentence a line")
-    text = "".join(f"{line}\n" for line in lines)
-    notes = [*note_ends(ended, f"of {len(pairs):,} lines"), *note_blank(lines), *note_invisible(invisible(text))]
-    return text, notes
+    notes = note_ends(ended, f"of {len(pairs):,} lines") + notes_on_lines(lines, found)
+    return "".join(f"{line}\n" for line in lines), notes
 
 
 def text_of(source: str, data: Path) -> tuple[str, list[str]]:

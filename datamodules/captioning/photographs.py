@@ -23,9 +23,10 @@ from datamodules.captioning.examples import (
 from datamodules.captioning.images import picture_file
 from datamodules.errors import DataError, counted
 from datamodules.lists import NamedFiles, header_fields, not_named, only_one
+from datamodules.oddities import Oddities
 from datamodules.sources import SPLITS
-from datamodules.text import cells, note_lone_marks, read_lines
-from datamodules.vocabulary import invisible, note_ends, note_invisible, without_eos
+from datamodules.text import cells, note_lone_marks, read_lines, without_entities
+from datamodules.vocabulary import note_ends, without_eos
 
 # Flickr8k, as its authors publish it and as it is passed on.
 _PICTURES = ("Images", "images", "Flicker8k_Dataset", "Flickr8k_Dataset")
@@ -210,12 +211,12 @@ def caption_set(
         details: the way that the pictures were split, and notes; gets what was left out, and more notes.
 
     Raises:
-        DataError: a picture cannot be read.
+        DataError: captions begin or end with markers, or a picture cannot be read.
     """
     left_out: Counter[str] = Counter()
     names: dict[str, str] = {}
     texts: dict[str, tuple[str, ...]] = {}
-    unseen: Counter[str] = Counter()
+    found = Oddities()
     ended = repeated = 0
     for name in sorted(captions):
         pairs = [without_eos(caption, f"{path}, {name}") for caption in captions[name]]
@@ -226,10 +227,12 @@ def caption_set(
             continue
         ended += sum(had for _, had in pairs)
         repeated += len(kept) - len(set(kept))
-        unseen.update(invisible("\n".join(captions[name])))
+        for caption, _ in pairs:
+            found.add(without_entities(caption), f"{where[name]} captions")
         left_out["captions without a word"] += len(pairs) - len(kept)
         texts[name] = kept
-    details["notes"] += note_ends(ended, "captions") + note_invisible(unseen)
+    found.refuse_markers(path)
+    details["notes"] += note_ends(ended, "captions") + found.notes()
     if repeated:
         repeats = counted(repeated, "caption", "repeats", "repeat")
         details["notes"].append(f"{repeats} another of the same picture; each counts once more")

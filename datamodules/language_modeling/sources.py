@@ -8,21 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.errors import DataError
+from datamodules.oddities import Oddities, notes_on_lines
 from datamodules.sources import SPLITS, Source, SourceFile, read_members
 from datamodules.text import read_text
-from datamodules.vocabulary import (
-    EOS,
-    UNK,
-    Vocabulary,
-    invisible,
-    note_blank,
-    note_ends,
-    note_glued,
-    note_invisible,
-    note_shared,
-    with_unk,
-    without_eos,
-)
+from datamodules.vocabulary import EOS, UNK, Vocabulary, note_ends, note_shared, with_unk, without_eos
 
 STEMS = ("train", "valid", "test")
 """The file of each split, without its end."""
@@ -105,8 +94,7 @@ class Corpus:
         for split in SPLITS:
             lines = self._lines(split)
             read[split] = {"sentences": len(lines), "words": len(self.text[split].split())}
-            notes += note_blank(lines, f"{split}: ") + note_invisible(invisible(self.text[split]), f"{split}: ")
-            notes += note_glued(self.text[split], f"{split}: ")
+            notes += notes_on_lines(lines, Oddities.of(lines), f"{split}: ")
             for other, known in earlier.items():
                 shared = sum(line in known for line in lines if line)
                 notes += note_shared(split, shared, len(lines), "sentences", other)
@@ -156,7 +144,7 @@ def read_files(files: Sequence[Path]) -> Corpus:
     A line that ends in `<eos>` already gets no other one, and this is noted.
 
     Raises:
-        DataError: see read_corpus; also if `<eos>` stands within a line, or words are not told apart by spaces.
+        DataError: see read_corpus; also if `<eos>` stands within a line, or lines begin or end with other markers.
     """
     text, notes = dict[str, str](), list[str]()
     right = f"a text folder holds {', '.join(path.name for path in files)}"
@@ -165,6 +153,7 @@ def read_files(files: Sequence[Path]) -> Corpus:
         if not any(line.strip() for line, _ in pairs):
             raise DataError(f"{path} is empty; expected one sentence a line")
         notes += note_ends(sum(had for _, had in pairs), f"of {len(pairs):,} lines", f"{split}: ")
+        Oddities.of(line for line, _ in pairs).refuse_markers(path)
         text[split] = "".join(f"{line}\n" for line, _ in pairs)
     return Corpus(text, tuple(notes))
 

@@ -18,22 +18,13 @@ from datamodules.translation.encoded_pairs import (
     Chunk,
     Encoded,
     EncodedPairs,
-    Survey,
     encoded_pairs,
     tokenize_pairs,
 )
 from datamodules.translation.shared_pairs import marks_of, notes_on_shared, shared
 from datamodules.translation.sources import BIBLE, MULTI30K, PHRASES, ParallelText, WithoutEos, read_parallel_text
 from datamodules.translation.tokenization import Words, note_not_joined
-from datamodules.vocabulary import (
-    EOS,
-    UNK,
-    Vocabulary,
-    note_ends,
-    note_entities,
-    note_invisible,
-    note_same,
-)
+from datamodules.vocabulary import EOS, UNK, Vocabulary, note_same
 
 
 class TranslationData(TaskData):
@@ -92,7 +83,7 @@ class TranslationData(TaskData):
         self.left_out = {**text.left_out, **survey.left_out}
         self.source_vocabulary = Vocabulary(survey.source_words)
         self.target_vocabulary = Vocabulary(survey.target_words)
-        self.notes = notes_on_pairs(survey, survey.same, survey.pairs, "train: ")
+        self.notes = survey.notes + note_same(survey.same, survey.pairs, "train: ")
         digest, before = hashlib.sha256(survey.sha256.encode()), marks_of([])
         for split in ("validation", "test"):
             stripped = WithoutEos(text.splits[split], f"{text.name}, {split}")
@@ -100,7 +91,7 @@ class TranslationData(TaskData):
             digest.update("".join("\t".join(pair) + "\n" for pair in pairs).encode())
             words = words_of_pairs(pairs, self.languages, f"{text.name}: {split}")
             same, count = sum(source == target for source, target in words), len(words)
-            self.notes += notes_on_pairs(stripped, same, count, f"{split}: ")
+            self.notes += stripped.notes(f"{split}: ") + note_same(same, count, f"{split}: ")
             marks = marks_of(words)
             self.notes += notes_on_shared(split, shared(marks, self.training.marks()), count, "training")
             self.notes += notes_on_shared(split, shared(marks, [before]), count, "validation")
@@ -206,19 +197,6 @@ def words_of_pairs(pairs: Chunk, languages: tuple[str, str], name: str) -> list[
         if not all(sides):
             raise DataError(f"{name} pair {number} has an empty side, without a word; remove it from both files")
     return words
-
-
-def notes_on_pairs(read: Survey | WithoutEos, same: int, pairs: int, begin: str = "") -> list[str]:
-    """Notes on what was not taken as it stands, and on pairs that are no translations.
-
-    Args:
-        read: counts of a text that has been read to its end.
-        same: number of its pairs whose sides have the same words.
-        pairs: number of all pairs.
-        begin: what stands before each note, such as the name of a split.
-    """
-    notes = note_ends(read.ended, "lines", begin) + note_invisible(read.invisible, begin)
-    return notes + note_entities(read.entities, begin) + note_same(same, pairs, begin)
 
 
 def unknown_share(pairs: Iterable[Encoded], vocabulary: Vocabulary) -> float:

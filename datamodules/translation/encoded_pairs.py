@@ -27,7 +27,7 @@ from datamodules.words import require_words
 MIN_COUNT = 2
 """Training occurrences below which a word becomes `<unk>`, so that `<unk>` is met in training."""
 
-VERSION = 9
+VERSION = 10
 """Version of the preparation, to be raised with any change here that alters its result."""
 CHUNK = 2_000
 """Pairs tokenized at once."""
@@ -59,12 +59,8 @@ class Survey:
     """Checksum of all the text that was read, kept or not."""
     read: dict[str, int]
     """Words of either side."""
-    ended: int
-    """Sides that ended in `<eos>`, which is not added again."""
-    invisible: dict[str, int]
-    """Invisible characters by the number of words that have them."""
-    entities: int
-    """Sides with entities of HTML."""
+    notes: list[str]
+    """Notes on what was not taken as it stands."""
     same: int
     """Pairs kept whose sides have the same words."""
 
@@ -227,9 +223,7 @@ def encode(
         left_out=dict(left_out),
         sha256=digest.hexdigest(),
         read={"source words": source, "target words": target},
-        ended=stripped.ended,
-        invisible=dict(stripped.invisible),
-        entities=stripped.entities,
+        notes=stripped.notes("train: "),
         same=same,
     )
     (folder / ABOUT).write_text(json.dumps(asdict(survey)), encoding="utf-8")

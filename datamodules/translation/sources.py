@@ -4,7 +4,6 @@ import itertools
 import re
 import sqlite3
 import zipfile
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -14,10 +13,11 @@ from pathlib import Path
 from datamodules.bounds import MEMBER_BYTES
 from datamodules.errors import DataError, damaged
 from datamodules.lists import only_one
+from datamodules.oddities import Oddities
 from datamodules.sources import SPLITS, FolderSource, Source, SourceFile
-from datamodules.text import decode_lines, opened, without_entities
+from datamodules.text import decode_lines, opened
 from datamodules.translation.catalogs import read_catalogs
-from datamodules.vocabulary import invisible, without_eos
+from datamodules.vocabulary import note_ends, without_eos
 
 Pairs = Iterable[tuple[str, str]]
 """The sentence pairs of a split, source and target, raw text; each iteration begins anew."""
@@ -196,20 +196,32 @@ class WithoutEos:
         name: name of the text in messages.
 
     Raises, when it is read:
-        DataError: `<eos>` stands within a line.
+        DataError: `<eos>` stands within a line, targets begin or end with other markers, or a text is split into
+            subwords.
     """
 
     def __init__(self, pairs: Pairs, name: str) -> None:
-        self.pairs, self.name, self.ended, self.invisible, self.entities = pairs, name, 0, Counter[str](), 0
+        self.pairs, self.name, self.ended, self.found = pairs, name, 0, Oddities()
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        self.ended, self.invisible, self.entities = 0, Counter(), 0
+        self.ended, self.found = 0, Oddities()
         for number, pair in enumerate(self.pairs, 1):
             (source, one), (target, other) = (without_eos(side, f"{self.name} pair {number}") for side in pair)
             self.ended += one + other
-            self.invisible.update(invisible(f"{source}\n{target}"))
-            self.entities += sum(without_entities(side) != side for side in (source, target) if "&" in side)
+            self.found.add(source, "sources")
+            self.found.add(target, "targets")
             yield source, target
+        place = self.name.rstrip(",")
+        self.found.refuse_markers(place, given="sources")
+        self.found.refuse_pieces(place)
+
+    def notes(self, begin: str = "") -> list[str]:
+        """Notes on what was not taken as it stands, once all pairs have been read.
+
+        Args:
+            begin: what stands before each note, such as the name of a split.
+        """
+        return note_ends(self.ended, "lines", begin) + self.found.notes(begin)
 
 
 def newstest(languages: tuple[str, str]) -> dict[str, Pairs]:
