@@ -11,7 +11,7 @@ from benchmark.analysis.results import RowResults, gather
 from benchmark.analysis.same_data import seeds_of
 from benchmark.analysis.verdicts import decide
 from benchmark.store.diverged import read_diverged
-from benchmark.store.records import FLOAT32, Store
+from benchmark.store.records import FLOAT32, Record, Store
 from benchmark.store.tunings import PRECISION
 
 
@@ -39,6 +39,13 @@ class Comparison:
         return "different" if found and not found[0] <= 0 <= found[1] else "undecided"
 
 
+def arithmetic(record: Record) -> str:
+    """What a run multiplied matrices in: float32, TF32 as `--precision 32` has it on a GPU, or another precision."""
+    if record.precision != FLOAT32:
+        return record.precision
+    return "TF32" if "TF32" in record.versions.get("cuda", "") else "float32"
+
+
 def comparisons(table: Sequence[RowResults], store: Path) -> list[Comparison]:
     """Every row whose runs in another precision a store has, by each of its primary metrics.
 
@@ -54,13 +61,13 @@ def comparisons(table: Sequence[RowResults], store: Path) -> list[Comparison]:
     inside = Store(store / PRECISION)
     records, lost = list(inside.records()), list(read_diverged(inside.root))
     rows, found = [results.row for results in table], []
-    shown = {(one.row, one.data_sha256) for results in table for one in results.records if one.precision == FLOAT32}
+    shown = {(one.row, one.data_sha256) for results in table for one in results.records if arithmetic(one) == "float32"}
     for precision in dict.fromkeys(record.precision for record in records):
         of_precision = [one for one in records if one.precision == precision and (one.row, one.data_sha256) in shown]
         of_lost = [run for run in lost if run.precision == precision]
         others = gather(rows, of_precision)
         for before, after in zip(table, others, strict=True):
-            in_32 = tuple(record for record in before.records if record.precision == FLOAT32)
+            in_32 = tuple(record for record in before.records if arithmetic(record) == "float32")
             data = in_32[0].data_sha256 if in_32 else None
             one = RowResults(before.row, in_32, diverged=before.diverged)
             other = RowResults(before.row, after.records, diverged=seeds_of(before.row, of_lost, data))

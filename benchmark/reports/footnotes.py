@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterator, Sequence
 
 from benchmark.analysis.effects import pairs
+from benchmark.analysis.precision import arithmetic
 from benchmark.analysis.results import RowResults
 from benchmark.analysis.same_data import differences, differing
 from benchmark.formatting import count
-from benchmark.store.records import FLOAT32, Record
+from benchmark.store.records import Record
 from datamodules.vocabulary import NOTED_UNKNOWN_SHARE
 
 
@@ -36,7 +37,10 @@ def _figures(group: Sequence[RowResults], records: Sequence[Record]) -> Iterator
         rows = ", ".join(dict.fromkeys(record.row for record in runs))
         yield f"BLEU of {count(len(runs), 'run')} ({rows}): {remark}."
     if any(record.is_ensemble for record in records):
-        yield "An ensemble's probability of a word is the mean of its members' probabilities; it has no spread."
+        yield (
+            "An ensemble's probability of a word is the mean of its members' probabilities; the spread of its "
+            "perplexity is that over choices of members."
+        )
 
 
 def _compared(group: Sequence[RowResults]) -> Iterator[str]:
@@ -75,8 +79,8 @@ def _settings(group: Sequence[RowResults]) -> Iterator[str]:
 
 def _devices(records: Sequence[Record]) -> Iterator[str]:
     trained = [record for record in records if not record.is_ensemble]
-    for device, precision in sorted({(record.device, record.precision) for record in trained}):
-        here = [record for record in trained if (record.device, record.precision) == (device, precision)]
+    for device, how in sorted({(record.device, arithmetic(record)) for record in trained}):
+        here = [record for record in trained if (record.device, arithmetic(record)) == (device, how)]
         hours = sum(record.wall_seconds for record in here) / 3600
-        arithmetic = f" in {precision}" if precision != FLOAT32 else ""
-        yield f"{count(len(here), 'run')} on {device}{arithmetic}: {hours:.1f} h in total."
+        other = f" in {how}" if how != "float32" else ""
+        yield f"{count(len(here), 'run')} on {device}{other}: {hours:.1f} h in total."

@@ -217,3 +217,24 @@ def test_ensembles_that_are_committed_do_not_make_each_other_dirty(tmp_path: Pat
     other = replace(ENSEMBLE, name="another", members=2)
     found = ensembles.update([ENSEMBLE, other], [*ROWS, other], store)
     assert [record.commit for record in found] == ["c" * 40] * 2
+
+
+def test_tables_show_an_ensemble_over_all_choices_of_its_members(tmp_path: Path) -> None:
+    """Three models of two tokens; pairs have means (0.375, 0.5), (0.3, 0.15), (0.175, 0.4); the first is recorded."""
+    store, pair = Store(tmp_path), replace(ENSEMBLE, members=2)
+    for seed, probabilities in enumerate(((0.5, 0.25), (0.25, 0.75), (0.1, 0.05)), 1):
+        add_member(store, seed, *probabilities)
+    ensembles.update([pair], (SMALL, pair), store)
+    (_, found) = gather((SMALL, pair), store.records(), store=store)
+    values = [(one * other) ** -0.5 for one, other in ((0.375, 0.5), (0.3, 0.15), (0.175, 0.4))]
+    assert found.sample("test_perplexity").mean == pytest.approx(values[0], rel=1e-3)
+    shown = found.shown("test_perplexity")
+    assert shown.values == pytest.approx(values, rel=1e-3)
+    text = tables.markdown([found.single, found])
+    assert f"| {shown.mean:.1f} ± {shown.sd:.1f} |" in text
+    assert "perplexity over 3 choices of members |" in text
+    number = next(csv.DictReader(io.StringIO(tables.as_csv([found]))))
+    assert (float(number["test_perplexity_mean"]), number["test_perplexity_values"]) == (
+        pytest.approx(shown.mean, abs=1e-4),
+        "3",
+    )

@@ -9,7 +9,7 @@ from support.factories import diverge, make_record
 
 from benchmark.analysis.precision import comparisons
 from benchmark.analysis.results import read_store
-from benchmark.reports import write
+from benchmark.reports import tables, write
 from benchmark.store.records import Store
 from benchmark.tasks import registry
 
@@ -86,3 +86,13 @@ def test_runs_of_older_data_do_not_hide_those_that_can_be_compared(tmp_path: Pat
     keep(tmp_path / "precision", (*IN_32, 100.0), "bf16-mixed", data_sha256="e" * 64)
     (found,) = comparisons(read_store([ROW], tmp_path), tmp_path)
     assert found.effect.after.values == IN_32
+
+
+def test_runs_in_tf32_are_named_and_are_no_float32(tmp_path: Path) -> None:
+    """`--precision 32` is TF32 on a GPU, by the versions that a record keeps."""
+    cuda = {"cuda": "13.0, LSTM in TF32, other products in TF32"}
+    keep(tmp_path, IN_32, "32", versions=cuda)
+    keep(tmp_path / "precision", IN_32, "bf16-mixed")
+    table = read_store([ROW], tmp_path)
+    assert comparisons(table, tmp_path) == []
+    assert "3 runs on CPU in TF32: " in tables.markdown(table)
