@@ -137,14 +137,10 @@ class Surface:
     def pays(self, point: Point) -> bool | None:
         """Whether dropout lowers perplexity: the interval is above zero and reaches the smallest gain of interest.
 
-        Of single runs, the gain itself must reach it. None if more seeds are needed, or runs diverged.
+        None if more seeds are needed, as where there is no interval, or runs diverged.
         """
-        if point.diverged:
-            return None
         found = self.interval(point)
-        if found is None:
-            return point.change <= -RELATIVE_INTEREST
-        verdict = decide((-found[1], -found[0]), RELATIVE_INTEREST)
+        verdict = decide((-found[1], -found[0]) if found else None, RELATIVE_INTEREST)
         return None if verdict == "undecided" else verdict == "reproduced"
 
     def worth(self, point: Point) -> tuple[float, Literal["", "more than", "less than"]]:

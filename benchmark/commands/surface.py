@@ -18,7 +18,7 @@ def surface(
     options: Options = Options(),  # noqa: B008  frozen
     fractions: str = "1/8,1/4,1/2,1",
     rates: str = "0,0.25,0.5",
-    seeds: PositiveInt = 1,
+    seeds: PositiveInt = 2,
     launching: LaunchOptions = LaunchOptions(),  # noqa: B008  frozen
     dry_run: bool = False,
     rows_file: Path | None = None,
@@ -33,7 +33,7 @@ def surface(
         options: Where and how to run.
         fractions: Parts of the training text from 1/1000 to 1, separated by commas.
         rates: Probabilities of dropping a unit; 0 must be among them.
-        seeds: Runs of each.
+        seeds: Runs of each; single runs decide nothing.
         launching: Where runs are executed, and how many at a time.
         dry_run: Run nothing; say what would be run and about how long it takes.
         rows_file: Python file with rows of your own.

@@ -24,9 +24,9 @@ HOW_TO_READ = (
     "text. Perplexity is that of the validation text after a run's best epoch, as early stopping would take it. The "
     "probability with dropout is the best of those tried, chosen on the same text. It pays if the 95 % interval of its "
     f"gain over seeds, widened where it is the best of more than two, lies above zero and reaches {RELATIVELY}; the "
-    "relative spread over seeds is pooled over all models, but for those whose own is larger (F test at 20 %); "
-    f"of single runs a gain of {RELATIVELY} decides. Its worth in text is how many times the text the same "
-    "model needs without dropout for the same perplexity, interpolated between the parts that were run."
+    "relative spread over seeds is pooled over all models, but for those whose own is larger (F test at 20 %). "
+    "Its worth in text is how many times the text the same model needs without dropout for the same perplexity, "
+    "interpolated between the parts that were run."
 )
 SHADES = 0.75
 """Transparency that the highest probability of dropping is away from the lowest one above 0."""
@@ -117,11 +117,16 @@ def as_table(surface: Surface) -> Table:
     for point in surface.points:
         with_dropout = point.samples[point.rate]
         cells = (point.without.show(METRIC.digits), with_dropout.show(METRIC.digits), f"{point.rate:g}")
-        runs = with_diverged(str(min(len(point.without.values), len(with_dropout.values))), point.diverged)
+        runs = with_diverged(_runs(len(point.without.values), len(with_dropout.values)), point.diverged)
         pays = {True: "yes", False: "no", None: "undecided"}[surface.pays(point)]
         place = (str(point.units), as_text(point.fraction))
         body.append((*place, *cells, runs, change(surface, point), pays, worth(surface, point)))
     return Table(header, tuple(body))
+
+
+def _runs(without: int, regularized: int) -> str:
+    """The numbers of runs without dropout and with it, or the one number if they are equal."""
+    return str(without) if without == regularized else f"{without} without, {regularized} with"
 
 
 def change(surface: Surface, point: Point) -> str:

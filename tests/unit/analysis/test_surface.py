@@ -80,9 +80,23 @@ def test_worth_in_text_by_hand() -> None:
     assert found.worth(quarter) == (pytest.approx(4 / 3), "")
     assert found.worth(half) == (pytest.approx(0.8), "")
     assert found.worth(whole) == (pytest.approx(1.0), "more than")
-    assert [found.pays(point) for point in found.points] == [True, False, True]
     worse = surface({(64, 1.0, 0.0): [100.0], (64, 1.0, 0.5): [120.0]})
     assert worse.worth(worse.points[0])[1] == "less than"
+
+
+def test_single_runs_decide_nothing() -> None:
+    """Under no effect the better one of two probabilities would seem to pay in about half of all repetitions."""
+    found = surface({
+        (64, 1.0, 0.0): [100.0], (64, 1.0, 0.25): [90.0], (64, 1.0, 0.5): [80.0],
+        (256, 1.0, 0.0): [100.0], (256, 1.0, 0.25): [120.0], (256, 1.0, 0.5): [130.0],
+    })  # fmt: skip
+    assert [found.pays(point) for point in found.points] == [None, None]
+    assert report.in_words(found) == "- On the whole text dropout is not known to pay at any size."
+
+
+def test_numbers_of_runs_are_both_given_where_they_differ() -> None:
+    found = surface({(64, 1.0, 0.0): [100.0, 101.0, 102.0], (64, 1.0, 0.5): [80.0, 81.0]})
+    assert "| 0.5 | 3 without, 2 with | " in report.as_table(found).markdown()
 
 
 def test_the_spread_is_pooled_over_all_points_and_decides() -> None:
@@ -166,15 +180,16 @@ def test_words_are_of_the_sizes_that_were_run_on_that_part() -> None:
 
 def test_the_report_shows_every_point_and_is_the_same_each_time(tmp_path) -> None:
     assert report.files(tmp_path, tmp_path) == {}
-    for run in runs_of(ROWS, [0.5, 1.0], [0.0, 0.5], 1, None):
-        Store(tmp_path / "surface").write(record(run, 120.0 - 30 * run.row.config.dropout), {})
+    for run in runs_of(ROWS, [0.5, 1.0], [0.0, 0.5], 2, None):
+        Store(tmp_path / "surface").write(record(run, 119.9 - 30 * run.row.config.dropout + 0.2 * (run.seed - 1)), {})
     files = report.files(tmp_path, tmp_path)
     assert [path.name for path in files] == ["surface.md", "sotu-surface.svg"]
     text = files[tmp_path / "surface.md"]
     assert "- On 1/2 of the text dropout pays at every size that was tried." in text
     assert "- On the whole text dropout pays at every size that was tried." in text
-    assert "| 256 | 1/2 | 120.0 | 105.0 | 0.5 | 1 | -12.5% | yes | more than 2.0 times |" in text
-    assert "| 256 | 1 | 120.0 | 105.0 | 0.5 | 1 | -12.5% | yes | more than there is |" in text
+    runs = "120.0 ± 0.1 | 105.0 ± 0.1 | 0.5 | 2 | -12.5% (-12.8% to -12.2%) | yes"
+    assert f"| 256 | 1/2 | {runs} | more than 2.0 times |" in text
+    assert f"| 256 | 1 | {runs} | more than there is |" in text
     assert report.files(tmp_path, tmp_path) == files
 
 
@@ -188,7 +203,7 @@ def test_where_runs_diverged_nothing_is_said_to_pay(tmp_path) -> None:
             Store(tmp_path / "surface").write(record(run, 120.0 - 30 * rate + seed / 10), {})
     diverge(tmp_path / "surface", replace(record(grid[0], 0.0), data_sha256="e" * 64))  # of other data
     text = report.files(tmp_path, tmp_path)[tmp_path / "surface.md"]
-    assert "| 64 | 1 | 120.2 ± 0.1 | 105.1 | 0.5 | 1, 2 more diverged | -12.6% | undecided |" in text
+    assert "| 64 | 1 | 120.2 ± 0.1 | 105.1 | 0.5 | 3 without, 1 with, 2 more diverged | -12.6% | undecided |" in text
     assert "| 256 | 1 | 120.2 ± 0.1 | 105.2 ± 0.1 | 0.5 | 3 | -12.5% (" in text
     assert "- On the whole text dropout starts to pay at 256 units." in text
     lost = "3 runs that diverged, of sotu-large-text-1-dropout-0.25, of which no other is shown"
