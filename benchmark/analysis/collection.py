@@ -1,14 +1,16 @@
 """Copies finished runs to the folder of committed records."""
 
+import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 from benchmark.analysis import ensembles
 from benchmark.analysis.results import RowResults
 from benchmark.files import replacing
-from benchmark.store.diverged import read_diverged, write_diverged
+from benchmark.store.diverged import DIVERGED, DivergedRun, read_diverged, write_diverged
 from benchmark.store.evaluations import EvaluationRecord, read_evaluations, write_evaluation
 from benchmark.store.records import ITEMS, LOG_PROBABILITIES, RECORD, Record, Store
 from benchmark.store.sealed import CorruptRecord
@@ -20,6 +22,9 @@ from benchmark.tasks.spaces import trial_changes
 
 ANOTHER = "is of no shipped row, or of another configuration of it"
 """Why something is left out."""
+
+DENOMINATOR = 1000
+"""Denominators up to which a part of the text is found again from the six digits of its name."""
 
 
 @dataclass
@@ -60,14 +65,11 @@ def collect(table: Iterable[RowResults], store: Path, into: Path) -> Collected:
         else:
             write_evaluation(evaluation, into)
             outcome.evaluations.append(evaluation)
-    for run in read_diverged(store, outcome.corrupt):
-        if run.is_clean and named.get(run.row) == run.fingerprint:
-            write_diverged(run, into)
+    _copy_diverged(store, into, lambda run: named.get(run.row) == run.fingerprint, outcome)
     tunings = _tunings(store / TUNING, into / TUNING, outcome)
     trials = {one for tuning in tunings for one in tuning.fingerprints}
     for folder in STUDIES:
-        found = list(_shipped(folder, Store(store / folder).records(outcome.corrupt), trials, into, outcome))
-        _copy(found, store / folder, into / folder, outcome)
+        _copy_study(folder, store / folder, into / folder, trials, outcome)
     trained = Store(into / TUNING).records() if tunings else ()
     there = {(record.fingerprint, record.data_sha256) for record in trained}
     for tuning in tunings:
@@ -110,37 +112,96 @@ def _is_tuning_of(row: Row, tuning: Tuning) -> bool:
     return [trial.config.fingerprint() for trial in trials] == tuning.fingerprints
 
 
-def _shipped(
-    folder: str, records: Iterable[Record], trials: set[str], into: Path, outcome: Collected
-) -> Iterator[Record]:
-    """Those records of a store of studies that are of shipped rows; a trial must be one of a tuning that is collected.
+def _copy_study(folder: str, store: Path, into: Path, trials: set[str], outcome: Collected) -> None:
+    """Copy the runs of a store of studies that are of shipped rows, with what tells of those that diverged.
 
     Trials that are there already, as those of a smaller tuning, are left out in silence.
+
+    Args:
+        folder: its name among STUDIES.
+        store: the store.
+        into: the folder of its committed records.
+        trials: fingerprints of the trials of all tunings that are collected, of which a trial must be one.
+        outcome: takes what is copied and what is left out.
     """
+    found = list(Store(store).records(outcome.corrupt))
+    shipped = [record for record in found if _is_shipped(folder, record, trials)]
+    for record in found:
+        if record not in shipped and not _has(into, record):
+            outcome.left_out.append(f"{folder}/{record.run}: {_why_not(folder)}")
+    _copy(shipped, store, into, outcome)
+    known = {record.fingerprint for record in shipped}
+    _copy_diverged(
+        store, into, lambda run: run.fingerprint in known or _is_shipped(folder, run, trials), outcome, folder
+    )
+
+
+def _why_not(folder: str) -> str:
+    """Why a run of a store of studies, or of the main one, is not shipped."""
+    return "is a trial of no tuning that is collected" if folder == TUNING else ANOTHER
+
+
+def _is_shipped(folder: str, run: Record | DivergedRun, trials: set[str]) -> bool:
+    """Whether a run of a store of studies is of a shipped row, and a trial of a tuning that is collected."""
+    if folder == TUNING:
+        return run.fingerprint in trials
     rows = {row.name: row for row in registry.ROWS}
-    for record in records:
-        if folder == TUNING:
-            is_shipped = record.fingerprint in trials
-        elif folder == PRECISION:
-            is_shipped = record.row in rows and rows[record.row].config.fingerprint() == record.fingerprint
-        else:
-            is_shipped = _is_part_of(rows.get(record.row.rpartition("-text-")[0]), record)
-        if is_shipped:
-            yield record
-        elif not _has(into / folder, record):
-            reason = "is a trial of no tuning that is collected" if folder == TUNING else ANOTHER
-            outcome.left_out.append(f"{folder}/{record.run}: {reason}")
+    if folder == PRECISION:
+        return run.row in rows and rows[run.row].config.fingerprint() == run.fingerprint
+    return _is_part_of(rows.get(run.row.rpartition("-text-")[0]), run)
 
 
-def _is_part_of(row: Row | None, record: Record) -> bool:
+def _is_part_of(row: Row | None, run: Record | DivergedRun) -> bool:
     """Whether a run is one of a row on part of its text."""
     if row is None or not isinstance(row.config, LanguageModelConfig):
         return False
     try:
-        changes = part_changes(row.config, record.configuration["train_fraction"], record.configuration["dropout"])
-        return row.variant(record.row, **changes).config.fingerprint() == record.fingerprint
+        changes = part_changes(row.config, *_part_and_rate(run))
+        return row.variant(run.row, **changes).config.fingerprint() == run.fingerprint
     except (KeyError, TypeError, ValueError):  # fields that it does not have, or values that these do not take
         return False
+
+
+def _part_and_rate(run: Record | DivergedRun) -> tuple[float, float]:
+    """The part of the text and the probability of dropping a unit of a run; of one that diverged, by its row's name.
+
+    The name has six digits of each, so that 0.333333 is the third that it stands for.
+
+    Raises:
+        KeyError: the record has no such field.
+        ValueError: the name is none of a run on part of a text.
+    """
+    if isinstance(run, Record):
+        return run.configuration["train_fraction"], run.configuration["dropout"]
+    numbers = re.fullmatch(r".+-text-(.+)-dropout-(.+)", run.row)
+    if numbers is None:
+        raise ValueError(run.row)
+    part, rate = (float(Fraction(number).limit_denominator(DENOMINATOR)) for number in numbers.groups())
+    return part, rate
+
+
+def _copy_diverged(
+    store: Path, into: Path, is_shipped: Callable[[DivergedRun], bool], outcome: Collected, folder: str = ""
+) -> None:
+    """Copy what tells of the runs of a store that diverged, without which the others would seem to be all.
+
+    Args:
+        store: the store.
+        into: the folder of its committed records.
+        is_shipped: tells whether a run is of a shipped row.
+        outcome: takes a line for each that is left out.
+        folder: name of the store among STUDIES.
+    """
+    for run in read_diverged(store, outcome.corrupt):
+        name = f"{folder}/{run.run}" if folder else run.run
+        if (into / run.run / DIVERGED).exists():
+            continue
+        if not is_shipped(run):
+            outcome.left_out.append(f"{name}, which diverged: {_why_not(folder)}")
+        elif not run.is_clean:
+            outcome.left_out.append(f"{name}, which diverged: ran from uncommitted code ({run.commit})")
+        else:
+            write_diverged(run, into)
 
 
 def _copy_tuning(tuning: Tuning, there: set[tuple[str, str]], into: Path, outcome: Collected) -> None:

@@ -5,12 +5,13 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import numpy as np
-from support.factories import make_record
+from support.factories import diverge, make_record
 
 from benchmark.analysis.collection import collect
 from benchmark.analysis.results import read_store
 from benchmark.grid.surface import runs_of as parts_of
 from benchmark.grid.tuning import plan, runs_of
+from benchmark.store.diverged import read_diverged
 from benchmark.store.evaluations import EvaluationRecord, read_evaluations, write_evaluation
 from benchmark.store.records import Store, checksum_arrays
 from benchmark.store.tunings import Tuning, read_tunings, write_tuning
@@ -179,3 +180,37 @@ def test_what_is_left_out_is_named_and_what_was_altered_fails_the_command(rnnreg
     assert f"4 files of {store} cannot be trusted" in err.splitlines()[-1]
     assert list(read_evaluations(into)) == [kept]
     assert list(Store(into / "tuning").records()) == []
+
+
+def test_runs_of_studies_that_diverged_are_collected_by_the_same_filter(tmp_path) -> None:
+    """Without them the others would be all that there seems to be, and would decide."""
+    store, into = tmp_path / "runs", tmp_path / "kept"
+    row = registry.find("sotu-small")
+    nothing = {"log_probabilities_sha256": checksum_arrays({})}
+    parts = [make_record(run.row, run.seed, **nothing) for run in parts_of([row], [1 / 3], [0.0, 0.5], 2, None)]
+    odd = [make_record(run.row, run.seed, **nothing) for run in parts_of([row], [0.123456789], [0.5], 2, None)]
+    other = make_record(row.variant("own-text-0.5-dropout-0.5", dropout=0.5), 1)
+    changed = replace(parts[2], commit="c" * 40 + "-dirty")
+    half = make_record(row, 2, precision="bf16-mixed")
+    for record in (parts[0], odd[0]):
+        Store(store / "surface").write(record, {})
+    for lost in (parts[1], parts[3], changed, odd[1], other):
+        diverge(store / "surface", lost)
+    diverge(store / "precision", half)
+    study = plan(registry.find("sotu-none"), registry.find("sotu-none").space, 2, 1)
+    trials = [make_record(run.row, 0) for run in runs_of(registry.find("sotu-none"), study, None)]
+    for trial in trials:
+        diverge(store / "tuning", trial)
+    write_tuning(replace(study, settings=study.settings[:1], fingerprints=study.fingerprints[:1],
+                         diverged=study.fingerprints[:1]), store / "tuning")  # fmt: skip
+    outcome = collect([], store, into)
+    assert {run.run for run in read_diverged(into / "surface")} == {parts[1].run, parts[3].run, odd[1].run}
+    assert [run.run for run in read_diverged(into / "precision")] == [half.run]
+    assert [run.run for run in read_diverged(into / "tuning")] == [trials[0].run]
+    another = "which diverged: is of no shipped row, or of another configuration of it"
+    assert sorted(outcome.left_out) == sorted([
+        f"surface/{changed.run}, which diverged: ran from uncommitted code ({changed.commit})",
+        f"surface/{other.run}, {another}",
+        f"tuning/{trials[1].run}, which diverged: is a trial of no tuning that is collected",
+    ])  # fmt: skip
+    assert collect([], store, into).copied == []
