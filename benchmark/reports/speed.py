@@ -1,13 +1,15 @@
 """The tables and figures of the outcomes of `rnnreg benchmark`, made from their files only."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from benchmark.analysis.intervals import Interval, of_median
 from benchmark.formatting import Table, count
 from benchmark.reports.figures import INK, PAPER, STYLE, WITH, WITHOUT, as_svg, legend
 from benchmark.store.speeds import CELLS, LIGHTNING, OURS, OURS_RECURRENT, PLAIN, Case, Measurement, Speeds, read
@@ -28,11 +30,36 @@ ABOUT = (
 ABOUT_METHODS = (
     "The suite with each method of the atlas in the place of the paper's dropout, with the settings of the method's "
     "source, by `rnnreg benchmark --methods`. A step is compared with one with the paper's dropout, by the median over "
-    "rounds that were next to each other. NT-ASGD, also in AWD-LSTM, is measured before it begins to average."
+    "rounds that were next to each other, with its 95 % interval from order statistics (of 9 rounds the 2nd to the "
+    "8th); of fewer than 6 rounds, which have none, the range is given. In the figure, methods whose interval holds 1 "
+    "are gray. NT-ASGD, also in AWD-LSTM, is measured before it begins to average."
 )
 
 COLORS = {OURS: WITH, OURS_RECURRENT: "#8db4dd", PLAIN: WITHOUT, CELLS: "#d9a08f", LIGHTNING: "#8a8a8a"}
 """Color of each contender's bars."""
+UNDECIDED = "#8a8a8a"
+"""Color of the bars of methods whose step is not shown to take longer or shorter than with the paper's dropout."""
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """How many times as long a step with a method takes as one with the paper's dropout."""
+
+    median: float
+    """Over rounds."""
+    interval: Interval | None
+    """Of the median; None of fewer rounds than have one."""
+    range: Interval
+    """The shortest and the longest of all rounds."""
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the interval shows that it takes longer or shorter."""
+        return self.interval is not None and not self.interval[0] <= 1 <= self.interval[1]
+
+    def __str__(self) -> str:
+        low, high = self.interval or self.range
+        return f"{self.median:.2f} ({'' if self.interval else 'range '}{low:.2f} to {high:.2f})"
 
 
 def outcomes(folder: Path) -> list[Speeds]:
@@ -87,17 +114,37 @@ def _figure_of_methods(found: Sequence[Speeds]) -> Figure:
     """A panel for each device, size and precision: how long a step takes with each method."""
     panels = [(speeds, group) for speeds in found for group in _by_group(speeds).values()]
     height = sum(0.25 * len(group) + 0.9 for _, group in panels)
-    figure, axes = plt.subplots(len(panels), 1, figsize=(8, height), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(len(panels), 1, figsize=(8, height + 0.3), squeeze=False, layout="constrained")
     for axis, (speeds, group) in zip(axes[:, 0], panels, strict=True):
-        ordered = sorted(group, key=lambda one: _relative_time(speeds, one), reverse=True)
-        times = [_relative_time(speeds, one) for one in ordered]
-        bars = axis.barh([_label(one) for one in ordered], times, color=WITH)
-        axis.bar_label(bars, [f"{time:.2f}" for time in times], padding=-30, color=PAPER)
-        axis.axvline(1, color=INK, linewidth=0.8, zorder=0)
-        axis.set_xlabel(STEP_TIME)
-        case = group[0].case
-        axis.set_title(f"{case.size}, {case.precision}, {speeds.device}, {count(case.threads, 'thread')}")
+        _bars_of_methods(axis, speeds, group)
+    legend(figure, 2)
     return figure
+
+
+def _bars_of_methods(axis: Axes, speeds: Speeds, group: Sequence[Measurement]) -> None:
+    """A bar for each method, the fastest on top, with the interval of its median or the range of its rounds."""
+    known = [(time, _label(one)) for one in group if (time := step_time(speeds, one))]
+    known.sort(key=lambda one: one[0].median, reverse=True)
+    labels = [label for _, label in known]
+    for is_decided, color in ((True, WITH), (False, UNDECIDED)):
+        own = [(time, label) for time, label in known if time.is_decided == is_decided]
+        about = "longer or shorter than with the paper's dropout" if is_decided else "not shown to differ from it"
+        places, times = [labels.index(label) for _, label in own], [time for time, _ in own]
+        bars = axis.barh(places, [time.median for time in times], color=color, label=about)
+        axis.bar_label(bars, list(map(str, times)), label_type="center", color=PAPER)
+    ends = [time.interval or time.range for time, _ in known]
+    reach = [
+        [time.median - low for (time, _), (low, _) in zip(known, ends, strict=True)],
+        [high - time.median for (time, _), (_, high) in zip(known, ends, strict=True)],
+    ]
+    medians = [time.median for time, _ in known]
+    axis.errorbar(medians, range(len(known)), xerr=reach, fmt="none", ecolor=INK, elinewidth=1, capsize=2.5)
+    axis.set_yticks(range(len(known)), labels)
+    axis.axvline(1, color=INK, linewidth=0.8, zorder=0)
+    with_ends = "95 % interval" if all(time.interval for time, _ in known) else "range over rounds"
+    axis.set_xlabel(f"{STEP_TIME} ({with_ends})")
+    case = group[0].case
+    axis.set_title(f"{case.size}, {case.precision}, {speeds.device}, {count(case.threads, 'thread')}")
 
 
 def _by_group(speeds: Speeds) -> dict[tuple[str, str], list[Measurement]]:
@@ -114,10 +161,13 @@ def _label(one: Measurement) -> str:
     return METHODS[key].label if key in METHODS else key
 
 
-def _relative_time(speeds: Speeds, one: Measurement) -> float:
-    """How many times as long a step with a method takes as one with the paper's dropout."""
+def step_time(speeds: Speeds, one: Measurement) -> StepTime | None:
+    """How long a step with a method takes; None where the paper's dropout was not measured beside it."""
     paper = speeds.find(replace(one.case, method=OF_PAPER))
-    return 1 / one.times_as_fast_as(paper) if paper else float("nan")
+    if paper is None:
+        return None
+    times = [1 / ratio for ratio in one.ratios_to(paper)]
+    return StepTime(median(times), of_median(times), (min(times), max(times)))
 
 
 def _bars(axis: Axes, speeds: Speeds) -> None:
@@ -153,7 +203,7 @@ def table_of_methods(speeds: Speeds) -> Table:
             one.case.precision,
             _label(one),
             f"{one.tokens_per_second:,.0f}",
-            f"{_relative_time(speeds, one):.2f}",
+            str(step_time(speeds, one) or ""),
             f"{one.memory:,.0f}" if one.memory else "",
         )
         for one in speeds.measurements

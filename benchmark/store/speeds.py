@@ -55,8 +55,12 @@ class Measurement:
 
     def times_as_fast_as(self, other: "Measurement") -> float:
         """How many times another's speed this one has, the median over rounds that were run next to each other."""
+        return median(self.ratios_to(other))
+
+    def ratios_to(self, other: "Measurement") -> list[float]:
+        """How many times another's speed this one has, in each of the rounds that were run next to each other."""
         pairs = zip(self.seconds, other.seconds, strict=True)
-        return median(theirs / own for own, theirs in pairs) * self.tokens / other.tokens
+        return [theirs / own * self.tokens / other.tokens for own, theirs in pairs]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,7 +69,7 @@ def test_methods_are_measured_beside_the_papers_dropout(tiny, tmp_path, capfd) -
     lines = (tmp_path / "benchmark.md").read_text().splitlines()
     own = [line.split(" | ") for line in lines if line.startswith("| small | ")]
     assert [line[2] for line in own] == [method.label for method in METHODS.values()]
-    assert [line[4] for line in own if line[2] == "dropout (the paper's)"] == ["1.00"]
+    assert [line[4] for line in own if line[2] == "dropout (the paper's)"] == ["1.00 (range 1.00 to 1.00)"]
     figure = (tmp_path / "benchmark-methods.svg").read_text()
     assert all(f">{html.escape(method.label, quote=False)}<" in figure for method in METHODS.values())
 
@@ -111,7 +111,8 @@ def test_a_step_that_takes_twice_as_long_says_so() -> None:
         device="CPU", versions={}, commit="c", finished="now", command="rnnreg", peaks={"32, 1 thread": 100.0},
         measurements=[paper, slow],
     )  # fmt: skip
-    assert [line[4] for line in table_of_methods(outcome).body] == ["1.00", "2.00"]
+    times = ["1.00 (range 1.00 to 1.00)", "2.00 (range 2.00 to 2.00)"]
+    assert [line[4] for line in table_of_methods(outcome).body] == times
 
 
 def test_a_ratio_to_the_loop_in_float32_pairs_the_rounds_too() -> None:
