@@ -1,7 +1,7 @@
 """The figures that rows are compared by, the paper's figures, and the data sets that they are measured on."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,6 +40,11 @@ class Metric:
         """See kind_of."""
         return kind_of(self.name)
 
+    @property
+    def papers_name(self) -> str:
+        """Name of the metric that is measured as the paper's figure is."""
+        return self.as_published or self.name
+
     def as_given(self, published: float) -> str:
         """A published figure with the decimals that the paper gives, or as many as ours have if those are more."""
         return f"{published:.{max(self.digits, len(f'{published:g}'.partition('.')[2]))}f}"
@@ -72,3 +77,12 @@ class Published:
     """Published value by the name of the metric."""
     on: str = ""
     """The paper's data set if it is not the row's own; the figures are then shown beside ours, but not compared."""
+
+    def by_our_names(self, metrics: Iterable[Metric]) -> dict[str, float]:
+        """The figures by the name of our metric that is measured in the same way.
+
+        Args:
+            metrics: those of the task.
+        """
+        names = {metric.name: metric.papers_name for metric in metrics}
+        return {names.get(name, name): value for name, value in self.metrics.items()}

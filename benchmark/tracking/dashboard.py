@@ -153,11 +153,17 @@ class Maker:
         validation = config.validation_metric()
         lower = validation.better == "lower"
         for metric in (config.training, validation):
-            lines = [metric.name, PAPER + metric.name]
+            # An epoch's metric is measured in our way; where the paper's is another, its line does not belong there.
+            lines = [metric.name, *([PAPER + metric.name] if metric.papers_name == metric.name else [])]
             yield self.reports.LinePlot(title=metric.label, x="epoch", y=lines, log_y=lower, **by_row)
         for metric in config.primary_metrics():
-            bars = [final(metric.name), PAPER + metric.name]
-            yield self.reports.BarPlot(title=f"{metric.label}, the paper's beside it", metrics=bars, **by_row)
+            if metric.papers_name != metric.name:
+                yield self.reports.BarPlot(title=metric.label, metrics=[final(metric.name)], **by_row)
+        for metric in config.headline:
+            if metric.primary or metric.papers_name != metric.name:
+                bars = [final(metric.papers_name), PAPER + metric.papers_name]
+                title = metric.label if metric.papers_name == metric.name else metric.papers_name.replace("_", " ")
+                yield self.reports.BarPlot(title=f"{title}, the paper's beside it", metrics=bars, **by_row)
         yield self.reports.LinePlot(title=f"{config.unit} per second", x="epoch", y=["throughput"], **by_row)
         yield self.reports.WeavePanelSummaryTable(table_name="samples")
 

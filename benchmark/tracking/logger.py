@@ -31,7 +31,10 @@ FINISH_SECONDS = 20
 TASK = "task"
 """Key of the task in a run's W&B configuration, beside the fields of the run's own configuration."""
 PAPER = "paper/"
-"""Prefix of a metric's name for the paper's value, which is logged at every step to be a line among the curves."""
+"""Prefix of a metric's name for the paper's value, which is logged at every step to be a line among the curves.
+
+The name is that of our metric that is measured in the same way.
+"""
 
 
 def final(metric: str) -> str:
@@ -204,7 +207,8 @@ def _start(row: Row, seed: int, run: str, folder: Path, mode: Literal["online", 
         ),
     )
     if row.published and not row.published.on:
-        logger.paper = {PAPER + name: value for name, value in row.published.metrics.items()}
+        figures = row.published.by_our_names(row.config.shown_metrics())
+        logger.paper = {PAPER + name: value for name, value in figures.items()}
     _ = logger.experiment
     logger.lines = Lines(folder / "wandb" / "logged-steps")
     return logger

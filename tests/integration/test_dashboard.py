@@ -54,7 +54,7 @@ def test_each_task_has_its_curves_the_papers_line_and_samples(rnnreg, server, tm
         assert view["displayName"] == TITLE
         spec = json.dumps(json.loads(view["spec"]))
         for config in {row.config.task: row.config for row in registry.ROWS}.values():
-            last = config.headline[-1].name
+            last = config.headline[-1].papers_name
             names = [config.task, config.training.name, f"paper/{config.training.name}", f"{config.unit} per second"]
             for text in [*names, f"final/{last}", f"paper/{last}"]:
                 assert text in spec, (view["type"], text)
