@@ -1,18 +1,16 @@
 """Compares the metrics of new runs with those of committed reference runs, for continuous integration."""
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
 from benchmark.analysis.intervals import Component, Interval, interval
 from benchmark.analysis.references import LEAST_REFERENCES, Expected, Reference
 from benchmark.analysis.results import RowResults
-from benchmark.analysis.verdicts import POWER
+from benchmark.analysis.verdicts import shift_found
 from benchmark.tasks.base import Metric
 
 LEAST_SEEDS = 2
@@ -123,13 +121,11 @@ def _compare(
         return Comparison(name, metric, "undecided", f"{basis} agree to the last digit, which tells no spread")
     confidence = 1 - (1 - level) / count
     low, high = band = interval(middle, error, confidence)
-    quantile = stats.t.ppf((1 + confidence) / 2, error.degrees) + stats.t.ppf(POWER, error.degrees)
-    detectable = float(quantile) * math.sqrt(error.variance)
     outcome: Outcome = "passed"
     if not low <= sample.mean <= high:
         outcome = "better" if (sample.mean < low) == (metric.better == "lower") else "worse"
     message = "" if outcome == "passed" else f"{outcome} than expected from {basis}"
-    return Comparison(name, metric, outcome, message, sample.values, band, detectable, basis)
+    return Comparison(name, metric, outcome, message, sample.values, band, shift_found(error, confidence), basis)
 
 
 def _expect(name: str, seeds: Sequence[int], references: Sequence[Reference]) -> tuple[float, Component, str] | None:

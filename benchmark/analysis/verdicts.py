@@ -124,6 +124,12 @@ def runs_needed(effect: float, spreads: tuple[float, float], confidence: float =
     return high
 
 
+def shift_found(error: Component, confidence: float = CONFIDENCE) -> float:
+    """The smallest shift of an estimate with this error that its interval finds with a power of 80 %."""
+    quantile = stats.t.ppf((1 + confidence) / 2, error.degrees) + stats.t.ppf(POWER, error.degrees)
+    return float(quantile) * math.sqrt(error.variance)
+
+
 def detectable(spreads: tuple[float, float], runs: int | tuple[int, int], confidence: float = CONFIDENCE) -> float:
     """The smallest effect that this many runs of each row, or of either, find with a power of 80 %."""
     low, high = 0.0, 1.0

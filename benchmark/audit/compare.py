@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.analysis.findings import IN_POINTS, RELATIVELY
 from benchmark.audit.causes import likely_causes
 from benchmark.audit.configurations import configuration_of
 from benchmark.audit.entries import quoted
@@ -51,12 +52,19 @@ class Comparison:
             return f"A and B are identical. {runs} to the last bit in metrics, curves and log-probabilities."
         if not evidence.metrics:
             return "A and B have no metric in common."
-        if evidence.by_chance and evidence.pairs:
-            same = "" if self._lone_seeds else ", although their seeds are the same"
-            return f"A and B differ by less than seeds do{same}."
-        if evidence.by_chance:
-            return "A and B differ by chance: no metric differs by more than seeds do."
-        return "A and B differ by more than seeds do."
+        if not evidence.by_chance:
+            return "A and B differ by more than seeds do."
+        same = ", although their seeds are the same" if evidence.pairs and not self._lone_seeds else ""
+        if evidence.is_equivalent:
+            kind = "less than seeds do" if evidence.pairs else "chance"
+            return f"A and B differ by {kind}{same}, and by less than is of interest ({RELATIVELY}, or {IN_POINTS})."
+        names = [metric.name for metric in evidence.config.primary_metrics()] if evidence.config else []
+        one = next((one for one in evidence.metrics if one.name in names), evidence.metrics[0])
+        part = f" ({one.detectable / one.a:.1%})" if one.a else ""
+        return (
+            f"The difference of A and B cannot be told from that of seeds{same}: such runs find a shift of {one.name} "
+            f"by {one.detectable:.3f}{part} with a power of 80 %."
+        )
 
     @property
     def notes(self) -> list[str]:

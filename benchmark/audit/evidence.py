@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmark.analysis.findings import POINTS_OF_INTEREST, RELATIVE_INTEREST
 from benchmark.analysis.intervals import Component
+from benchmark.analysis.verdicts import decide, shift_found
 from benchmark.audit.sides import Side, end_of
 from benchmark.store.records import Record
 from benchmark.tasks.base import Config
@@ -25,8 +27,6 @@ Three of four rows of the suite with three runs or more have less, and by BLEU a
 """
 CURVES = ("train_perplexity", "validation_perplexity", "train_frame_accuracy", "validation_frame_accuracy")
 """Metrics of an epoch that are compared."""
-
-
 SAME = 1e-6
 """Relative change below which two figures are the same, but for the order in which numbers were added."""
 
@@ -63,13 +63,22 @@ class MetricDifference:
     runs: tuple[int, int]
     half_width: float
     """By how much means of such runs differ by chance, at CONFIDENCE."""
-    is_assumed: bool = False
+    is_assumed: bool
     """Whether the spread over seeds behind it is the usual one, as no runs tell it."""
+    detectable: float
+    """The smallest shift that such runs find with a power of 80 %."""
 
     @property
     def by_chance(self) -> bool:
-        """Whether seeds alone explain the difference."""
+        """Whether seeds alone may explain the difference."""
         return abs(self.b - self.a) <= self.half_width
+
+    @property
+    def is_equivalent(self) -> bool:
+        """Whether it is known that no difference is as large as the smallest of interest."""
+        interest = RELATIVE_INTEREST * self.a if kind_of(self.name) == "perplexity" else POINTS_OF_INTEREST
+        ends = (self.b - self.a - self.half_width, self.b - self.a + self.half_width)
+        return not self.is_assumed and decide(ends, interest) == "equivalent"
 
 
 @dataclass(frozen=True)
@@ -153,8 +162,13 @@ class Evidence:
 
     @property
     def by_chance(self) -> bool:
-        """Whether seeds alone explain every difference of a metric."""
+        """Whether seeds alone may explain every difference of a metric."""
         return all(one.by_chance for one in self.metrics)
+
+    @property
+    def is_equivalent(self) -> bool:
+        """Whether they do, as no metric differs by as much as is of interest."""
+        return self.by_chance and all(one.is_equivalent for one in self.metrics)
 
     @cached_property
     def epochs(self) -> list[int]:
@@ -217,6 +231,8 @@ class Chance(NamedTuple):
     """By how much they differ by chance."""
     is_assumed: bool
     """Whether the spread over seeds behind it is the usual one, as no runs tell it."""
+    detectable: float
+    """The smallest shift that is found with a power of 80 %."""
 
 
 def chance(
@@ -235,7 +251,8 @@ def chance(
     known = _spread(one, other, reference)
     spread = known or usual
     error = Component(spread.variance * (1 / len(one) + 1 / len(other)), spread.degrees)
-    return Chance(error.half_width(1 - (1 - CONFIDENCE) / comparisons), known is None)
+    confidence = 1 - (1 - CONFIDENCE) / comparisons
+    return Chance(error.half_width(confidence), known is None, shift_found(error, confidence))
 
 
 def _spread(one: Sequence[float], other: Sequence[float], reference: Sequence[float]) -> Component | None:

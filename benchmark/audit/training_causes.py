@@ -190,11 +190,9 @@ def environment(evidence: Evidence) -> Iterator[Cause]:
         if one := evidence.setting(name):
             label = {"device": "processor"}.get(name, name)
             shown = "number of threads" if name == "threads" else label
-            reason = (
-                "the difference begins in the last digits and is within what seeds do"
-                if small
-                else "it is larger than rounding"
-            )
+            reason = "the difference begins in the last digits" if small else "it is larger than rounding"
+            if change is None and small:  # of older records and of logs it is not known where the difference begins
+                reason = "it cannot be told from what seeds do"
             yield Cause(label, f"The {shown} differs ({one.a}, {one.b}), so that sums are made in another order.",
                         (reason,), 65 - (name != "threads") - 2 * ("version" in name) if small else 15)  # fmt: skip
 
@@ -203,9 +201,16 @@ def seed(evidence: Evidence) -> Iterator[Cause]:
     """Other seeds, within what seeds do."""
     if evidence.a.records and evidence.b.records and not evidence.pairs:
         if evidence.by_chance:
-            yield Cause("seed", "They differ by chance, as seeds do.", ("no metric differs by more than seeds do",), 70)
+            yield Cause("seed", _as_seeds_do(evidence), ("no metric differs by more than seeds do",), 70)
         else:
             yield Cause("seed", "The seeds differ, but the difference is larger than seeds explain.", (), 10)
+
+
+def _as_seeds_do(evidence: Evidence) -> str:
+    """What is said of a difference that seeds alone may explain: that they do only where it is known to be small."""
+    if evidence.is_equivalent:
+        return "They differ by chance, as seeds do."
+    return "Other seeds may be all that differs: it cannot be told from what seeds do."
 
 
 def curves(evidence: Evidence) -> Iterator[Cause]:
@@ -221,9 +226,7 @@ def curves(evidence: Evidence) -> Iterator[Cause]:
     if leaves is None:
         if evidence.b.records:
             return
-        yield Cause(
-            "seed", "They differ by chance, as seeds do.", ("the curves are in each other's band throughout",), 60
-        )
+        yield Cause("seed", _as_seeds_do(evidence), ("the curves are in each other's band throughout",), 60)
         return
     flat = float(evidence.a.records[0].configuration.get("flat_epochs", 0)) if evidence.a.records else 0
     if leaves > min(evidence.epochs) and flat and abs(leaves - 1 - flat) <= 1:

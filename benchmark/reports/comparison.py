@@ -39,10 +39,10 @@ def parts(comparison: Comparison) -> list[Part]:
     if evidence.metrics:
         body = [
             (one.name, _mean(one.a, one.runs[0]), _mean(one.b, one.runs[1]), f"{one.b - one.a:+.3f}",
-             f"±{one.half_width:.3f}", "no" if one.by_chance else "yes")
+             f"±{one.half_width:.3f}", "no" if one.by_chance else "yes", f"{one.detectable:.3f}")
             for one in evidence.metrics
         ]  # fmt: skip
-        header = ("metric", "A", "B", "difference", "by chance", "more than seeds do")
+        header = ("metric", "A", "B", "difference", "by chance", "more than seeds do", "finds a shift of (80 %)")
         found.append(("Metrics", Table(header, tuple(body))))
         if assumed := [one.name for one in evidence.metrics if one.is_assumed]:
             words = f"No runs tell the spread over seeds of {', '.join(assumed)}: it is assumed to be the usual one."

@@ -37,7 +37,7 @@ def test_a_log_that_ends_before_a_is_compared_at_the_last_epoch_of_both(tmp_path
     found = against(log(tmp_path / "short.csv", [1, 2]))
     (metric,) = found.evidence.metrics
     assert (metric.name, metric.a, metric.b) == ("validation_perplexity", 150.0, 150.0)
-    assert found.verdict.startswith("A and B differ by chance")
+    assert found.verdict.startswith("The difference of A and B cannot be told from that of seeds: such runs find")
     assert "Metrics are compared after epoch 2, the last that both have." in as_text(found)
     longer = against(log(tmp_path / "long.csv", [1, 2, 3, 4, 5, 6]))
     assert longer.notes == ["Metrics are compared after epoch 4, the last that both have."]
