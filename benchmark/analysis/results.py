@@ -85,9 +85,7 @@ class RowResults:
     @property
     def papers_figures(self) -> dict[str, float]:
         """The paper's figures for the row, by the name of our figure that is measured in the same way."""
-        names = {metric.name: metric.as_published or metric.name for metric in self.row.config.shown_metrics()}
-        figures = self.row.published.metrics if self.row.published else {}
-        return {names.get(name, name): value for name, value in figures.items()}
+        return self.row.published.by_our_names(self.row.config.shown_metrics()) if self.row.published else {}
 
     def like_for_like(self, metrics: Iterable[Metric]) -> Iterator[tuple[Metric, Sample | None, float]]:
         """Each metric that the paper has on the same data: our sample of it as the paper measured it, and its figure.
@@ -96,7 +94,7 @@ class RowResults:
         """
         paper = self.row.published.metrics if self.row.published else {}
         for metric in metrics:
-            name = metric.as_published or metric.name
+            name = metric.papers_name
             if self.records and metric.name in paper and name in self.comparable:
                 yield metric, self.shown(name), self.comparable[name]
 
