@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from datamodules.bounds import LINE_CHARACTERS, LIST_ROWS, NESTING, TEXT_BYTES
 from datamodules.errors import DataError, UserError, counted, damaged, in_one_line, require_file
+from datamodules.mistaken import refuse_mistaken
 
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -230,7 +231,11 @@ def parse_json(content: bytes | str, place: Path | str, right: str = "") -> Any:
         text = content if isinstance(content, str) else decode(content, place)
         if _deeper(_brackets(text)) and _deeper(_brackets(_STRING.sub("", text))):  # strings may feign them
             NESTING.refuse(place)
-        return json.loads(text, object_pairs_hook=once)
+        try:
+            return json.loads(text, object_pairs_hook=once)
+        except json.JSONDecodeError:
+            refuse_mistaken(text, place)
+            raise
 
 
 def read_json(path: Path, right: str = "") -> Any:

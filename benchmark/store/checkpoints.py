@@ -7,6 +7,7 @@ from typing import Any
 from benchmark.files import replacing
 from benchmark.store.records import CHECKPOINT
 from datamodules.errors import UserError, in_one_line
+from datamodules.runs import RUN as RUN
 from datamodules.tensor_files import load_tensors, save_tensors
 
 BEFORE = "before.ckpt"
@@ -14,9 +15,6 @@ BEFORE = "before.ckpt"
 
 DAMAGED = "damaged.ckpt"
 """A checkpoint that was found damaged, out of the way of the next one."""
-
-RUN = "run"
-"""Key under which a checkpoint has the name of its run."""
 
 
 class DamagedCheckpoint(UserError):
@@ -52,7 +50,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:  # a damaged file may raise anything
         raise DamagedCheckpoint(f"{path} is not a whole checkpoint ({in_one_line(error)})") from error
     if run != (own := "/".join(path.absolute().parts[-3:-1])):
-        raise UserError(f"{path} is of another run, {run}, not {own}; delete it to train this run anew")
+        raise UserError(f"{path} is of another run, {run}, not {own}; move it away to train this run anew")
     return content
 
 

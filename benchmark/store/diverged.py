@@ -119,4 +119,4 @@ def read_diverged(store: Path, skipped: list[str] | None = None) -> Iterator[Div
 
 
 def _read(path: Path) -> DivergedRun:
-    return read_sealed(path, DivergedRun, "does not tell of a run that diverged", "remove it and train the run again")
+    return read_sealed(path, DivergedRun, "does not tell of a run that diverged", "train the run again")

@@ -95,4 +95,4 @@ def read_evaluation(path: Path) -> EvaluationRecord:
     Raises:
         CorruptRecord: the file is not JSON, has missing or unknown fields, or was altered since it was written.
     """
-    return read_sealed(path, EvaluationRecord, "is no evaluation of this suite", "delete it and evaluate again")
+    return read_sealed(path, EvaluationRecord, "is no evaluation of this suite", "evaluate again")

@@ -12,6 +12,9 @@ from benchmark.files import replacing, writable
 from benchmark.store.provenance import is_committed
 from benchmark.store.sealed import CorruptRecord, read_all, read_sealed, write_sealed
 from datamodules.errors import in_one_line, require_file
+from datamodules.runs import CHECKPOINT as CHECKPOINT
+from datamodules.runs import RECORD as RECORD
+from datamodules.runs import run_name as run_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,10 +27,8 @@ COMMITTED = Path(__file__).parents[2] / "results" / "records"
 FLOAT32 = "32"
 """Lightning's name of single precision, in which runs are trained unless another is asked for."""
 
-RECORD = "record.json"
 LOG_PROBABILITIES = "log_probabilities.npz"
 ITEMS = "items.npz"
-CHECKPOINT = "last.ckpt"
 CONFIGURATION = "config.yaml"
 """Names of the files in a run's folder."""
 
@@ -178,11 +179,6 @@ def in_other_precisions(records: Iterable[Record], asked_for: str = FLOAT32) -> 
     return "".join(f", {runs} of them in precision {precision}" for precision, runs in sorted(others.items()))
 
 
-def run_name(row: str, seed: int, fingerprint: str, data_sha256: str) -> str:
-    """Folder of a run in a store, <row>/seed-<seed>-<checksum of configuration and data>, the same for the same run."""
-    return f"{row}/seed-{seed}-{hashlib.sha256((fingerprint + data_sha256).encode()).hexdigest()[:8]}"
-
-
 @dataclass(frozen=True)
 class Store:
     """A folder of runs: <row>/<run> holds a run's record, its arrays and, if it was trained here, its checkpoint."""
@@ -208,10 +204,10 @@ class Store:
         """The record of a run, None if the run has not finished.
 
         Raises:
-            CorruptRecord: the record exists but cannot be trusted.
+            CorruptRecord: the record exists but cannot be trusted, or is that of another run.
         """
         path = self.root / run / RECORD
-        return read_record(path) if path.exists() else None
+        return self._read(path) if path.exists() else None
 
     def records(self, skipped: list[str] | None = None) -> Iterator[Record]:
         """All records, in the order of their names.
@@ -286,7 +282,7 @@ def read_record(path: Path) -> Record:
     Raises:
         CorruptRecord: the file is not JSON, has missing or unknown fields, or was altered since it was written.
     """
-    return read_sealed(path, Record, "is not a record of this suite", "delete it and run it again")
+    return read_sealed(path, Record, "is not a record of this suite", "run it again")
 
 
 def checksum_arrays(arrays: "Arrays") -> str:

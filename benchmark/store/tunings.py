@@ -87,4 +87,4 @@ def read_tuning(path: Path) -> Tuning:
     Raises:
         CorruptRecord: the file is not JSON, has missing or unknown fields, or was altered since it was written.
     """
-    return read_sealed(path, Tuning, "is no tuning of this suite", "delete it and tune again")
+    return read_sealed(path, Tuning, "is no tuning of this suite", "tune again")

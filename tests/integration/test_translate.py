@@ -130,7 +130,7 @@ def test_a_checkpoint_of_another_vocabulary_is_refused(
         train(row, 1, elsewhere, progress=stop_after_one)
     (begun,) = (tmp_path / "other").glob("*/*/last.ckpt")
     begun.write_bytes((folder / "last.ckpt").read_bytes())
-    with pytest.raises(UserError, match=r"last\.ckpt is of another run, .*; delete it to train this run anew"):
+    with pytest.raises(UserError, match=r"last\.ckpt is of another run, .*; move it away to train this run anew"):
         train(row, 1, elsewhere, progress=silent)
 
 
