@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from datamodules.errors import require_file
+from datamodules.errors import count, require_file
 from datamodules.sealed import Sealing, is_sealed
 
 END_OF_ZIP, OF_ITS_RECORD = b"PK\x05\x06", 22
@@ -40,6 +40,8 @@ def load_tensors(path: Path) -> Any:
     """
     require_file(path)
     if not is_sealed(path):
+        if (size := path.stat().st_size) < OF_ITS_RECORD:
+            raise ValueError(f"it ends after {count(size, 'byte')}")
         with path.open("rb") as file:
             file.seek(-OF_ITS_RECORD, io.SEEK_END)
             unsealed = file.read().startswith(END_OF_ZIP)

@@ -212,8 +212,11 @@ def build_backbone(input_size: int, **arguments: Unpack[BackboneArguments]) -> n
     then refused.
 
     Raises:
-        ValueError: the class has not an option that is set, or see load_backbone and own_options.
+        ValueError: the class has not an option that is set, there is no such option, or see load_backbone and
+            own_options.
     """
+    if unknown := sorted(arguments.keys() - BackboneArguments.__annotations__.keys()):
+        raise ValueError(f"backbone: there is no option {', '.join(unknown)}; those of a class are backbone_options")
     kind = load_backbone(arguments["backbone"])
     defaults = {name: one.default for name, one in declared(RegularizedLSTM).items()}
     given: dict[str, Any] = {name: value for name, value in arguments.items() if name in defaults}

@@ -1,22 +1,20 @@
 """Trained models that a user names: runs of a store, exported folders, and the models that ship with the suite."""
 
-import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from benchmark.store.records import CHECKPOINT, RECORD, Record, read_record
+from benchmark.store.sealed import CorruptRecord
 from benchmark.tasks import registry
 from benchmark.tasks.base import Row
 from datamodules.errors import UserError
+from datamodules.runs import FOLDER
 from models.loading import CONFIG, no_model
 
 SHIPPED = registry.ROOT / "results" / "models"
 """Folder of the exported models that ship with the suite, each named as its row."""
-
-RUN = re.compile(r"seed-(\d+)-([0-9a-f]{8})")
-"""Name of a run's folder, which lies in a folder of the row's name: seed, and checksum of configuration and data."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +27,8 @@ class Trained:
     """Name of the row, or of a variant of it; for an exported folder the name of the folder."""
     seed: int | None
     """Seed of the run, as its folder is named; None for an exported folder, whose record has it."""
+    is_named: bool = False
+    """Whether it was found by the name of its row in a store, so that its record must be of that row."""
 
     @property
     def name(self) -> str:
@@ -38,7 +38,7 @@ class Trained:
     @property
     def kind(self) -> str:
         """Checksum of configuration and data, as in the name of the run's folder; empty for an exported folder."""
-        run = RUN.fullmatch(self.place.resolve().name)
+        run = FOLDER.fullmatch(self.place.resolve().name)
         return run[2] if run else ""
 
     @property
@@ -51,10 +51,15 @@ class Trained:
         """The record of the run, None if the run has not finished.
 
         Raises:
-            CorruptRecord: it cannot be trusted.
+            CorruptRecord: it cannot be trusted, or is of another run than its folder in a store.
         """
         path = self.place / RECORD
-        return read_record(path) if path.is_file() else None
+        if not path.exists():
+            return None
+        record = read_record(path)
+        if self.is_named and record.run != f"{self.row}/{self.place.resolve().name}":
+            raise CorruptRecord(f"{path} is the record of {record.run}; give its folder this name, or take it away")
+        return record
 
 
 def find_trained(
@@ -149,14 +154,14 @@ def _of_one_configuration(
 
 def _trained(place: Path) -> Trained:
     whole = place.resolve()
-    run = RUN.fullmatch(whole.name)
+    run = FOLDER.fullmatch(whole.name)
     return Trained(place, whole.parent.name, int(run[1])) if run else Trained(place, whole.name, None)
 
 
 def _runs(store: Path) -> list[Trained]:
     """All runs of a store that have a checkpoint."""
-    places = [path.parent for path in sorted(store.glob(f"*/*/{CHECKPOINT}")) if RUN.fullmatch(path.parent.name)]
-    return [_trained(place) for place in places]
+    places = [path.parent for path in sorted(store.glob(f"*/*/{CHECKPOINT}")) if FOLDER.fullmatch(path.parent.name)]
+    return [replace(_trained(place), is_named=True) for place in places]
 
 
 def _best(runs: Sequence[Trained]) -> Trained:

@@ -7,7 +7,9 @@ from benchmark.store.checkpoints import read_checkpoint
 from benchmark.tasks.base import Config, Row
 from datamodules.base import TaskData
 from datamodules.errors import UserError
+from datamodules.runs import record_beside
 from models.base import TaskModel
+from models.loading import require_finite
 
 
 def build_model(row: Row, data: TaskData) -> TaskModel:
@@ -38,16 +40,19 @@ def load_members(row: Row, checkpoints: Sequence[Path], datamodule: TaskData, de
         device: where to put the models.
 
     Raises:
-        UserError: a checkpoint cannot be loaded.
+        UserError: a checkpoint cannot be loaded, is not of the training of the record beside it, or diverged.
     """
     members = []
     for path in checkpoints:
         model = build_model(row, datamodule)
         try:
-            model.load_state_dict(read_checkpoint(path)["state_dict"])
+            content = read_checkpoint(path)
+            record_beside(path, content)
+            model.load_state_dict(content["state_dict"])
         except RuntimeError as error:  # weights of another shape
             raise UserError(
                 f"{path} cannot be loaded ({type(error).__name__}: {error}); train the run again"
             ) from error
+        require_finite(model, path)
         members.append(model.to(device).eval())
     return members

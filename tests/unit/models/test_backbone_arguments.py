@@ -63,6 +63,11 @@ def test_a_checkpoint_holds_every_argument_by_its_name_and_loads(kind: type[Task
         assert torch.equal(value, model.state_dict()[name])
 
 
+def test_an_argument_that_no_stack_has_is_refused() -> None:
+    with pytest.raises(ValueError, match="there is no option layer_nrom; those of a class are backbone_options"):
+        build_backbone(3, **{**STACK, "layer_nrom": True})
+
+
 class OwnBackbone(nn.Module):
     """A user's class, which keeps what it is called with."""
 

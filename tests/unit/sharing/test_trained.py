@@ -33,7 +33,7 @@ def keep(store: Path, run: str, content: dict[str, object]) -> Path:
         ("words", 10, "has no trained words with seed 10; trained there: "),
         ("pears", 1, "holds a Translator, not a LanguageModel; that is for another command"),
         ("pairs", 10, "has several runs of pairs which differ in configuration or data"),
-        ("words", 1, r"last.ckpt is not a whole checkpoint \(KeyError: 'model'\)"),
+        ("words", 1, "last.ckpt is not a checkpoint of this suite, as it has no model"),
     ],
 )
 def test_a_model_that_cannot_be_had_is_one_line(tmp_path: Path, row: str, seed: int, message: str) -> None:
@@ -86,6 +86,14 @@ def test_runs_of_a_row_before_it_was_edited_are_not_taken_for_its_own(tmp_path: 
     assert find_trained(ROW.name, 1, tmp_path, [EDITED]).record == before  # which no other run can be meant by
     with pytest.raises(UserError, match="several runs of sotu-small which differ in configuration or data; name the"):
         find_all_trained(ROW.name, tmp_path, [])
+
+
+def test_a_run_that_was_copied_under_another_row_is_not_taken_for_it(tmp_path: Path) -> None:
+    record = ended(tmp_path, ROW, 1, 100.0)
+    (tmp_path / record.run).parent.rename(tmp_path / "other")
+    with pytest.raises(UserError, match=rf"record.json is the record of {record.run}; give its folder this name, or"):
+        find_trained("other", 1, tmp_path).record  # noqa: B018  read when it is asked for
+    assert find_trained(str(tmp_path / "other" / record.run.split("/")[1]), None, tmp_path).record == record
 
 
 def test_runs_of_a_row_on_two_texts_are_not_averaged(tmp_path: Path) -> None:
