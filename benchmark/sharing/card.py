@@ -92,14 +92,20 @@ class Card:
 
     @property
     def source(self) -> str:
-        """Name of the data set; that of a folder of the user's own without its place."""
+        """Name of the data set to be shown; that of a folder of the user's own without its place."""
         return Path(str(self.record.configuration["source"])).name
+
+    @property
+    def published(self) -> str:
+        """Name of the data set, which tells its terms; empty for the user's own data, whatever its folder is called."""
+        source = str(self.record.configuration["source"])
+        return source if source in {one.name for one in registry.SOURCES} | LICENSES.keys() else ""
 
     @property
     def terms(self) -> str:
         """Terms of use of the data."""
         terms = {source.name: source.terms for source in registry.SOURCES} | TERMS
-        return str(terms.get(self.source, "not known to the suite, as it is data of the user's own"))
+        return str(terms.get(self.published, "not known to the suite, as it is data of the user's own"))
 
     def metrics(self) -> list[Metric]:
         """The task's metrics that the run has."""
@@ -173,7 +179,7 @@ def card(made: Card) -> str:
 def _metadata(made: Card) -> dict[str, Any]:
     """The metadata that the hub reads."""
     record = made.record
-    license = LICENSES.get(made.source, "other")
+    license = LICENSES.get(made.published, "other")
     found: dict[str, Any] = {"license": license}
     if license == "other":
         found |= {"license_name": "terms-of-the-data", "license_link": "README.md"}
@@ -191,7 +197,7 @@ def _languages(made: Card) -> list[str]:
     if "source_language" in configuration:
         return [str(configuration["source_language"]), str(configuration["target_language"])]
     known = {"samromur": "is"} | {source: "en" for source in registry.DATA_SETS if source != "samromur"}
-    return [known[made.source]] if made.source in known else []
+    return [known[made.published]] if made.published in known else []
 
 
 def _results(made: Card) -> Iterator[dict[str, Any]]:
@@ -211,7 +217,7 @@ def _results(made: Card) -> Iterator[dict[str, Any]]:
         if metrics:
             yield {
                 "task": {"type": PIPELINES.get(made.record.task, "other"), "name": made.record.task},
-                "dataset": {"type": made.source, "name": made.data_set.title, "split": split},
+                "dataset": {"type": made.published or "custom", "name": made.data_set.title, "split": split},
                 "metrics": metrics,
             }
 
@@ -252,7 +258,7 @@ def _sections(made: Card) -> Iterator[str]:
         f"configuration is in `record.json`."
     )
     yield "## Data and license"
-    license = LICENSES.get(made.source, "")
+    license = LICENSES.get(made.published, "")
     yield (
         f"Trained on {made.source}: {made.terms}. Checksum of the data as the model saw it: `{record.data_sha256}`. "
         + (f"License of the weights: {license}." if license else "The weights may be used as the data's terms allow.")
