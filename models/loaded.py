@@ -9,10 +9,9 @@ import torch
 from PIL.Image import Image
 from torch import Tensor, nn
 
-from datamodules.captioning.decoder import as_shown
 from datamodules.captioning.examples import words
-from datamodules.captioning.images import Picture, picture_file
-from datamodules.errors import UserError, damaged
+from datamodules.captioning.images import Picture, picture_file, read_open
+from datamodules.errors import UserError
 from datamodules.speech.features import LeftOut, log_mel, read_audio, statistics
 from datamodules.text import composed, lines_of
 from datamodules.translation.batches import collate
@@ -192,11 +191,11 @@ class LoadedCaptioner(Loaded):
         """A picture from a file, or one that is open already, which is read as its file would be.
 
         Raises:
-            UserError: there is no such file, it is no path, or the open picture is broken or has 32 bits of gray.
+            UserError: there is no such file, it is no path, or the open picture is broken, has 32 bits of gray or more
+                pixels than are read.
         """
         if isinstance(picture, Image):
-            with damaged("the open picture"):
-                opened = as_shown(picture)
+            opened = read_open(picture)
             return Picture("picture", "", lambda: opened)
         return picture_file(_path(picture, "a picture", "PIL.Image.fromarray makes one of an array"))
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from PIL import Image
 
@@ -92,6 +92,28 @@ def decode_image(content: bytes, name: str) -> Image.Image:
         DataError: see read_image.
     """
     return _decoder.ask(content, name, 0, "not a whole picture in a format that Pillow reads")
+
+
+def read_open(picture: Image.Image) -> Image.Image:
+    """An open picture in RGB; one of which nothing but the head is read yet is decoded from its file, as that would be.
+
+    Raises:
+        DataError: see read_image.
+    """
+    name = "the open picture"
+    PICTURE_PIXELS.check(picture.width * picture.height, name)
+    file: Any = getattr(picture, "fp", None)
+    with damaged(name):
+        is_in_file = bool(file and getattr(picture, "tile", None))  # neither loaded nor drawn
+        if not is_in_file or picture.tell():  # nor a later one of several in the file
+            shown: Image.Image = decoder.as_shown(picture)
+            return shown
+        place = file.tell()
+        file.seek(0)
+        content = file.read(PICTURE_BYTES.most + 1)
+        file.seek(place)
+    PICTURE_BYTES.check(len(content), name)
+    return decode_image(content, name)
 
 
 def draw_svg(content: bytes, name: str, pixels: int = DRAWN_PIXELS) -> Image.Image:
