@@ -5,6 +5,8 @@ overrides the file wherever it names it, and what is wrong with a file is one li
 """
 
 import difflib
+import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -103,7 +105,19 @@ class ConfigFile:
 
     @cached_property
     def text(self) -> str:
-        """What the file holds, in whatever encoding the suite reads."""
+        """What the file holds, in whatever encoding the suite reads, with ~ as shells expand it."""
+        text = self._written
+        try:
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+        except (yaml.YAMLError, RecursionError):  # which is refused where its options are asked for
+            return text
+        for word in sorted(_from_home(node), key=lambda word: word.start_mark.index, reverse=True):
+            expanded = json.dumps(os.path.expanduser(word.value), ensure_ascii=False)  # noqa: PTH111  as for words
+            text = text[: word.start_mark.index] + expanded + text[word.end_mark.index :]
+        return text
+
+    @cached_property
+    def _written(self) -> str:
         try:
             if not self.path.is_file():
                 raise UserError(f"{self}: there is no such file")
@@ -167,6 +181,15 @@ def _require_decimal(node: Any, place: str, *, with_line: bool = False) -> None:
             f"{place}: {other.value}{line} is not read as a decimal number by YAML, which takes a 0 in front for octal "
             "and colons for base 60; write it in plain digits"
         )
+
+
+def _from_home(node: Any) -> Iterator[Any]:
+    """The options, and the parts of those that are lists, that begin with ~; each is on one line."""
+    for _, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        for word in value.value if isinstance(value, yaml.SequenceNode) else (value,):
+            is_text = isinstance(word, yaml.ScalarNode) and word.tag == "tag:yaml.org,2002:str"
+            if is_text and word.value.startswith("~") and word.start_mark.line == word.end_mark.line:
+                yield word
 
 
 def _given_twice(node: Any) -> Iterator[Any]:

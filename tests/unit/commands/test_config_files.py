@@ -71,6 +71,19 @@ def test_a_file_may_have_another_encoding_and_zeros_that_change_nothing(called, 
         assert (given["seed"], given["overrides"]["dropout"]) == (7, 0.3)
 
 
+def test_a_file_has_the_home_folder_where_the_command_line_has_it(called, write, tmp_path, monkeypatch) -> None:
+    (home := tmp_path / 'my "home"').mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    path = write("row: sotu-small\nstore: ~/runs  # ours\nsource: '~/text'\nrows_file: ~\nlr: 0.5\n")
+    given = called("run", "--config", path)
+    words = ["--store=~/runs", "--source=~/text", "--lr=0.5"]
+    assert given == called("run", "sotu-small", *words)
+    assert (str(given["options"].store), given["overrides"]["source"]) == (f"{home}/runs", f"{home}/text")
+    path = write("images:\n- ~/a.png\n- b~.png\ndata: a/~\n")
+    given = called("caption", "--config", path)
+    assert (list(map(str, given["images"])), str(given["data"])) == ([f"{home}/a.png", "b~.png"], "a/~")
+
+
 def test_a_file_that_is_not_utf_8_says_so(rnnreg, write) -> None:
     path = write("")
     path.write_bytes(b"row: sotu-small\nwandb: caf\xe9\n")
