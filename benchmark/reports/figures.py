@@ -252,7 +252,7 @@ def against_the_paper(table: Sequence[RowResults]) -> Figure | None:
     axis.set_yticks(range(len(found)), [name for name, *_ in found])
     axis.set_ylim(len(found) - 0.4, -0.8)
     axis.grid(axis="x", alpha=0.25, linewidth=0.5)
-    axis.set_xlabel("difference from the paper's figure, % (bar: sd over seeds or choices of members)")
+    axis.set_xlabel("difference from the paper's figure, %\n(bar: sd over seeds, or over choices of members)")
     return figure
 
 
