@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, get_args
 
 from benchmark.analysis import same_data
 from benchmark.analysis.samples import Sample
-from benchmark.analysis.subsets import EnsembleGain, ensemble_gain
 from benchmark.formatting import count
 from benchmark.store.diverged import read_diverged
 from benchmark.tasks.base import DataSet, Metric, Row, Size
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from benchmark.analysis.subsets import EnsembleGain
     from benchmark.store.records import Record, Store
 
 NOT_RUN = "not run yet"
@@ -119,6 +119,8 @@ class RowResults:
         Raises:
             CorruptRecord: these are damaged.
         """
+        from benchmark.analysis.subsets import ensemble_gain
+
         if (members, split) not in self._gains:
             arrays = self.log_probabilities(split)
             if len(arrays) < members:
