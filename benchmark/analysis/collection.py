@@ -124,10 +124,11 @@ def _copy_study(folder: str, store: Path, into: Path, trials: set[str], outcome:
         trials: fingerprints of the trials of all tunings that are collected, of which a trial must be one.
         outcome: takes what is copied and what is left out.
     """
-    found = list(Store(store).records(outcome.corrupt))
-    shipped = [record for record in found if _is_shipped(folder, record, trials)]
-    for record in found:
-        if record not in shipped and not _has(into, record):
+    shipped: list[Record] = []
+    for record in Store(store).records(outcome.corrupt):
+        if _is_shipped(folder, record, trials):
+            shipped.append(record)
+        elif not _has(into, record):
             outcome.left_out.append(f"{folder}/{record.run}: {_why_not(folder)}")
     _copy(shipped, store, into, outcome)
     known = {record.fingerprint for record in shipped}

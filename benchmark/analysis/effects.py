@@ -77,8 +77,7 @@ class Effect:
     @property
     def is_at_floor(self) -> bool:
         """Whether both sides are so low that the metric says nothing of them."""
-        floor = self.metric.floor
-        return floor is not None and max(self.before.mean, self.after.mean) < floor
+        return self.metric.is_at_floor(self.before.mean, self.after.mean)
 
     @property
     def outcome(self) -> Outcome:

@@ -111,7 +111,7 @@ def _share_of_ten(
     if not (one and ours and ten and ensemble.is_complete_ensemble):
         yield Finding(about, NOT_RUN, "undecided", names, shown_only=shown_only)
         return
-    if metric.floor is not None and max(one.mean, ours.mean, ten.mean) < metric.floor:
+    if metric.is_at_floor(one.mean, ours.mean, ten.mean):
         shown_only = below_floor(metric)
     papers_share = (papers[1] - papers[0]) / (papers[2] - papers[0])
     figures = (

@@ -86,7 +86,7 @@ def _compared(results: RowResults, expected: Mapping[str, Expected]) -> list[Met
     return [
         metric
         for metric in results.row.config.shown_metrics()
-        if any(metric.floor is None or one[metric.name] >= metric.floor for one in known if metric.name in one)
+        if any(not metric.is_at_floor(one[metric.name]) for one in known if metric.name in one)
     ]
 
 

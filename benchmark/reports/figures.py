@@ -23,7 +23,7 @@ matplotlib.use("Agg")
 WITHOUT, WITH = "#b5482a", "#2a6fb5"
 """Colors of runs without and with dropout; labels tell them apart too."""
 NEITHER = "#808080"
-"""Color of an effect that is not shown to be one."""
+"""Color of an effect, or of a difference, that is not shown to be one."""
 INK, PAPER = "#1a1a1a", "#ffffff"
 """Colors of text and background, which a page may replace by its own."""
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from benchmark.analysis.intervals import Interval, of_median
 from benchmark.formatting import Table, count
-from benchmark.reports.figures import INK, PAPER, STYLE, WITH, WITHOUT, as_svg, legend
+from benchmark.reports.figures import INK, NEITHER, PAPER, STYLE, WITH, WITHOUT, as_svg, legend
 from benchmark.store.speeds import CELLS, LIGHTNING, OURS, OURS_RECURRENT, PLAIN, Case, Measurement, Speeds, read
 from benchmark.tasks.methods import METHODS
 
@@ -37,8 +37,6 @@ ABOUT_METHODS = (
 
 COLORS = {OURS: WITH, OURS_RECURRENT: "#8db4dd", PLAIN: WITHOUT, CELLS: "#d9a08f", LIGHTNING: "#8a8a8a"}
 """Color of each contender's bars."""
-UNDECIDED = "#8a8a8a"
-"""Color of the bars of methods whose step is not shown to take longer or shorter than with the paper's dropout."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ def _bars_of_methods(axis: Axes, speeds: Speeds, group: Sequence[Measurement]) -
     known = [(time, _label(one)) for one in group if (time := step_time(speeds, one))]
     known.sort(key=lambda one: one[0].median, reverse=True)
     labels = [label for _, label in known]
-    for is_decided, color in ((True, WITH), (False, UNDECIDED)):
+    for is_decided, color in ((True, WITH), (False, NEITHER)):
         own = [(time, label) for time, label in known if time.is_decided == is_decided]
         about = "longer or shorter than with the paper's dropout" if is_decided else "not shown to differ from it"
         places, times = [labels.index(label) for _, label in own], [time for time, _ in own]

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from benchmark.files import write_text
-from datamodules.errors import DataError, damaged
+from datamodules.errors import DataError
+from datamodules.text import read_json
 
 LOOKS_FILE = "until-decided.json"
 _MOST = "max_seeds"
@@ -31,8 +32,7 @@ def most_seeds(store: Path) -> int | None:
     if not path.is_file():
         return None
     right = "remove it, and give --until_decided again"
-    with damaged(path, right):
-        found = json.loads(path.read_text(encoding="utf-8"))
+    found = read_json(path, right)
     if not (isinstance(found, dict) and type(found.get(_MOST)) is int and found[_MOST] > 0):
         raise DataError(f"{path} has no {_MOST} above 0; {right}")
     return int(found[_MOST])

